@@ -1,0 +1,37 @@
+"""Where bytes leave the process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
+
+__all__ = ["HttpResponse", "Transport"]
+
+
+class HttpResponse(Protocol):
+    """An answer whose head has arrived. Leave it with `aclose`, read to the end or not."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body, in the slices in which it arrives.
+
+        Raises: StreamInterrupted when it ends too early, UpstreamTimeout after `idle_s` without a byte.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class Transport(Protocol):
+    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> HttpResponse:
+        """Raises: UpstreamUnreachable, UpstreamTimeout (no head within `first_byte_s`), UpstreamProtocolError."""
+        ...
+
+    async def aclose(self) -> None: ...

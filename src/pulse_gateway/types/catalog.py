@@ -1,0 +1,97 @@
+"""What is known of a model: its price, its limits, and what it can and cannot do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pulse_gateway.types.http import Headers, Timeouts
+
+__all__ = ["Capabilities", "Deployment", "Model", "Price", "Rates"]
+
+
+class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nano-USD per million tokens, by the classes of `Usage`. None: the class is not priced apart.
+
+    An unpriced cached, cache-write or audio input class costs the `input` rate; reasoning, audio and image output the
+    `output` rate.
+    """
+
+    input: int
+    output: int
+    cached_input: int | None = None
+    cache_write: int | None = None
+    cache_write_long: int | None = None
+    audio_input: int | None = None
+    reasoning: int | None = None
+    audio_output: int | None = None
+    image_output: int | None = None
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`rates`, or `long_rates` for the whole request once its input exceeds `long_above_tokens`.
+
+    `source` names where the numbers come from, `as_of` the day they were read (ISO 8601).
+    """
+
+    rates: Rates
+    source: str
+    as_of: str
+    long_above_tokens: int | None = None
+    long_rates: Rates | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What translation must know of a model. Defaults describe an unknown model: nothing is refused on its behalf."""
+
+    sampling: bool = True  # temperature, top_p, top_k are accepted
+    forced_tool_choice: bool = True
+    prefill: bool = True  # a trailing assistant turn is continued
+    tools: bool = True
+    chat_tools_with_reasoning: bool = True  # OpenAI: tools on Chat Completions together with reasoning
+    chat_tools: bool = True  # OpenAI: tools on Chat Completions at all
+    system_mid_conversation: bool = False
+    image_urls: bool = True  # takes https image URLs, not only bytes
+    thinking: Literal["none", "budget", "adaptive", "always", "level"] | None = None
+    thinking_can_be_disabled: bool = True
+    schema_with_tools: bool = True
+    efforts: tuple[str, ...] | None = None  # None: unknown, all are passed on
+    legacy_max_tokens: bool = True  # OpenAI: `max_tokens` is accepted beside `max_completion_tokens`
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One vendor's model under the vendor's own name. Limits are in tokens; dates ISO 8601."""
+
+    provider: str
+    name: str
+    price: Price | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: Capabilities = Capabilities()
+    shutdown: str | None = None
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """One concrete upstream: where it is, how to speak to it, and with which key.
+
+    `key` is the secret itself and stays out of `repr`. `abandoned`: what becomes of a stream whose client has left.
+    """
+
+    provider: str  # the configured provider's name
+    kind: str  # the row of `providers.registry` that knows how to call it
+    model: Model
+    base_url: str
+    key: str | None = None
+    headers: Headers = ()
+    timeouts: Timeouts = Timeouts()
+    weight: int = 1
+    abandoned: Literal["abort", "drain"] = "abort"
+    proxy: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.provider}:{self.model.name}"
+
+    def __repr__(self) -> str:
+        return f"Deployment({self.name!r}, base_url={self.base_url!r})"

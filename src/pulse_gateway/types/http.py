@@ -1,0 +1,34 @@
+"""HTTP as values: what goes to a provider, and the head of what comes back."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ["Headers", "HttpRequest", "Timeouts", "header"]
+
+Headers = tuple[tuple[str, str], ...]
+"""Names in lower case, in wire order; a name may repeat."""
+
+
+def header(headers: Headers, name: str) -> str | None:
+    """The first value of `name` (lower case), or None."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+class HttpRequest(msgspec.Struct, frozen=True):
+    method: str
+    url: str
+    headers: Headers
+    body: bytes = b""
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long an upstream call may take, in seconds. None: without bound."""
+
+    connect_s: float = 5.0
+    first_byte_s: float | None = 60.0
+    idle_s: float | None = 30.0
+    total_s: float | None = 600.0

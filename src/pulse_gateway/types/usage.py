@@ -1,0 +1,72 @@
+"""What a call used, as the vendor counted it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+__all__ = ["Outcome", "Usage", "UsageSource"]
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Tokens in disjoint classes: their sum is the vendor's total. `None` is unknown, `0` is zero.
+
+    Source: the mapping of each vendor's counters is written beside its decoder in `wire/`.
+    """
+
+    input_tokens: int | None = None  # fresh text, image and document input, billed at the plain input rate
+    cached_input_tokens: int | None = None  # read from a prompt cache
+    cache_write_tokens: int | None = None  # written to a short-lived prompt cache (5 or 30 minutes)
+    cache_write_long_tokens: int | None = None  # written to a long-lived one (1 or 12 hours)
+    audio_input_tokens: int | None = None
+    output_tokens: int | None = None  # visible output: text and tool calls
+    reasoning_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_output_tokens: int | None = None
+
+    @property
+    def input_total(self) -> int:
+        """All input tokens, cached or not; unknown classes count as zero."""
+        return (
+            (self.input_tokens or 0)
+            + (self.cached_input_tokens or 0)
+            + (self.cache_write_tokens or 0)
+            + (self.cache_write_long_tokens or 0)
+            + (self.audio_input_tokens or 0)
+        )
+
+    @property
+    def output_total(self) -> int:
+        """All output tokens, reasoning included; unknown classes count as zero."""
+        return (
+            (self.output_tokens or 0)
+            + (self.reasoning_tokens or 0)
+            + (self.audio_output_tokens or 0)
+            + (self.image_output_tokens or 0)
+        )
+
+    @property
+    def total(self) -> int:
+        return self.input_total + self.output_total
+
+
+class UsageSource(Enum):
+    """Where the numbers of an entry come from."""
+
+    PROVIDER = "provider"  # the vendor's usage frame
+    DRAINED = "drained"  # the vendor's usage frame, read on after the client had left
+    ESTIMATED = "estimated"  # counted by us from what was sent and relayed
+    NONE = "none"  # nothing was used
+
+
+class Outcome(Enum):
+    """How an exchange, or one attempt of it, ended."""
+
+    COMPLETED = "completed"
+    REFUSED = "refused"  # by us, before any upstream call: limits, moderation, a bad request
+    FAILED = "failed"  # the upstream failed before the commit point
+    INTERRUPTED = "interrupted"  # the upstream broke off after it
+    BLOCKED = "blocked"  # a moderator stopped the answer
+    CLIENT_GONE = "client_gone"
+    CANCELLED = "cancelled"  # our own deadline, shutdown, or the embedding program

@@ -1,0 +1,22 @@
+"""Money is an integer count of nano-dollars; no float ever holds an amount."""
+
+from typing import NewType
+
+__all__ = ["NanoUSD", "price", "usd"]
+
+NanoUSD = NewType("NanoUSD", int)
+
+
+def price(tokens: int, nano_usd_per_million: int) -> NanoUSD:
+    """Cost of `tokens`, rounded up to the nano-dollar.
+
+    Units: tokens × nano-USD per million tokens → nano-USD. Per million, because one token can cost under one nano-dollar.
+    """
+    return NanoUSD(-(-tokens * nano_usd_per_million // 1_000_000))
+
+
+def usd(amount: int) -> str:
+    """`amount` in nano-USD as a decimal string of dollars, exact: 1_500_000 → "0.0015"."""
+    sign = "-" if amount < 0 else ""
+    whole, nano = divmod(abs(amount), 1_000_000_000)
+    return f"{sign}{whole}.{nano:09d}".rstrip("0").rstrip(".")

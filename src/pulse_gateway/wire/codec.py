@@ -1,0 +1,112 @@
+"""What every chat dialect offers: bytes ⇄ values, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+
+from pulse_gateway.errors import PulseError
+from pulse_gateway.types.catalog import Model
+from pulse_gateway.types.chat import ChatReply, ChatRequest
+from pulse_gateway.types.events import Event
+from pulse_gateway.wire.sse import ServerSentEvent
+
+__all__ = ["Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder"]
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """The few things the gateway itself acts on, read without decoding the rest.
+
+    `text` is every text of the prompt, joined by newlines, for moderation and for the estimate; `attachments` counts
+    images, audio and documents. `include_usage` is whether the client of a stream asked to see usage (true for dialects
+    that always show it).
+    """
+
+    model: str
+    stream: bool
+    text: str
+    attachments: int = 0
+    max_output_tokens: int | None = None
+    n: int = 1
+    include_usage: bool = True
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """A request body, and the hints that had no place in it (as paths of the client's neutral fields)."""
+
+    body: bytes
+    dropped: tuple[str, ...] = ()
+
+
+class StreamDecoder(Protocol):
+    """One streamed answer, bytes in, events out. Stateful; one per stream.
+
+    Raises: UpstreamProtocolError on a frame that the dialect does not allow. Unknown fields, event names and block types
+    are not that: they are ignored.
+    """
+
+    def decode(self, frame: ServerSentEvent) -> list[Event]: ...
+
+    def finish(self) -> list[Event]:
+        """What the end of the stream adds: closes what the vendor left open but whole, else nothing."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """One streamed answer, events in, bytes of the dialect out. Stateful; one per stream."""
+
+    def encode(self, event: Event) -> bytes: ...
+
+    def error(self, error: PulseError, request_id: str) -> bytes:
+        """The dialect's error event. Nothing follows it."""
+        ...
+
+
+class Codec(Protocol):
+    """One dialect. Every method is a pure function of its arguments."""
+
+    dialect: str
+    keep_alive: (
+        bytes | None
+    )  # what may be sent on a slow stream so that nothing times out; None: the dialect has nothing
+    field_paths: Mapping[str, str]  # neutral field name → how this dialect spells its path, for error messages
+
+    def read_envelope(self, body: bytes, *, model: str | None = None, stream: bool | None = None) -> Envelope:
+        """Check and read what the gateway acts on. `model` and `stream` come from the path where the dialect has them there.
+
+        Raises: InvalidRequest, `param` naming the path of the bad field.
+        """
+        ...
+
+    def rewrite_request(self, body: bytes, *, model: str, show_usage: bool) -> bytes:
+        """The same request for the same dialect: only the model is replaced, and, for a stream, usage asked for.
+
+        Every other byte is kept. Returns `body` itself when nothing needs changing.
+        """
+        ...
+
+    def decode_request(self, body: bytes, *, model: str | None = None, stream: bool | None = None) -> ChatRequest:
+        """Raises: InvalidRequest (param: path), UnsupportedParameter for what no other dialect could ever express."""
+        ...
+
+    def encode_request(self, request: ChatRequest, model: Model) -> Encoded:
+        """Raises: UnsupportedParameter whose `param` is the *neutral* field name; the caller spells it for its client."""
+        ...
+
+    def decode_reply(self, body: bytes) -> ChatReply:
+        """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
+        ...
+
+    def encode_reply(self, reply: ChatReply) -> bytes: ...
+
+    def encode_error(self, error: PulseError, request_id: str) -> bytes: ...
+
+    def decoder(self) -> StreamDecoder: ...
+
+    def encoder(self, request_model: str, *, include_usage: bool) -> StreamEncoder: ...
+
+    def hide_usage(self, frame: ServerSentEvent) -> bytes:
+        """`frame` as a client sees it that did not ask for usage. Only called when `rewrite_request` asked on its behalf."""
+        ...

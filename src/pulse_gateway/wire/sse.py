@@ -1,0 +1,101 @@
+"""Server-sent events from arbitrary slices of bytes, and back."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pulse_gateway.errors import UpstreamProtocolError
+
+__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode_comment", "encode_event"]
+
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+
+# A blank line ends an event. `\r` alone ends a line too, but only once the byte after it is known not to be `\n`.
+_LINE_END = rb"(?:\r\n|\n|\r(?=[^\n]))"
+_BLANK_LINE = re.compile(_LINE_END + _LINE_END)
+_LINES = re.compile(rb"\r\n|\n|\r")
+_BOM = b"\xef\xbb\xbf"
+
+
+class ServerSentEvent(msgspec.Struct, frozen=True):
+    """`raw` is the frame as it came, its blank line included; the frames of a stream joined are the stream.
+
+    `data` is empty for a frame of comments only.
+    """
+
+    data: bytes
+    event: str
+    raw: bytes
+
+
+class SSEDecoder:
+    """Splits a byte stream into events, whatever the slices.
+
+    Raises: UpstreamProtocolError when one event exceeds `max_event_bytes`.
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (read 2026-11-24)
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._max_event_bytes = max_event_bytes
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much of an unfinished event is held."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        self._buffer += data
+        events: list[ServerSentEvent] = []
+        start = 0
+        while end := _BLANK_LINE.search(self._buffer, max(start, self._scanned)):
+            cut = end.end()
+            del end  # a live match pins the buffer
+            events.append(_parse(bytes(self._buffer[start:cut])))
+            start = cut
+            self._scanned = start
+        if start:
+            del self._buffer[:start]
+        self._scanned = max(0, len(self._buffer) - 3)
+        if len(self._buffer) > self._max_event_bytes:
+            raise UpstreamProtocolError(f"one event of the stream exceeds {self._max_event_bytes} bytes")
+        return events
+
+    def finish(self) -> list[ServerSentEvent]:
+        """What is left at the end of the stream. An event without its blank line counts only if a lone `\\r` closed it."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
+        if not rest:
+            return []
+        if re.search(rb"(?:\r\n|\n|\r)\r\Z", rest):
+            return [_parse(rest)]
+        # A last event whose blank line is missing: vendors do this; what it says is still worth hearing.
+        return [_parse(rest)] if rest.endswith((b"\n", b"\r", b"}", b"]")) else []
+
+
+def _parse(raw: bytes) -> ServerSentEvent:
+    event = ""
+    data: list[bytes] = []
+    for line in _LINES.split(raw[3:] if raw.startswith(_BOM) else raw):
+        if line.startswith(b"data:"):
+            data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            event = line[6:].strip().decode("utf-8", "replace")
+        elif line == b"data":
+            data.append(b"")
+    return ServerSentEvent(data[0] if len(data) == 1 else b"\n".join(data), event, raw)
+
+
+def encode_event(data: bytes, event: str | None = None) -> bytes:
+    """One frame. `data` is JSON without line breaks, so one `data:` line always holds it."""
+    if event is None:
+        return b"data: " + data + b"\n\n"
+    return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def encode_comment(text: str) -> bytes:
+    return b": " + text.encode() + b"\n\n"
