@@ -27,25 +27,25 @@ class Event(msgspec.Struct, frozen=True):
     text: ClassVar[str] = ""
 
 
-class Started(Event):
+class Started(Event, frozen=True):
     id: str
     model: str
     created: int | None = None
 
 
-class TextDelta(Event):
+class TextDelta(Event, frozen=True):
     text: str  # type: ignore[misc]
     choice: int = 0
 
 
-class ReasoningDelta(Event):
+class ReasoningDelta(Event, frozen=True):
     """Thinking text: `reasoning`, so that printing `event.text` never shows it."""
 
     reasoning: str
     choice: int = 0
 
 
-class ReasoningSigned(Event):
+class ReasoningSigned(Event, frozen=True):
     """Ends a thinking block: the vendor's `signature`, or a `redacted` block as a whole."""
 
     signature: str | None = None
@@ -53,12 +53,12 @@ class ReasoningSigned(Event):
     choice: int = 0
 
 
-class RefusalDelta(Event):
+class RefusalDelta(Event, frozen=True):
     refusal: str
     choice: int = 0
 
 
-class ToolCallStarted(Event):
+class ToolCallStarted(Event, frozen=True):
     """`index` counts the tool calls of one choice from 0. `signature` is Gemini's thought signature (base64)."""
 
     index: int
@@ -68,7 +68,7 @@ class ToolCallStarted(Event):
     choice: int = 0
 
 
-class ToolArgumentsDelta(Event):
+class ToolArgumentsDelta(Event, frozen=True):
     """A fragment of the JSON text of the call `index`."""
 
     index: int
@@ -76,26 +76,26 @@ class ToolArgumentsDelta(Event):
     choice: int = 0
 
 
-class LogprobsDelta(Event):
+class LogprobsDelta(Event, frozen=True):
     logprobs: tuple[Logprob, ...]
     choice: int = 0
 
 
-class Finished(Event):
+class Finished(Event, frozen=True):
     reason: FinishReason
     stop_sequence: str | None = None
     choice: int = 0
 
 
-class UsageReported(Event):
+class UsageReported(Event, frozen=True):
     usage: Usage
 
 
-class Failed(Event):
+class Failed(Event, frozen=True):
     """The upstream reported an error inside the stream."""
 
     error: UpstreamError
 
 
-class Ended(Event):
+class Ended(Event, frozen=True):
     """The dialect's terminal frame arrived: the stream is whole."""

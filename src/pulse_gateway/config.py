@@ -1,0 +1,313 @@
+"""Every setting, as frozen structs decoded from TOML. Nothing here reads a file or the environment.
+
+Unknown keys are refused; `decode` names the nearest valid one. Secrets are references (`env:NAME`, `file:PATH`) that
+`environment.py` resolves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pulse_gateway.errors import ConfigError
+from pulse_gateway.types.http import Timeouts
+from pulse_gateway.types.identity import Plan
+
+__all__ = [
+    "AliasConfig",
+    "Config",
+    "HookConfig",
+    "LimitsConfig",
+    "ModerationConfig",
+    "PlanConfig",
+    "PriceConfig",
+    "ProviderConfig",
+    "RetriesConfig",
+    "ServerConfig",
+    "StoresConfig",
+    "TargetConfig",
+    "TelemetryConfig",
+    "decode",
+    "parse_rate",
+]
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(gt=0)]
+PositiveSeconds = Annotated[float, Meta(gt=0)]
+
+
+class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How `pulse serve` listens and stops."""
+
+    host: Annotated[str, Meta(description="address to bind")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port; 0 takes a free one")] = 8000
+    drain_s: Annotated[float, Meta(ge=0, description="after SIGTERM, how long running streams may go on")] = 30.0
+    max_body_bytes: Annotated[Positive, Meta(description="largest request body; beyond it 413")] = 20_000_000
+    keep_alive_s: Annotated[
+        PositiveSeconds, Meta(description="a stream silent for this long gets a keep-alive, where the dialect has one")
+    ] = 15.0
+    public_url: Annotated[str | None, Meta(description="the address users reach, for links")] = None
+    expose_operations: Annotated[bool, Meta(description="serve /metrics, /docs and /openapi.json on this port")] = True
+
+
+class StoresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where state lives."""
+
+    database_url: Annotated[
+        str | None,
+        Meta(description="PostgreSQL, `postgresql://user:password@host/database`; may be a secret reference"),
+    ] = None
+    redis_url: Annotated[str | None, Meta(description="Redis or Valkey; not used by this version")] = None
+
+
+class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One upstream account. The table's name is the provider's name in `provider:model`."""
+
+    kind: Annotated[
+        str | None,
+        Meta(
+            description="how to speak to it: `openai`, `anthropic`, `google`, `openai_compatible`, `groq` …; default: the table's name"
+        ),
+    ] = None
+    key: Annotated[str | None, Meta(description="API key, as a secret reference")] = None
+    base_url: Annotated[
+        str | None, Meta(description="default: the vendor's; in the form the vendor's own SDK takes")
+    ] = None
+    headers: Annotated[dict[str, str], Meta(description="sent with every call; values may be secret references")] = {}
+    timeouts: Annotated[Timeouts, Meta(description="connect_s, first_byte_s, idle_s, total_s")] = Timeouts()
+    proxy: Annotated[str | None, Meta(description="HTTP proxy for this provider, `http://host:port`")] = None
+    abandoned: Annotated[
+        Literal["abort", "drain"],
+        Meta(
+            description="when a client leaves mid-stream: stop the provider and estimate, or read on to its usage frame"
+        ),
+    ] = "abort"
+
+
+class TargetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One target of an alias."""
+
+    target: Annotated[str, Meta(description="`provider:model`")]
+    weight: Annotated[Positive, Meta(description="share of the traffic under the strategy `weighted`")] = 1
+
+
+class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Overrides a model's price: USD per million tokens, as decimal strings or numbers."""
+
+    input: Annotated[float, Meta(ge=0, description="fresh input")]
+    output: Annotated[float, Meta(ge=0, description="output and reasoning")]
+    cached_input: Annotated[float | None, Meta(description="input read from a prompt cache")] = None
+    cache_write: Annotated[float | None, Meta(description="input written to a prompt cache")] = None
+
+
+class AliasConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model name of your own. The table's name is what clients send."""
+
+    targets: Annotated[
+        list[str | TargetConfig], Meta(min_length=1, description="`provider:model`, or tables with a weight")
+    ]
+    strategy: Annotated[Literal["ordered", "weighted"], Meta(description="which target comes first")] = "ordered"
+    fallbacks: Annotated[
+        list[str], Meta(description="`provider:model`, tried in order once every target has failed")
+    ] = []
+    timeouts: Annotated[Timeouts | None, Meta(description="instead of the provider's")] = None
+    price: Annotated[PriceConfig | None, Meta(description="instead of the catalog's, for every target")] = None
+
+
+class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one user may do, whatever the plan."""
+
+    requests: Annotated[
+        str, Meta(description="requests per user, an exact sliding window: `60/60s`; `off` disables")
+    ] = "60/60s"
+    default_output_tokens: Annotated[
+        Positive, Meta(description="held for the answer when the request sets no limit of its own")
+    ] = 4096
+
+
+class PlanConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Monthly quotas (UTC calendar month). Left out: no cap; usage is counted all the same."""
+
+    tokens: Annotated[int | None, Meta(description="input and output tokens together")] = None
+    images: Annotated[int | None, Meta(description="images")] = None
+    videos: Annotated[int | None, Meta(description="videos")] = None
+
+
+class HookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One moderation hook."""
+
+    name: Annotated[str, Meta(description="`terms` is built in; `package.module:Class` loads your own")]
+    on: Annotated[list[Literal["prompt", "answer"]], Meta(min_length=1, description="where it runs")] = [
+        "prompt",
+        "answer",
+    ]
+    failure: Annotated[
+        Literal["refuse", "allow"], Meta(description="what an error or a time-out of the hook means")
+    ] = "refuse"
+    timeout_s: Annotated[PositiveSeconds, Meta(description="time for one review")] = 1.0
+    block_severity: Annotated[
+        Literal["low", "medium", "high"], Meta(description="`terms`: the lowest severity that blocks")
+    ] = "high"
+    file: Annotated[str | None, Meta(description="`terms`: a term list of your own instead of the built-in one")] = None
+    extra_terms: Annotated[list[str], Meta(description="`terms`: more terms, blocked always")] = []
+    exemptions: Annotated[list[str], Meta(description="`terms`: words never to block")] = []
+
+
+class ModerationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Hooks that review prompts and answers, in order; the first refusal wins."""
+
+    hooks: Annotated[list[HookConfig], Meta(description="none by default")] = []
+    hold_chars: Annotated[
+        Positive, Meta(description="how many characters of a streamed answer are held back for review")
+    ] = 200
+
+
+class RetriesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What happens before the first byte of an answer has reached the client. Nothing is retried after it."""
+
+    attempts: Annotated[Positive, Meta(description="upstream calls per request, first ones and fallbacks included")] = 3
+    base_s: Annotated[PositiveSeconds, Meta(description="full jitter: a random wait up to base_s · 2ⁿ")] = 0.5
+    max_wait_s: Annotated[
+        PositiveSeconds, Meta(description="longest such wait; a provider's Retry-After may be longer")
+    ] = 8.0
+    total_s: Annotated[PositiveSeconds, Meta(description="one deadline over all attempts and the whole answer")] = 600.0
+
+
+class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Logs and traces."""
+
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="lowest level written")] = (
+        "info"
+    )
+    log_format: Annotated[
+        Literal["json", "console"] | None,
+        Meta(description="default: `json` when stdout is no terminal, else `console`"),
+    ] = None
+
+
+DEFAULT_PLANS = {
+    "unlimited": PlanConfig(),
+    "starter": PlanConfig(tokens=150_000, images=10, videos=2),
+    "pro": PlanConfig(tokens=400_000, images=30, videos=5),
+    "creator": PlanConfig(tokens=1_000_000, images=60, videos=10),
+}
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    stores: StoresConfig = StoresConfig()
+    providers: dict[str, ProviderConfig] = {}
+    models: dict[str, AliasConfig] = {}
+    default_model: Annotated[
+        str | None, Meta(description="alias or `provider:model` for names that nothing else matches; default: 404")
+    ] = None
+    limits: LimitsConfig = LimitsConfig()
+    plans: Annotated[dict[str, PlanConfig], Meta(description="added to, or replacing, the built-in plans")] = {}
+    default_plan: Annotated[str, Meta(description="plan of users that name none")] = "starter"
+    moderation: ModerationConfig = ModerationConfig()
+    retries: RetriesConfig = RetriesConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+
+    def plan_table(self) -> dict[str, Plan]:
+        """Every plan by name, the built-in ones included."""
+        merged = {**DEFAULT_PLANS, **self.plans}
+        return {
+            name: Plan(name=name, tokens=plan.tokens, images=plan.images, videos=plan.videos)
+            for name, plan in merged.items()
+        }
+
+
+_RATE = re.compile(r"(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*(ms|s|m|h)")
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_rate(text: str, key: str) -> tuple[int, float] | None:
+    """`"60/60s"` → (60, 60.0); `"100/m"` → (100, 60.0); `"off"` → None. `key` names the setting in the error.
+
+    Raises: ConfigError.
+    """
+    if text.strip().lower() == "off":
+        return None
+    match = _RATE.fullmatch(text.strip())
+    if not match or int(match[1]) < 1 or float(match[2] or 1) <= 0:
+        raise ConfigError(f'{key} = {text!r} is not a rate; write requests/time such as "60/60s", or "off"')
+    return int(match[1]), float(match[2] or 1) * _UNIT_S[match[3]]
+
+
+def decode(text: str, source: str) -> Config:
+    """The settings in `text` (TOML); `source` names the file in errors.
+
+    Raises: ConfigError naming the key, the file and the fix.
+    """
+    try:
+        return msgspec.toml.decode(text, type=Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{source}: {_explain(str(error))}") from error
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{source}: not valid TOML: {error}") from error
+
+
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
+
+
+def _explain(message: str) -> str:
+    if unknown := _UNKNOWN.match(message):
+        path = (unknown["path"] or "").strip(".")
+        section = _struct_at(path)
+        valid = [field.encode_name for field in msgspec.structs.fields(section)] if section else []
+        near = difflib.get_close_matches(unknown["name"], valid, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"valid keys: {', '.join(valid)}"
+        where = f"[{path}]" if path else "the top level"
+        return f"unknown key `{unknown['name']}` in {where}; {hint}"
+    what, _, path = message.partition(" - at `$")
+    return f"`{path.strip('.`')}`: {what}" if path else message
+
+
+def _struct_at(path: str) -> type[msgspec.Struct] | None:
+    """The struct that a path such as `providers[...].timeouts` leads to."""
+    here: Any = Config
+    for step in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", path):
+        here = _element_of(here) if step.startswith("[") else _field_of(here, step)
+        if here is None:
+            return None
+    return here if isinstance(here, type) and issubclass(here, msgspec.Struct) else None
+
+
+def _field_of(struct: Any, name: str) -> Any:
+    for candidate in _alternatives(struct):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            for field in msgspec.structs.fields(candidate):
+                if field.encode_name == name:
+                    return _plain(field.type)
+    return None
+
+
+def _element_of(container: Any) -> Any:
+    for candidate in _alternatives(container):
+        arguments = typing.get_args(candidate)
+        if arguments:
+            for inner in _alternatives(_plain(arguments[-1])):
+                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+                    return inner
+    return None
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    plain = _plain(annotation)
+    origin = typing.get_origin(plain)
+    if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
+        return tuple(_plain(option) for option in typing.get_args(plain))
+    return (plain,)
+
+
+def _plain(annotation: Any) -> Any:
+    while typing.get_origin(annotation) is Annotated:
+        annotation = typing.get_args(annotation)[0]
+    return annotation

@@ -1,0 +1,179 @@
+"""The environment and the config file → `Config`. The one file of the library that reads `os.environ` or a config file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from pulse_gateway.config import Config, ProviderConfig, decode, parse_rate
+from pulse_gateway.errors import ConfigError
+
+__all__ = ["VENDORS", "Vendor", "find_config_file", "load_config", "resolve_secret"]
+
+
+class Vendor(msgspec.Struct, frozen=True, kw_only=True):
+    """Which variables switch a provider on. `keyless`: a base URL alone does, since local servers need no key."""
+
+    name: str
+    kind: str
+    key_variables: tuple[str, ...]
+    base_url_variable: str
+    keyless: bool = False
+
+
+def _vendor(
+    name: str, prefix: str, *, kind: str | None = None, keyless: bool = False, more: tuple[str, ...] = ()
+) -> Vendor:
+    return Vendor(
+        name=name,
+        kind=kind or name,
+        key_variables=(f"{prefix}_API_KEY", *more),
+        base_url_variable=f"{prefix}_BASE_URL",
+        keyless=keyless,
+    )
+
+
+VENDORS = (
+    _vendor("openai", "OPENAI"),
+    _vendor("anthropic", "ANTHROPIC"),
+    _vendor("google", "GEMINI", more=("GOOGLE_API_KEY",)),
+    _vendor("groq", "GROQ"),
+    _vendor("mistral", "MISTRAL"),
+    _vendor("deepseek", "DEEPSEEK"),
+    _vendor("xai", "XAI"),
+    _vendor("together", "TOGETHER"),
+    _vendor("fireworks", "FIREWORKS"),
+    _vendor("cerebras", "CEREBRAS"),
+    _vendor("openrouter", "OPENROUTER"),
+    _vendor("perplexity", "PERPLEXITY"),
+    _vendor("ollama", "OLLAMA", keyless=True),
+    _vendor("vllm", "VLLM", keyless=True),
+    _vendor("lmstudio", "LMSTUDIO", keyless=True),
+)
+
+
+def find_config_file(path: str | None, environ: Mapping[str, str]) -> Path | None:
+    """`path`, else PULSE_CONFIG, else ./pulse.toml where it exists, else none.
+
+    Raises: ConfigError when a file that was asked for does not exist.
+    """
+    asked = path or environ.get("PULSE_CONFIG")
+    if asked:
+        file = Path(asked)
+        if not file.is_file():
+            origin = "--config" if path else "PULSE_CONFIG"
+            raise ConfigError(f"{file}: no such file (named by {origin}); create it or leave {origin} out")
+        return file
+    default = Path("pulse.toml")
+    return default if default.is_file() else None
+
+
+def load_config(path: str | None = None, environ: Mapping[str, str] | None = None) -> Config:
+    """The file, overridden by the environment, with every secret reference resolved.
+
+    Raises: ConfigError naming the key, the file or variable, and the fix.
+    """
+    environ = os.environ if environ is None else environ
+    file = find_config_file(path, environ)
+    config = Config()
+    if file is not None:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: cannot be read: {error}") from error
+        config = decode(text, str(file))
+    return _resolve(_overlay(config, environ), str(file or "environment"), environ)
+
+
+def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
+    """`config` with every PULSE_ variable and every vendor's key put over it."""
+    replace = msgspec.structs.replace
+    stores = replace(
+        config.stores,
+        database_url=environ.get("PULSE_DATABASE_URL") or config.stores.database_url,
+        redis_url=environ.get("PULSE_REDIS_URL") or config.stores.redis_url,
+    )
+    server = replace(config.server, public_url=environ.get("PULSE_PUBLIC_URL") or config.server.public_url)
+    limits = config.limits
+    if rate := environ.get("PULSE_RATE_LIMIT"):
+        parse_rate(rate, "PULSE_RATE_LIMIT")
+        limits = replace(limits, requests=rate)
+    telemetry = config.telemetry
+    for variable, field, allowed in (
+        ("PULSE_LOG_LEVEL", "log_level", ("debug", "info", "warning", "error")),
+        ("PULSE_LOG_FORMAT", "log_format", ("json", "console")),
+    ):
+        if value := environ.get(variable):
+            if value not in allowed:
+                raise ConfigError(f"{variable}={value!r} is not one of {', '.join(allowed)}")
+            telemetry = replace(telemetry, **{field: value})
+    return replace(
+        config,
+        stores=stores,
+        server=server,
+        limits=limits,
+        telemetry=telemetry,
+        providers={**config.providers, **_vendors_on(config, environ)},
+    )
+
+
+def _vendors_on(config: Config, environ: Mapping[str, str]) -> dict[str, ProviderConfig]:
+    found: dict[str, ProviderConfig] = {}
+    for vendor in VENDORS:
+        key = next((environ[name] for name in vendor.key_variables if environ.get(name)), None)
+        base_url = environ.get(vendor.base_url_variable)
+        written = config.providers.get(vendor.name)
+        if written is None and key is None and not (vendor.keyless and base_url):
+            continue
+        row = written or ProviderConfig(kind=vendor.kind)
+        # A key in the file was chosen for this provider on purpose; the environment's is the general one.
+        reference = row.key or (
+            f"env:{next(name for name in vendor.key_variables if environ.get(name))}" if key else None
+        )
+        found[vendor.name] = msgspec.structs.replace(row, key=reference, base_url=base_url or row.base_url)
+    return found
+
+
+def _resolve(config: Config, source: str, environ: Mapping[str, str]) -> Config:
+    replace = msgspec.structs.replace
+    providers = {
+        name: replace(
+            row,
+            key=resolve_secret(row.key, f"{source}: providers.{name}.key", environ),
+            headers={
+                header: resolve_secret(value, f"{source}: providers.{name}.headers.{header}", environ, plain=True) or ""
+                for header, value in row.headers.items()
+            },
+        )
+        for name, row in config.providers.items()
+    }
+    database_url = resolve_secret(config.stores.database_url, f"{source}: stores.database_url", environ, plain=True)
+    return replace(config, providers=providers, stores=replace(config.stores, database_url=database_url))
+
+
+def resolve_secret(reference: str | None, key: str, environ: Mapping[str, str], *, plain: bool = False) -> str | None:
+    """What `env:NAME` or `file:PATH` refers to. `plain`: other text is the value itself, not a mistake.
+
+    Raises: ConfigError that names `key` and never the secret.
+    """
+    if reference is None:
+        return None
+    scheme, separator, rest = reference.partition(":")
+    if separator and scheme == "env":
+        value = environ.get(rest)
+        if not value:
+            raise ConfigError(
+                f"{key} refers to the variable {rest}, which is not set; export it or change the reference"
+            )
+        return value
+    if separator and scheme == "file":
+        try:
+            return Path(rest).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{key} refers to a file that cannot be read: {error}") from error
+    if plain:
+        return reference
+    raise ConfigError(f"{key} holds a secret in the open; write env:NAME or file:PATH instead")

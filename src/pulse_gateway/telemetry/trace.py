@@ -1,0 +1,49 @@
+"""Trace headers of the caller, taken over and handed on.
+
+Source: https://www.w3.org/TR/trace-context-2/ and the AWS documentation of X-Amzn-Trace-Id (both read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from pulse_gateway.ids import new_span_id, new_trace_id
+from pulse_gateway.types.http import Headers
+
+__all__ = ["TraceContext", "read_trace"]
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_AMZN_ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;|$)")
+_AMZN_SAMPLED = re.compile(r"(?:^|;)\s*Sampled=1(?:;|$)")
+
+
+class TraceContext(msgspec.Struct, frozen=True):
+    """`trace_id` is 32 lower-case hex digits, `span_id` ours, `flags` the caller's."""
+
+    trace_id: str
+    span_id: str
+    flags: str = "00"
+    tracestate: str | None = None
+    amzn: str | None = None
+
+    def upstream_headers(self) -> Headers:
+        """What the provider gets: this exchange as the parent, the rest as the caller sent it."""
+        headers = [("traceparent", f"00-{self.trace_id}-{self.span_id}-{self.flags}")]
+        if self.tracestate:
+            headers.append(("tracestate", self.tracestate))
+        if self.amzn:
+            headers.append(("x-amzn-trace-id", self.amzn))
+        return tuple(headers)
+
+
+def read_trace(traceparent: str | None, tracestate: str | None, amzn: str | None) -> TraceContext:
+    """The caller's trace, or a new one. An invalid traceparent takes its tracestate with it, as the standard says."""
+    match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
+    if match and match[1] != "ff" and not (match[1] == "00" and match[5]) and int(match[2], 16) and int(match[3], 16):
+        return TraceContext(match[2], new_span_id(), match[4], tracestate, amzn)
+    if amzn and (root := _AMZN_ROOT.search(amzn)):
+        sampled = "01" if _AMZN_SAMPLED.search(amzn) else "00"
+        return TraceContext((root[1] + root[2]).lower(), new_span_id(), sampled, None, amzn)
+    return TraceContext(new_trace_id(), new_span_id(), "00", None, amzn)

@@ -1,0 +1,22 @@
+"""Which transport carries which URL: `echo:` stays in the process, everything else goes out."""
+
+from __future__ import annotations
+
+from pulse_gateway.transport.echo import EchoTransport
+from pulse_gateway.transport.transport import HttpResponse, Transport
+from pulse_gateway.types.http import HttpRequest, Timeouts
+
+__all__ = ["SchemeTransport"]
+
+
+class SchemeTransport:
+    def __init__(self, network: Transport) -> None:
+        self._network = network
+        self._echo = EchoTransport()
+
+    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> HttpResponse:
+        chosen: Transport = self._echo if self._echo.serves(request) else self._network
+        return await chosen.send(request, timeouts, proxy=proxy)
+
+    async def aclose(self) -> None:
+        await self._network.aclose()

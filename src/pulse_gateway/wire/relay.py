@@ -1,0 +1,126 @@
+"""Upstream bytes in, client bytes out, one frame at a time, while a `Reading` watches.
+
+Only whole frames go on: an upstream that breaks off inside one leaves the client at a frame's end, where an error event can
+follow.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pulse_gateway.errors import PulseError
+from pulse_gateway.types.events import Event
+from pulse_gateway.wire.codec import Codec, StreamDecoder
+from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
+
+__all__ = ["HideUsage", "Native", "Passthrough", "Piece", "Relay", "Translate"]
+
+T = TypeVar("T")
+Piece = tuple[dict[int, str], T]
+"""What one frame shows as visible text, per choice, and what the client gets for it."""
+
+
+class Relay(Generic[T]):
+    """The loop all relays share. Subclasses say what a frame becomes.
+
+    Raises: UpstreamProtocolError when the upstream leaves its dialect. A failure that the upstream *reports* is not raised:
+    it is in `reading.failed`, already rendered. After `finish`, `reading.ended` says whether the answer is whole.
+    """
+
+    def __init__(self, decoder: StreamDecoder) -> None:
+        self.reading = Reading()
+        self._decoder = decoder
+        self._frames = SSEDecoder()
+
+    def feed(self, data: bytes) -> list[T]:
+        return [self._step(frame)[0] for frame in self._frames.feed(data)]
+
+    def feed_pieces(self, data: bytes) -> list[Piece[T]]:
+        """As `feed`, with the visible text of each frame, for a moderator."""
+        return [self._piece(frame) for frame in self._frames.feed(data)]
+
+    def finish(self) -> list[Piece[T]]:
+        pieces = [self._piece(frame) for frame in self._frames.finish()]
+        events = self._decoder.finish()
+        self.reading.observe(events)
+        if events:
+            pieces.append((_visible(events), self.render(None, events)))
+        return pieces
+
+    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> T:
+        """What the client gets for `frame` (None: for the end of the stream)."""
+        raise NotImplementedError
+
+    def render_error(self, error: PulseError, request_id: str) -> T:
+        """The client dialect's error event; nothing follows it."""
+        raise NotImplementedError
+
+    def _step(self, frame: ServerSentEvent) -> tuple[T, list[Event]]:
+        events = self._decoder.decode(frame)
+        self.reading.observe(events)
+        return self.render(frame, events), events
+
+    def _piece(self, frame: ServerSentEvent) -> Piece[T]:
+        output, events = self._step(frame)
+        return _visible(events), output
+
+
+def _visible(events: list[Event]) -> dict[int, str]:
+    texts: dict[int, str] = {}
+    for event in events:
+        if event.text:
+            choice = getattr(event, "choice", 0)
+            texts[choice] = texts.get(choice, "") + event.text
+    return texts
+
+
+class Passthrough(Relay[bytes]):
+    """The same dialect on both sides: every frame as it came."""
+
+    def __init__(self, codec: Codec, request_model: str) -> None:
+        super().__init__(codec.decoder())
+        self._codec, self._request_model = codec, request_model
+
+    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
+        return b"" if frame is None else frame.raw
+
+    def render_error(self, error: PulseError, request_id: str) -> bytes:
+        return self._codec.encoder(self._request_model, include_usage=False).error(error, request_id)
+
+
+class HideUsage(Passthrough):
+    """The same, for a client that did not ask for the usage the gateway asked for."""
+
+    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
+        return b"" if frame is None else self._codec.hide_usage(frame)
+
+
+class Translate(Relay[bytes]):
+    """The upstream's dialect in, the client's out."""
+
+    def __init__(
+        self, upstream: Codec, client: Codec, request_model: str, request_id: str, *, include_usage: bool
+    ) -> None:
+        super().__init__(upstream.decoder())
+        self._encoder = client.encoder(request_model, include_usage=include_usage)
+        self._request_id = request_id
+
+    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
+        if self.reading.failed is not None:
+            return self._encoder.error(self.reading.failed, self._request_id)
+        encode = self._encoder.encode
+        return encode(events[0]) if len(events) == 1 else b"".join([encode(event) for event in events])
+
+    def render_error(self, error: PulseError, request_id: str) -> bytes:
+        return self._encoder.error(error, request_id)
+
+
+class Native(Relay[list[Event]]):
+    """The upstream's dialect in, events out: for a program that embeds the gateway. Errors are raised, not rendered."""
+
+    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> list[Event]:
+        return events
+
+    def render_error(self, error: PulseError, request_id: str) -> list[Event]:
+        raise error
