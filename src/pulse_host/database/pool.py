@@ -1,0 +1,171 @@
+"""Connections to Postgres: how they are opened, what bounds them, and what is said when they cannot be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from pulse_gateway.errors import ConfigError
+
+__all__ = ["DatabaseUnusable", "create_pool", "open_connection"]
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+_OLDEST_MAJOR_VERSION = 14
+# What may pass by itself: nobody listens yet, the server starts or stops, all its connections are taken.
+_PASSING = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+class DatabaseUnusable(ConfigError):
+    """No connection to Postgres can be had; the message says where it was sought and what to do, never the password."""
+
+
+async def create_pool(
+    url: str,
+    *,
+    max_size: int = 10,
+    query_timeout_s: float = 0.5,
+    connect_timeout_s: float = 5.0,
+    wait_s: float = 30.0,
+    statement_cache_size: int = 100,
+) -> Any:
+    """A pool whose queries end after `query_timeout_s` unless they are given another bound; jsonb is decoded and encoded.
+
+    Waits up to `wait_s` for a server that does not answer yet. The server itself ends any statement after 10 s, should the
+    gateway have gone. Behind PgBouncer in transaction mode: `statement_cache_size=0`, and `statement_timeout` in its
+    `ignore_startup_parameters`. Close it with `await pool.close()`.
+
+    Raises: DatabaseUnusable.
+    """
+
+    async def open_pool() -> Any:
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=max_size,
+            max_inactive_connection_lifetime=300.0,
+            timeout=connect_timeout_s,
+            command_timeout=query_timeout_s,
+            statement_cache_size=statement_cache_size,
+            server_settings={"application_name": "pulse", "statement_timeout": "10s"},
+            init=_prepare,
+        )
+
+    pool = await _reach(url, open_pool, wait_s)
+    async with pool.acquire() as connection:
+        version = connection.get_server_version()
+    if version.major < _OLDEST_MAJOR_VERSION:
+        await pool.close()
+        raise DatabaseUnusable(_too_old(url, version.major))
+    return pool
+
+
+@asynccontextmanager
+async def open_connection(url: str, *, connect_timeout_s: float = 5.0, wait_s: float = 30.0) -> AsyncIterator[Any]:
+    """One connection without a bound on its statements, for migrations and the command line.
+
+    Raises: DatabaseUnusable.
+    """
+
+    async def connect() -> Any:
+        return await asyncpg.connect(
+            url, timeout=connect_timeout_s, command_timeout=None, server_settings={"application_name": "pulse"}
+        )
+
+    connection = await _reach(url, connect, wait_s)
+    try:
+        version = connection.get_server_version()
+        if version.major < _OLDEST_MAJOR_VERSION:
+            raise DatabaseUnusable(_too_old(url, version.major))
+        await _prepare(connection)
+        yield connection
+    finally:
+        await connection.close(timeout=connect_timeout_s)
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda value: msgspec.json.encode(value).decode(),
+        decoder=msgspec.json.decode,
+    )
+
+
+async def _reach(url: str, attempt: Callable[[], Awaitable[_T]], wait_s: float) -> _T:
+    """The outcome of `attempt`, repeated while the failure may pass by itself."""
+    place = _place(url)
+
+    def announce(state: RetryCallState) -> None:
+        if state.attempt_number == 1:
+            _log.warning("Postgres does not answer yet at %s; waiting up to %g s", place, wait_s)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(_PASSING),
+        stop=stop_after_delay(wait_s),
+        wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+        before_sleep=announce,
+        reraise=True,
+    )
+    try:
+        return await retrying(attempt)
+    except _PASSING as error:
+        raise DatabaseUnusable(f"Postgres does not answer at {place}: {_cause(error)}") from error
+    except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as error:
+        raise DatabaseUnusable(f"Postgres at {place} refuses the user or the password: {error}") from error
+    except asyncpg.InvalidCatalogNameError as error:
+        raise DatabaseUnusable(f"Postgres at {place} has no such database; create it first: {error}") from error
+    except (asyncpg.ClientConfigurationError, ValueError):
+        # Their messages quote parts of the address, which may be parts of the password.
+        raise DatabaseUnusable(_unreadable()) from None
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise DatabaseUnusable(f"Postgres at {place} refuses the connection: {error}") from error
+
+
+def _cause(error: BaseException) -> str:
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
+def _place(url: str) -> str:
+    """Where `url` points, for messages: `host:port (database d, user u)`, never the password.
+
+    Raises: DatabaseUnusable for an address that cannot be read without doubt.
+    """
+    try:
+        parts = urlsplit(url)
+        readable = "," in parts.netloc or parts.port != 0  # reading the port is what finds a malformed one
+    except ValueError:
+        raise DatabaseUnusable(_unreadable()) from None
+    hosts = parts.netloc.rpartition("@")[2] or ",".join(parse_qs(parts.query).get("host", ["the default host"]))
+    # A `/`, `?` or `#` that was not escaped in the password ends the authority early: what follows holds the `@`.
+    misread = parts.fragment or (parts.netloc and "@" in parts.path + parts.query)
+    if not readable or misread or parts.scheme not in {"postgresql", "postgres"}:
+        raise DatabaseUnusable(_unreadable())
+    database = unquote(parts.path.removeprefix("/")) or "the default database"
+    user = unquote(parts.username) if parts.username else "the default user"
+    return f"{hosts} (database {database}, user {user})"
+
+
+def _unreadable() -> str:
+    return (
+        "the database address cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the password "
+        "the characters @ : / ? # % [ ] are written percent-encoded"
+    )
+
+
+def _too_old(url: str, major: int) -> str:
+    return f"Postgres at {_place(url)} is version {major}; {_OLDEST_MAJOR_VERSION} or newer is needed"

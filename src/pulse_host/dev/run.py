@@ -1,0 +1,89 @@
+"""`pulse dev`: a whole server out of nothing."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import msgspec
+
+from pulse_gateway.config import Config
+from pulse_gateway.errors import ConfigError
+from pulse_gateway.store.keys import create_key
+from pulse_gateway.store.postgres import add_key, save_user
+from pulse_host.app import Services, create_app
+from pulse_host.assembly import assembled
+from pulse_host.database.migrate import migrate
+from pulse_host.database.pool import open_connection
+from pulse_host.dev.embedded import DevStores
+from pulse_host.logs import configure_logs
+from pulse_host.reload import reloading
+from pulse_host.server import bind, serve
+
+__all__ = ["run_dev"]
+
+_DEV_USER = "dev@localhost"
+_KEY_FILE = "dev-api-key"
+
+
+async def run_dev(config: Config, data_dir: Path, *, api_key: str | None, plan: str, config_file: str | None = None) -> None:
+    """Bring up the stores below `data_dir`, migrate, serve until told to stop, and take everything down in order.
+
+    Raises: ConfigError.
+    """
+    configure_logs(config.telemetry)
+    if plan not in config.plan_table():
+        raise ConfigError(f"PULSE_DEV_PLAN={plan!r} is not a plan; known: {', '.join(config.plan_table())}")
+    if api_key is not None and not re.fullmatch(r"[\x21-\x7e]+", api_key):
+        raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only, without spaces")
+    listener = bind(config.server.host, config.server.port)
+    try:
+        async with DevStores(data_dir) as stores:
+            url = config.stores.database_url or stores.database_url
+            await migrate(url)
+            key = api_key or stores.data_dir.secret(_KEY_FILE, lambda: create_key("test").secret)
+            await _own_key(url, key, plan)
+            settings = msgspec.structs.replace(
+                config, stores=msgspec.structs.replace(config.stores, database_url=url)
+            )
+            async with assembled(settings, given_keys=(key,)) as services:
+                address = "http://{}:{}".format(*listener.getsockname()[:2])
+                async with reloading(services.gateway, config_file):
+                    await serve(
+                        create_app(services),
+                        listener,
+                        services.readiness,
+                        drain_s=config.server.drain_s,
+                        on_ready=lambda: _welcome(address, key, plan, services, data_dir),
+                    )
+    finally:
+        listener.close()
+
+
+async def _own_key(url: str, key: str, plan: str) -> None:
+    async with open_connection(url) as connection:
+        user = await save_user(connection, email=_DEV_USER, plan=plan)
+        await add_key(connection, user_id=user.user_id, name="pulse dev", secret=key)
+
+
+def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Path) -> None:
+    providers = sorted(services.gateway.config.providers)
+    answering = f"providers: {', '.join(providers)}, and echo" if providers else "no provider key found: the model `echo` answers"
+    click.echo(
+        f"""
+  Pulse is running at  {address}
+  API key              {key}
+  plan                 {plan}
+  data                 {data_dir.resolve()}
+  {answering}
+
+  Try it:
+
+  curl {address}/v1/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{{"model": "echo", "messages": [{{"role": "user", "content": "مرحبا"}}], "stream": false}}'
+
+  OpenAI(base_url="{address}/v1")   Anthropic(base_url="{address}")   genai: base_url="{address}"
+  Ctrl-C stops it.
+"""
+    )
