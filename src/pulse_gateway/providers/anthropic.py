@@ -1,0 +1,78 @@
+"""Anthropic's own API.
+
+Its version `2026-10-21` knows no sampling parameters and refuses them, `2023-06-01` still takes them. A client that speaks
+the dialect has chosen its version itself; a translated request gets the version that its body needs. Everything that a model
+of this vendor lacks is refused by `wire.anthropic_messages` while it encodes the request.
+
+Source: https://platform.claude.com/docs/en/api/versioning and /api/overview (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from pulse_gateway.errors import UpstreamError
+from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import ChatRequest
+from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.wire.anthropic_messages.errors import upstream_error
+
+__all__ = ["ANTHROPIC", "AnthropicProvider"]
+
+_VERSION = "2026-10-21"
+_VERSION_WITH_SAMPLING = "2023-06-01"
+
+
+class _Sampling(msgspec.Struct):
+    temperature: Raw | UnsetType = UNSET
+    top_p: Raw | UnsetType = UNSET
+    top_k: Raw | UnsetType = UNSET
+
+
+_SAMPLING = msgspec.json.Decoder(_Sampling)
+
+
+class AnthropicProvider:
+    kind = "anthropic"
+    dialect = "anthropic.messages"
+    default_base_url = "https://api.anthropic.com"
+    passed_headers = frozenset(
+        {"anthropic-version", "anthropic-beta", "anthropic-workspace-id", "anthropic-user-profile-id"}
+    )
+
+    def build(self, call: UpstreamCall, /) -> HttpRequest:
+        """The client's own headers win over the deployment's, but the betas of both are asked for."""
+        deployment = call.deployment
+        headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream" if call.stream else "application/json",
+        }
+        if deployment.key is not None:
+            headers["x-api-key"] = deployment.key
+        passed = [(name, value) for name, value in call.client_headers if name in self.passed_headers]
+        headers |= deployment.headers
+        headers |= passed
+        betas = [value for name, value in (*deployment.headers, *passed) if name == "anthropic-beta"]
+        if betas:
+            headers["anthropic-beta"] = ",".join(betas)
+        headers.setdefault("anthropic-version", _version(call.body))
+        headers |= call.trace_headers
+        url = f"{(deployment.base_url or self.default_base_url).rstrip('/')}/v1/messages"
+        return HttpRequest("POST", url, tuple(headers.items()), call.body)
+
+    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
+        """It has all that its dialect has."""
+
+    def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
+        return upstream_error(status, headers, body)
+
+
+def _version(body: bytes) -> str:
+    sampling = _SAMPLING.decode(body)
+    chosen = (sampling.temperature, sampling.top_p, sampling.top_k)
+    return _VERSION if all(value is UNSET for value in chosen) else _VERSION_WITH_SAMPLING
+
+
+ANTHROPIC = AnthropicProvider()

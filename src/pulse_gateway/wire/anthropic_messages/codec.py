@@ -1,0 +1,62 @@
+"""Anthropic's Messages dialect, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pulse_gateway.wire.anthropic_messages.client_request import decode_request
+from pulse_gateway.wire.anthropic_messages.envelope import read_envelope, rewrite_request
+from pulse_gateway.wire.anthropic_messages.errors import encode_error
+from pulse_gateway.wire.anthropic_messages.reply import decode_reply, encode_reply, read_reply
+from pulse_gateway.wire.anthropic_messages.stream_decoder import MessagesStreamDecoder
+from pulse_gateway.wire.anthropic_messages.stream_encoder import MessagesStreamEncoder
+from pulse_gateway.wire.anthropic_messages.upstream_request import encode_request
+from pulse_gateway.wire.codec import StreamDecoder, StreamEncoder
+from pulse_gateway.wire.sse import ServerSentEvent
+
+__all__ = ["AnthropicMessagesCodec"]
+
+
+class AnthropicMessagesCodec:
+    """The codec of `anthropic.messages`. Source: https://platform.claude.com/docs/en/api/messages (read 2026-11-24)"""
+
+    dialect: str = "anthropic.messages"
+    keep_alive: bytes | None = b'event: ping\ndata: {"type": "ping"}\n\n'
+    field_paths: Mapping[str, str] = MappingProxyType(
+        {
+            "model": "model",
+            "messages": "messages",
+            "stream": "stream",
+            "max_output_tokens": "max_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "top_k": "top_k",
+            "stop": "stop_sequences",
+            "tools": "tools",
+            "tool_choice": "tool_choice",
+            "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+            "response_format": "output_config.format",
+            "reasoning": "thinking",
+            "user": "metadata.user_id",
+        }
+    )
+
+    read_envelope = staticmethod(read_envelope)
+    rewrite_request = staticmethod(rewrite_request)
+    decode_request = staticmethod(decode_request)
+    encode_request = staticmethod(encode_request)
+    decode_reply = staticmethod(decode_reply)
+    read_reply = staticmethod(read_reply)
+    encode_reply = staticmethod(encode_reply)
+    encode_error = staticmethod(encode_error)
+
+    def decoder(self) -> StreamDecoder:
+        return MessagesStreamDecoder()
+
+    def encoder(self, request_model: str, *, include_usage: bool) -> StreamEncoder:
+        """Usage is always shown in this dialect, whatever `include_usage` says."""
+        return MessagesStreamEncoder(request_model)
+
+    def hide_usage(self, frame: ServerSentEvent) -> bytes:
+        return frame.raw

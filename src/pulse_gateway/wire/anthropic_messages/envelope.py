@@ -1,0 +1,144 @@
+"""The few fields of a Messages request that the gateway acts on; everything else keeps its bytes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Raw
+
+from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.wire.anthropic_messages.members import decode
+from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.json_splice import set_members
+
+__all__ = ["MAX_TOKENS", "read_envelope", "rewrite_request"]
+
+
+MAX_TOKENS = 2**31 - 1  # more than any model writes, and still a number that every store can count with
+
+
+class _Object(msgspec.Struct):
+    """Any JSON object."""
+
+
+class _Block(msgspec.Struct):
+    """Any content block. What only some types have is looked at for those types alone, so that unknown types pass."""
+
+    type: str
+    text: Any = None
+    title: Any = None
+    context: Any = None
+    content: Raw = Raw()
+    source: Raw = Raw()
+
+
+class _Source(msgspec.Struct):
+    type: Any = None
+    data: Any = None
+    content: Raw = Raw()
+
+
+class _Message(msgspec.Struct):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[_Block]
+
+
+class _Request(msgspec.Struct):
+    max_tokens: Annotated[int, Meta(ge=0, le=MAX_TOKENS)]  # 0 only warms the prompt cache
+    messages: Annotated[list[_Message], Meta(min_length=1)]
+    model: Annotated[str, Meta(min_length=1)] | None = None
+    system: str | list[_Block] | None = None
+    stream: bool | None = None
+    stop_sequences: list[str] | None = None
+    tools: list[_Object] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_CONTENT = msgspec.json.Decoder(str | list[_Block] | None)
+_SOURCE = msgspec.json.Decoder(_Source)
+_DEEPEST = 2  # a document of blocks inside a tool result; the vendor refuses what nests deeper
+
+
+def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None = None) -> Envelope:
+    """What the gateway acts on. The text is every text the model will read as such: those of text documents, search results
+    and tool results too.
+
+    `model` and `stream` are for hosts that keep them outside the body.
+
+    Raises: InvalidRequest, `param` naming the path of the bad field.
+    """
+    request = decode(_REQUEST, body)
+    name = model or request.model
+    if not name:
+        raise InvalidRequest("the field 'model' is required", param="model")
+    prompt = _Prompt()
+    if request.system is not None:
+        prompt.add(request.system, "system")
+    for number, message in enumerate(request.messages):
+        prompt.add(message.content, f"messages[{number}].content")
+    return Envelope(
+        model=name,
+        stream=bool(request.stream) if stream is None else stream,
+        text="\n".join(prompt.texts),
+        attachments=prompt.attachments,
+        max_output_tokens=request.max_tokens,
+    )
+
+
+class _Prompt:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.attachments = 0
+
+    def add(self, content: str | list[_Block] | None, path: str, depth: int = 0) -> None:
+        if content is None:
+            return
+        if isinstance(content, str):
+            self.texts.append(content)
+            return
+        for number, block in enumerate(content):
+            match block.type:
+                case "text":
+                    if not isinstance(block.text, str):
+                        raise InvalidRequest("expected a string", param=f"{path}[{number}].text")
+                    self.texts.append(block.text)
+                case "image":
+                    self.attachments += 1
+                case "document":
+                    self.attachments += 1
+                    self._add_labels(block)
+                    self._add_source(block.source, f"{path}[{number}].source", depth)
+                case "search_result":
+                    self._add_labels(block)
+                    self._add_raw(block.content, f"{path}[{number}].content", depth)
+                case "tool_result":
+                    self._add_raw(block.content, f"{path}[{number}].content", depth)
+
+    def _add_labels(self, block: _Block) -> None:
+        self.texts += [label for label in (block.title, block.context) if isinstance(label, str)]
+
+    def _add_source(self, raw: Raw, path: str, depth: int) -> None:
+        if not raw:
+            return
+        source = decode(_SOURCE, raw, path)
+        if source.type == "text" and isinstance(source.data, str):
+            self.texts.append(source.data)
+        elif source.type == "content":
+            self._add_raw(source.content, f"{path}.content", depth)
+
+    def _add_raw(self, raw: Raw, path: str, depth: int) -> None:
+        if raw and depth < _DEEPEST:
+            self.add(decode(_CONTENT, raw, path), path, depth + 1)
+
+
+def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
+    """The same request for `model`; every other byte is kept. Usage is always shown in this dialect.
+
+    Raises: InvalidRequest when a top-level key occurs twice: the vendor might read the other one.
+    """
+    rewritten = set_members(body, model=model)
+    return body if rewritten == body else rewritten

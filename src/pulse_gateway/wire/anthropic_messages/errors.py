@@ -1,0 +1,214 @@
+"""What an error of Anthropic's API means, and how ours look to its clients.
+
+Source: https://platform.claude.com/docs/en/api/errors (read 2026-11-24); anthropic 2.12.0, types `ErrorResponse`, `ErrorType`
+and `shared/*_error.py` for the codes (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from email.utils import mktime_tz, parsedate_tz
+from typing import Any
+
+import msgspec
+
+from pulse_gateway.errors import (
+    ContextTooLong,
+    PulseError,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModelNotFound,
+    UpstreamOverloaded,
+    UpstreamProtocolError,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamRefusedContent,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+)
+from pulse_gateway.types.http import Headers, header
+
+__all__ = ["encode_error", "upstream_error"]
+
+_MAX_MESSAGE_CHARS = 1000
+
+# `error.details.error_code` decides first, `error.type` second, the status last: a billing 429 is not a rate limit.
+_BY_CODE: dict[str, type[UpstreamError]] = {
+    "enforced_spend_limit_reached": UpstreamQuotaExhausted,
+    "contract_spend_limit_reached": UpstreamQuotaExhausted,
+    "linked_organization_billing_unavailable": UpstreamQuotaExhausted,
+    "linked_organization_spend_limit_reached": UpstreamQuotaExhausted,
+    "organization_on_hold": UpstreamUnauthorized,
+    "organization_type_not_supported": UpstreamUnauthorized,
+    "parent_organization_required": UpstreamUnauthorized,
+    "claude_code_key_creator_not_member": UpstreamUnauthorized,
+    "cmek_key_disabled": UpstreamUnauthorized,
+    "cmek_key_network_blocked": UpstreamUnauthorized,
+    "file_expired": UpstreamRejected,
+    "ramp_limit_exceeded": UpstreamRateLimited,
+}
+_BY_TYPE: dict[str, type[UpstreamError]] = {
+    "invalid_request_error": UpstreamRejected,
+    "request_too_large": UpstreamRejected,
+    "authentication_error": UpstreamUnauthorized,
+    "permission_error": UpstreamUnauthorized,
+    "billing_error": UpstreamQuotaExhausted,
+    "not_found_error": UpstreamModelNotFound,
+    "rate_limit_error": UpstreamRateLimited,
+    "overloaded_error": UpstreamOverloaded,
+    "timeout_error": UpstreamTimeout,
+    "conflict_error": UpstreamFailed,  # passes by itself; the SDK repeats it too
+    "api_error": UpstreamFailed,
+}
+_BY_STATUS: dict[int, type[UpstreamError]] = {
+    401: UpstreamUnauthorized,
+    402: UpstreamQuotaExhausted,
+    403: UpstreamUnauthorized,
+    404: UpstreamModelNotFound,
+    408: UpstreamTimeout,
+    409: UpstreamFailed,
+    429: UpstreamRateLimited,
+    503: UpstreamOverloaded,
+    504: UpstreamTimeout,
+    529: UpstreamOverloaded,
+}
+# Some refusals share `invalid_request_error` with malformed requests and only their text tells them apart.
+_BY_TEXT: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
+    (
+        re.compile(r"credit balance is too low|reached your specified .*usage limits", re.IGNORECASE),
+        UpstreamQuotaExhausted,
+    ),
+    (
+        re.compile(r"prompt is too long|exceed(s|ed)? (the )?(model's )?context (limit|window)", re.IGNORECASE),
+        ContextTooLong,
+    ),
+    (re.compile(r"blocked by (our )?content filter", re.IGNORECASE), UpstreamRefusedContent),
+)
+# Where the vendor's own words would speak of our account rather than of the caller's request.
+_OWN_WORDS: dict[type[UpstreamError], str] = {
+    UpstreamUnauthorized: "the provider refused the gateway's credentials",
+    UpstreamQuotaExhausted: "the gateway's account with the provider has no credit left",
+    UpstreamRateLimited: "the provider's rate limit is reached",
+    UpstreamOverloaded: "the provider is overloaded",
+    UpstreamTimeout: "the provider did not answer in time",
+    UpstreamFailed: "the provider failed to answer",
+    UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
+}
+
+
+class _Details(msgspec.Struct, frozen=True):
+    error_code: str | None = None
+
+
+class _Error(msgspec.Struct, frozen=True):
+    type: str = ""
+    message: str = ""
+    details: _Details | None = None
+
+
+class _Body(msgspec.Struct, frozen=True):
+    error: _Error
+
+
+_BODY = msgspec.json.Decoder(_Body)
+
+
+def upstream_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
+    """What an answer outside 2xx means, or an error object sent with 200 or inside a stream."""
+    error = _read(body)
+    kind = _kind(status, error)
+    told = error.message[:_MAX_MESSAGE_CHARS] if error is not None else ""
+    code = (error.details.error_code if error.details else None) or error.type if error is not None else None
+    return kind(
+        _OWN_WORDS.get(kind) or told or "the provider refused the request",
+        retry_after_s=_retry_after_s(headers),
+        upstream_status=status,
+        upstream_code=code or None,
+    )
+
+
+def _read(body: bytes) -> _Error | None:
+    """None for HTML, nothing, or JSON of another shape."""
+    try:
+        return _BODY.decode(body).error
+    except (ValueError, RecursionError):
+        return None
+
+
+def _kind(status: int, error: _Error | None) -> type[UpstreamError]:
+    if error is None:
+        if status in _BY_STATUS and status != 404:
+            return _BY_STATUS[status]
+        return (
+            UpstreamFailed if status >= 500 else UpstreamProtocolError
+        )  # not the vendor: the base URL leads elsewhere
+    if error.details and error.details.error_code in _BY_CODE:
+        return _BY_CODE[error.details.error_code]
+    kind = _BY_TYPE.get(error.type) or _BY_STATUS.get(status)
+    if kind is None:
+        return UpstreamRejected if 400 <= status < 500 else UpstreamFailed
+    if kind is UpstreamModelNotFound and error.message and "model" not in error.message.lower():
+        return UpstreamRejected  # a file or container of the request
+    if kind is UpstreamRejected:
+        return next((meaning for pattern, meaning in _BY_TEXT if pattern.search(error.message)), kind)
+    return kind
+
+
+def _retry_after_s(headers: Headers) -> float | None:
+    """`retry-after-ms`, else `retry-after` in seconds or as a date, which the answer's own `date` is taken from."""
+    milliseconds = _number(header(headers, "retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    told = header(headers, "retry-after")
+    seconds = _number(told)
+    if seconds is not None:
+        return seconds
+    until, now = _moment(told), _moment(header(headers, "date"))
+    return max(0.0, until - now) if until is not None and now is not None else None
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _moment(text: str | None) -> float | None:
+    fields = parsedate_tz(text or "")
+    return None if fields is None else float(mktime_tz(fields))
+
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
+
+
+def encode_error(error: PulseError, request_id: str) -> bytes:
+    """The body of an error answer, and the data of an `error` event. `details` carries this gateway's own words."""
+    details: dict[str, Any] = {"error_code": error.code}
+    if error.param is not None:
+        details["param"] = error.param
+    if isinstance(error, UpstreamError) and error.upstream_code is not None:
+        details["upstream_code"] = error.upstream_code
+    body = {"type": _type(error), "message": error.message, "details": details}
+    return msgspec.json.encode({"type": "error", "error": body, "request_id": request_id})
+
+
+def _type(error: PulseError) -> str:
+    if error.status in _TYPES:
+        return _TYPES[error.status]
+    if error.status < 500:
+        return "invalid_request_error"
+    return "overloaded_error" if error.kind == "service_unavailable_error" else "api_error"
