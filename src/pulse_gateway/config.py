@@ -142,16 +142,15 @@ class HookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One moderation hook."""
 
     name: Annotated[str, Meta(description="`terms` is built in; `package.module:Class` loads your own")]
-    on: Annotated[list[Literal["prompt", "answer"]], Meta(min_length=1, description="where it runs")] = [
-        "prompt",
-        "answer",
-    ]
+    on: Annotated[list[Literal["prompt", "answer"]], Meta(min_length=1, description="where it runs")] = msgspec.field(
+        default_factory=lambda: ["prompt", "answer"]
+    )
     failure: Annotated[
         Literal["refuse", "allow"], Meta(description="what an error or a time-out of the hook means")
     ] = "refuse"
     timeout_s: Annotated[PositiveSeconds, Meta(description="time for one review")] = 1.0
     block_severity: Annotated[
-        Literal["low", "medium", "high"], Meta(description="`terms`: the lowest severity that blocks")
+        Literal["medium", "high"], Meta(description="`terms`: the lowest severity that blocks")
     ] = "high"
     file: Annotated[str | None, Meta(description="`terms`: a term list of your own instead of the built-in one")] = None
     extra_terms: Annotated[list[str], Meta(description="`terms`: more terms, blocked always")] = []
@@ -210,7 +209,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     limits: LimitsConfig = LimitsConfig()
     plans: Annotated[dict[str, PlanConfig], Meta(description="added to, or replacing, the built-in plans")] = {}
-    default_plan: Annotated[str, Meta(description="plan of users that name none")] = "starter"
+    default_plan: Annotated[str, Meta(description="plan of users that name none")] = "unlimited"
     moderation: ModerationConfig = ModerationConfig()
     retries: RetriesConfig = RetriesConfig()
     telemetry: TelemetryConfig = TelemetryConfig()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 __all__ = [
     "AdmissionError",
@@ -20,6 +20,7 @@ __all__ = [
     "DeadlineExceeded",
     "InternalError",
     "InvalidRequest",
+    "MethodNotAllowed",
     "ModelNotFound",
     "PermissionDenied",
     "PulseError",
@@ -107,6 +108,10 @@ class RouteNotFound(CallerError):
     status, code = 404, "not_found"
 
 
+class MethodNotAllowed(CallerError):
+    status, code = 405, "method_not_allowed"
+
+
 class RequestTooLarge(CallerError):
     status, code = 413, "request_too_large"
 
@@ -115,7 +120,26 @@ class RequestTooLarge(CallerError):
 
 
 class AdmissionError(PulseError):
+    """Refused before anything was done for the request.
+
+    A limiter says which `kind_of_limit` it was (`requests`, `tokens` …) and adds the `limits.limiter.Standing` of every
+    counter it looked at, for the response headers.
+    """
+
     blame = "caller"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        standings: tuple[Any, ...] = (),
+        kind_of_limit: str | None = None,
+    ) -> None:
+        super().__init__(message, param=param, retry_after_s=retry_after_s)
+        self.standings = standings
+        self.kind_of_limit = kind_of_limit
 
 
 class Unauthenticated(AdmissionError):

@@ -11,6 +11,7 @@ from pulse_gateway.errors import PulseError
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatReply, ChatRequest
 from pulse_gateway.types.events import Event
+from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder"]
@@ -97,6 +98,13 @@ class Codec(Protocol):
 
     def decode_reply(self, body: bytes) -> ChatReply:
         """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
+        ...
+
+    def read_reply(self, body: bytes, reading: Reading) -> str:
+        """Note in `reading` what settling needs, and return the visible text. Tolerant: for bytes that pass through untouched.
+
+        Raises: UpstreamProtocolError when it is not this dialect at all; UpstreamError for an error object sent with 200.
+        """
         ...
 
     def encode_reply(self, reply: ChatReply) -> bytes: ...

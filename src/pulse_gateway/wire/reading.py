@@ -28,10 +28,10 @@ class Reading:
     """Folds the events of one answer. `usage` is the vendor's last word on it, None while there is none.
 
     `usage_is_final`: the answer was whole when usage was read, so nothing needs estimating.
-    `output_chars` and `output_bytes` (UTF-8) count everything the model wrote, for the estimate of a cut stream.
+    `output_bytes` (UTF-8) counts everything the model wrote, for the estimate of a cut stream.
     """
 
-    __slots__ = ("ended", "failed", "finish_reason", "id", "model", "output_bytes", "output_chars", "started", "usage")
+    __slots__ = ("ended", "failed", "finish_reason", "id", "model", "output_bytes", "started", "usage")
 
     def __init__(self) -> None:
         self.id = ""
@@ -41,7 +41,6 @@ class Reading:
         self.failed: UpstreamError | None = None
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
-        self.output_chars = 0
         self.output_bytes = 0
 
     @property
@@ -85,5 +84,4 @@ class Reading:
                     self.count(part.arguments)
 
     def count(self, text: str) -> None:
-        self.output_chars += len(text)
         self.output_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 from pulse_gateway.errors import PulseError
-from pulse_gateway.types.events import Event
+from pulse_gateway.types.events import Event, Finished
 from pulse_gateway.wire.codec import Codec, StreamDecoder
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
@@ -17,8 +17,23 @@ from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
 __all__ = ["HideUsage", "Native", "Passthrough", "Piece", "Relay", "Translate"]
 
 T = TypeVar("T")
-Piece = tuple[dict[int, str], T]
-"""What one frame shows as visible text, per choice, and what the client gets for it."""
+
+
+class Piece(Generic[T]):
+    """One frame: what the client gets for it, the visible text in it per choice, and the choices that end with it."""
+
+    __slots__ = ("ended", "item", "texts")
+
+    def __init__(self, item: T, events: list[Event]) -> None:
+        self.item = item
+        self.texts: dict[int, str] = {}
+        self.ended: set[int] = set()
+        for event in events:
+            if event.text:
+                choice = getattr(event, "choice", 0)
+                self.texts[choice] = self.texts.get(choice, "") + event.text
+            elif isinstance(event, Finished):
+                self.ended.add(event.choice)
 
 
 class Relay(Generic[T]):
@@ -45,8 +60,12 @@ class Relay(Generic[T]):
         events = self._decoder.finish()
         self.reading.observe(events)
         if events:
-            pieces.append((_visible(events), self.render(None, events)))
+            pieces.append(Piece(self.render(None, events), events))
         return pieces
+
+    def join(self, items: list[T]) -> T:
+        """Several items as one."""
+        raise NotImplementedError
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> T:
         """What the client gets for `frame` (None: for the end of the stream)."""
@@ -62,20 +81,15 @@ class Relay(Generic[T]):
         return self.render(frame, events), events
 
     def _piece(self, frame: ServerSentEvent) -> Piece[T]:
-        output, events = self._step(frame)
-        return _visible(events), output
+        return Piece(*self._step(frame))
 
 
-def _visible(events: list[Event]) -> dict[int, str]:
-    texts: dict[int, str] = {}
-    for event in events:
-        if event.text:
-            choice = getattr(event, "choice", 0)
-            texts[choice] = texts.get(choice, "") + event.text
-    return texts
+class _Bytes(Relay[bytes]):
+    def join(self, items: list[bytes]) -> bytes:
+        return items[0] if len(items) == 1 else b"".join(items)
 
 
-class Passthrough(Relay[bytes]):
+class Passthrough(_Bytes):
     """The same dialect on both sides: every frame as it came."""
 
     def __init__(self, codec: Codec, request_model: str) -> None:
@@ -96,7 +110,7 @@ class HideUsage(Passthrough):
         return b"" if frame is None else self._codec.hide_usage(frame)
 
 
-class Translate(Relay[bytes]):
+class Translate(_Bytes):
     """The upstream's dialect in, the client's out."""
 
     def __init__(
@@ -118,6 +132,9 @@ class Translate(Relay[bytes]):
 
 class Native(Relay[list[Event]]):
     """The upstream's dialect in, events out: for a program that embeds the gateway. Errors are raised, not rendered."""
+
+    def join(self, items: list[list[Event]]) -> list[Event]:
+        return items[0] if len(items) == 1 else [event for events in items for event in events]
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> list[Event]:
         return events

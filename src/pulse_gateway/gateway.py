@@ -1,0 +1,255 @@
+"""The composition root: takes the parts, or the built-in ones, and puts the pipeline together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.clock import Clock, SystemClock
+from pulse_gateway.config import Config, parse_rate
+from pulse_gateway.environment import load_config
+from pulse_gateway.errors import ConfigError
+from pulse_gateway.ledger.ledger import Ledger
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.limits.estimate import hold_tokens
+from pulse_gateway.limits.limiter import Limiter, Standing
+from pulse_gateway.limits.memory import MemoryLimiter
+from pulse_gateway.moderation.chain import Chain
+from pulse_gateway.moderation.moderator import Moderator
+from pulse_gateway.pipeline.admit import Admit, Terms
+from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
+from pulse_gateway.pipeline.call import Call
+from pulse_gateway.pipeline.compose import Handler, compose
+from pulse_gateway.pipeline.deadline import Deadline
+from pulse_gateway.pipeline.exchange import Exchange, Inbound
+from pulse_gateway.pipeline.fallback import Fallback
+from pulse_gateway.pipeline.moderate import Moderate
+from pulse_gateway.pipeline.observe import Observe
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.resolve import Resolve
+from pulse_gateway.pipeline.retry import Retry
+from pulse_gateway.pipeline.stream import Drains
+from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.providers import registry as providers
+from pulse_gateway.providers.provider import Provider
+from pulse_gateway.routing.retries import RetryBudget
+from pulse_gateway.store.memory import MemoryKeyStore
+from pulse_gateway.telemetry.record import Observer, log_exchange
+from pulse_gateway.transport.schemes import SchemeTransport
+from pulse_gateway.transport.transport import Transport
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import ChatReply, ChatRequest
+from pulse_gateway.types.events import Event
+from pulse_gateway.types.identity import Plan, Principal
+from pulse_gateway.wire import registry as wire
+
+__all__ = ["Gateway"]
+
+_NATIVE_DIALECT = "openai.chat"  # what `messages=[…]` of an embedding program is written in
+
+
+class Gateway:
+    """Routes, limits, moderates, retries and meters model calls. Usable as an async context manager.
+
+    Every part can be replaced: `limiter`, `ledger`, `moderators` (hooks added after the configured ones), `transport`, `clock`,
+    `keys` (who owns which API key), `providers` (kind → Provider, added to the built-in ones), `observers` (called once per
+    exchange; default: one JSON log line). What is not given is the built-in part that lives in memory.
+    """
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        limiter: Limiter | None = None,
+        ledger: Ledger | None = None,
+        moderators: Sequence[Moderator] = (),
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        keys: Authenticator | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        observers: Sequence[Observer] = (log_exchange,),
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.limiter: Limiter = limiter or MemoryLimiter(self.clock)
+        self.ledger: Ledger = ledger or MemoryLedger()
+        self._keys: Authenticator = keys or MemoryKeyStore({})
+        self._own_providers = dict(providers or {})
+        self._moderators = tuple(moderators)
+        self._observers = tuple(observers)
+        self._transport = transport
+        self._supervisor = Supervisor()
+        self._drains = Drains()
+        self._catalog = Catalog.load()
+        self._handler: Handler | None = None
+        self.reload(config or Config())
+
+    @classmethod
+    def from_env(cls, path: str | None = None, **parts: Any) -> Self:
+        """A gateway set up by the config file (`path`, else PULSE_CONFIG, else ./pulse.toml if there is one) and the environment.
+
+        Raises: ConfigError.
+        """
+        return cls(load_config(path), **parts)
+
+    def reload(self, config: Config) -> None:
+        """Swap the configuration in whole. Exchanges under way keep what they began with.
+
+        Raises: ConfigError; the configuration in force then stays.
+        """
+        router = build_router(config, self._catalog, self._own_providers)
+        chain = build_chain(config.moderation, self._moderators)
+        terms = Terms(parse_rate(config.limits.requests, "limits.requests"))
+        plans = config.plan_table()
+        if config.default_plan not in plans:
+            raise ConfigError(f"default_plan = {config.default_plan!r} is not a plan; known: {', '.join(plans)}")
+        self.config, self.router, self.terms, self.plans = config, router, terms, plans
+        self._handler = None if self._handler is None else self._compose(chain)
+        self._chain = chain
+
+    async def open(self) -> None:
+        """Start what needs a running event loop. Entering the context manager does this."""
+        if self._transport is None:
+            from pulse_gateway.transport.httpx_ import HttpxTransport  # imported late: it is dear, and may not be needed
+
+            self._transport = HttpxTransport()
+        self._handler = self._compose(self._chain)
+
+    async def aclose(self, *, drain_s: float = 30.0) -> None:
+        """Let what is under way settle, write the ledger out, and close every connection."""
+        await self._supervisor.drain(drain_s)
+        await self.ledger.flush()
+        await self.ledger.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def handle(self, inbound: Inbound) -> Reply:
+        """One exchange. With a `dialect`, every error becomes a reply in it; without, errors are raised.
+
+        Use the reply as a context manager: leaving it settles a stream.
+        """
+        if self._handler is None:
+            raise RuntimeError("the gateway is not open: use `async with Gateway(...)`, or await `open()`")
+        client = None if inbound.dialect is None else wire.codec(inbound.dialect)
+        return await self._handler(Exchange(inbound, client, self.clock.monotonic()))
+
+    async def chat(
+        self, *, model: str, messages: Sequence[Mapping[str, Any]], user: str, plan: str | None = None, **fields: Any
+    ) -> ChatReply:
+        """One whole answer. `messages` and `fields` are those of OpenAI's chat completions, whatever provider answers.
+
+        Raises: PulseError, one of its kinds.
+        """
+        reply = await self.handle(self._native(model, messages, user, plan, {**fields, "stream": False}))
+        answer: ChatReply = reply.value
+        return answer
+
+    async def stream(
+        self, *, model: str, messages: Sequence[Mapping[str, Any]], user: str, plan: str | None = None, **fields: Any
+    ) -> AsyncIterator[Event]:
+        """The answer event by event; `event.text` is the visible text of each. Breaking off settles what was used.
+
+        Raises: PulseError, also in the middle of the stream.
+        """
+        reply = await self.handle(self._native(model, messages, user, plan, {**fields, "stream": True}))
+        async with reply:
+            async for events in reply:
+                for event in events:
+                    yield event
+
+    async def usage(self, principal: Principal) -> Sequence[Standing]:
+        """Where each counter of `principal` stands."""
+        return await self.limiter.standings(self.terms.overview(principal))
+
+    def principal(self, user: str, plan: str | None = None) -> Principal:
+        """`user` on `plan`, or on the configured default plan.
+
+        Raises: ConfigError for a plan that does not exist.
+        """
+        return Principal(user_id=user, plan=self._plan(plan or self.config.default_plan))
+
+    def _plan(self, name: str) -> Plan:
+        try:
+            return self.plans[name]
+        except KeyError:
+            raise ConfigError(f"there is no plan {name!r}; known: {', '.join(self.plans)}") from None
+
+    def _native(
+        self, model: str, messages: Sequence[Mapping[str, Any]], user: str, plan: str | None, fields: dict[str, Any]
+    ) -> Inbound:
+        body = msgspec.json.encode({"model": model, "messages": messages, **fields})
+        request: ChatRequest = wire.codec(_NATIVE_DIALECT).decode_request(body)
+        return Inbound(request=request, principal=self.principal(user, plan))
+
+    def _provider(self, kind: str) -> Provider:
+        return self._own_providers.get(kind) or providers.provider(kind)
+
+    def _compose(self, chain: Chain) -> Handler:
+        if self._transport is None:
+            raise RuntimeError("the gateway is not open")
+        config, clock = self.config, self.clock
+        return compose(
+            [
+                partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
+                partial(Deadline, total_s=config.retries.total_s, clock=clock),
+                partial(Authenticate, authenticator=self._keys),
+                partial(Resolve, router=self.router),
+                partial(
+                    Admit,
+                    limiter=self.limiter,
+                    ledger=self.ledger,
+                    terms=self.terms,
+                    quote=_quote(config.limits.default_output_tokens),
+                    clock=clock,
+                ),
+                partial(Moderate, chain=chain),
+                partial(Fallback, max_attempts=config.retries.attempts),
+                partial(
+                    Retry,
+                    max_attempts=config.retries.attempts,
+                    base_s=config.retries.base_s,
+                    max_wait_s=config.retries.max_wait_s,
+                    budget=RetryBudget(clock),
+                    clock=clock,
+                ),
+            ],
+            Call(
+                transport=SchemeTransport(self._transport),
+                provider_of=self._provider,
+                codec_of=wire.codec,
+                ledger=self.ledger,
+                clock=clock,
+                supervisor=self._supervisor,
+                drains=self._drains,
+                chain=chain,
+                hold_chars=config.moderation.hold_chars,
+            ),
+        )
+
+
+def _quote(default_output_tokens: int) -> Callable[[Exchange], int]:
+    def quote(exchange: Exchange) -> int:
+        envelope = exchange.envelope
+        assert envelope is not None  # Resolve stands before Admit
+        model = exchange.candidates[0].model
+        return hold_tokens(
+            envelope.text, envelope.attachments, envelope.max_output_tokens, envelope.n, model, default_output_tokens
+        )
+
+    return quote
+
+
+_ = Deployment

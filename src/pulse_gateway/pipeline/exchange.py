@@ -1,0 +1,146 @@
+"""One client request, from its first byte until it is settled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pulse_gateway.ids import new_request_id
+from pulse_gateway.limits.limiter import Permit, Standing
+from pulse_gateway.telemetry.trace import TraceContext, read_trace
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import ChatRequest
+from pulse_gateway.types.http import Headers
+from pulse_gateway.types.identity import Principal
+from pulse_gateway.types.usage import Outcome, Usage, UsageSource
+from pulse_gateway.wire.codec import Codec, Envelope
+
+if TYPE_CHECKING:
+    from pulse_gateway.errors import PulseError
+
+__all__ = ["Exchange", "Finalizer", "Inbound"]
+
+_log = logging.getLogger("pulse_gateway")
+
+Finalizer = Callable[["Exchange"], Awaitable[None]]
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client sent. Either `dialect` with `body`, or a neutral `request` from a program that embeds the gateway.
+
+    `model` and `stream` are set where the dialect has them in the path. `headers` are lower case. `credential` is the
+    caller's key; a `principal` given instead is believed.
+    """
+
+    dialect: str | None = None
+    operation: str = "chat"
+    body: bytes = b""
+    request: ChatRequest | None = None
+    model: str | None = None
+    stream: bool | None = None
+    credential: str | None = None
+    principal: Principal | None = None
+    headers: Headers = ()
+    request_id: str | None = None
+    trace: TraceContext | None = None
+    timeout_s: float | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class Exchange:
+    """The state that layers share. Each layer fills in its part; nobody else writes it.
+
+    `defer` registers what must happen at the end. `close` runs it, last in first out, exactly once.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_deferred",
+        "_request",
+        "attempts",
+        "candidates",
+        "client",
+        "cost_nano_usd",
+        "deadline",
+        "deployment",
+        "dropped",
+        "envelope",
+        "error",
+        "first_byte_ms",
+        "gone",
+        "inbound",
+        "outcome",
+        "period",
+        "permit",
+        "principal",
+        "request_id",
+        "source",
+        "standings",
+        "started",
+        "status",
+        "trace",
+        "upstream_ms",
+        "usage",
+        "used_tokens",
+    )
+
+    def __init__(self, inbound: Inbound, client: Codec | None, started: float) -> None:
+        self.inbound = inbound
+        self.client = client  # None: the caller is a program, and gets values instead of bytes
+        self.request_id = inbound.request_id or new_request_id()
+        self.trace = inbound.trace or read_trace(None, None, None)
+        self.started = started
+        self.deadline = float("inf")
+        self.principal: Principal | None = None
+        self.envelope: Envelope | None = None
+        self.candidates: Sequence[Deployment] = ()
+        self.deployment: Deployment | None = None
+        self.permit: Permit | None = None
+        self.period = 0
+        self.standings: Sequence[Standing] = ()
+        self.attempts = 0
+        self.dropped: tuple[str, ...] = ()
+        self.gone = False  # the client has left
+        self.outcome = Outcome.REFUSED
+        self.error: PulseError | None = None
+        self.status = 0
+        self.usage: Usage | None = None
+        self.source = UsageSource.NONE
+        self.used_tokens = 0
+        self.cost_nano_usd: int | None = None
+        self.first_byte_ms: float | None = None
+        self.upstream_ms = 0.0  # waited for providers, up to the commit point
+        self._request = inbound.request
+        self._deferred: list[Finalizer] = []
+        self._closed = False
+
+    @property
+    def request(self) -> ChatRequest:
+        """The neutral form, decoded when first asked for: an exchange within one dialect never needs it.
+
+        Raises: InvalidRequest.
+        """
+        if self._request is None:
+            assert self.client is not None  # a native exchange has its request from the start
+            inbound = self.inbound
+            self._request = self.client.decode_request(inbound.body, model=inbound.model, stream=inbound.stream)
+        return self._request
+
+    def defer(self, finalizer: Finalizer) -> None:
+        self._deferred.append(finalizer)
+
+    async def close(self, outcome: Outcome, error: PulseError | None = None) -> None:
+        """End the exchange. Further calls do nothing. A finalizer that fails is logged; the next one still runs."""
+        if self._closed:
+            return
+        self._closed = True
+        self.outcome, self.error = outcome, error
+        while self._deferred:
+            finalizer = self._deferred.pop()
+            try:
+                await finalizer(self)
+            except Exception:  # one broken ending must not keep the others from settling
+                _log.exception("a finalizer failed", extra={"request_id": self.request_id})

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.errors import (
+    AdmissionError,
+    CallerError,
+    ContentBlocked,
+    InternalError,
+    PulseError,
+    UpstreamError,
+    UpstreamQuotaExhausted,
+)
+from pulse_gateway.limits.headers import limit_headers, refusal_headers
+from pulse_gateway.pipeline.compose import Handler
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.telemetry.record import ExchangeRecord, Observer
+from pulse_gateway.types.usage import Outcome
+from pulse_gateway.units import usd
+
+__all__ = ["Observe"]
+
+_log = logging.getLogger("pulse_gateway")
+
+
+class Observe:
+    """The outermost layer: every exchange ends here once, is reported once, and leaves with its headers.
+
+    Errors become replies in the client's dialect; for a program that embeds the gateway they are raised.
+    """
+
+    def __init__(self, inner: Handler, *, clock: Clock, supervisor: Supervisor, observers: Sequence[Observer]) -> None:
+        self._inner, self._clock, self._supervisor, self._observers = inner, clock, supervisor, observers
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        exchange.defer(self._report)
+        try:
+            reply = await self._inner(exchange)
+        except PulseError as error:
+            return await self._refuse(exchange, error)
+        except asyncio.CancelledError:
+            # The task is being cancelled: what settles must not run on it.
+            outcome = Outcome.CLIENT_GONE if exchange.gone else Outcome.CANCELLED
+            self._supervisor.spawn(exchange.close(outcome))
+            raise
+        except Exception:
+            _log.exception("an exchange failed for a reason of ours", extra={"request_id": exchange.request_id})
+            return await self._refuse(exchange, InternalError("the gateway failed; the request id helps to find out why"))
+        exchange.status = reply.status
+        if reply.stream is None:
+            await exchange.close(Outcome.COMPLETED)
+        else:
+            reply.settle_with(self._supervisor, exchange.close)
+        reply.headers += self._headers(exchange)
+        return reply
+
+    async def _refuse(self, exchange: Exchange, error: PulseError) -> Reply:
+        exchange.status = error.status
+        await exchange.close(_outcome(exchange, error), error)
+        if exchange.client is None:
+            raise error
+        headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
+        if isinstance(error, UpstreamQuotaExhausted):
+            headers.append(("x-should-retry", "false"))  # the official SDKs obey it: only money helps here
+        return Reply(error.status, headers, exchange.client.encode_error(error, exchange.request_id))
+
+    def _headers(self, exchange: Exchange) -> list[tuple[str, str]]:
+        headers = [("x-request-id", exchange.request_id)]
+        if exchange.client is not None and exchange.client.dialect == "anthropic.messages":
+            headers.append(("request-id", exchange.request_id))  # the name Anthropic's SDKs read
+        deployment = exchange.deployment
+        if deployment is not None and exchange.attempts:
+            headers += (
+                ("x-pulse-provider", deployment.provider),
+                ("x-pulse-model", deployment.model.name),
+                ("x-pulse-attempts", str(exchange.attempts)),
+            )
+        if exchange.cost_nano_usd is not None:
+            headers.append(("x-pulse-cost-usd", usd(exchange.cost_nano_usd)))
+        if exchange.dropped:
+            headers.append(("x-pulse-dropped", ", ".join(exchange.dropped)))
+        headers += limit_headers(exchange.standings)
+        total_ms = (self._clock.monotonic() - exchange.started) * 1000
+        upstream_ms = exchange.upstream_ms
+        headers.append(("server-timing", f"gateway;dur={max(0.0, total_ms - upstream_ms):.3f}, upstream;dur={upstream_ms:.3f}"))
+        return headers
+
+    async def _report(self, exchange: Exchange) -> None:
+        record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
+        for observer in self._observers:
+            observer(record)
+
+
+def _outcome(exchange: Exchange, error: PulseError) -> Outcome:
+    if isinstance(error, ContentBlocked):
+        return Outcome.BLOCKED if exchange.attempts else Outcome.REFUSED
+    if isinstance(error, UpstreamError) or exchange.attempts:
+        return Outcome.FAILED
+    return Outcome.REFUSED if isinstance(error, CallerError | AdmissionError) else Outcome.FAILED
+
+
+def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
+    principal, deployment, usage, error = exchange.principal, exchange.deployment, exchange.usage, exchange.error
+    inbound, envelope = exchange.inbound, exchange.envelope
+    return ExchangeRecord(
+        request_id=exchange.request_id,
+        trace_id=exchange.trace.trace_id,
+        tenant_id=principal.tenant_id if principal else None,
+        user_id=principal.user_id if principal else None,
+        key_id=principal.key_id if principal else None,
+        dialect=inbound.dialect or "native",
+        operation=inbound.operation,
+        stream=envelope.stream if envelope else bool(inbound.stream),
+        model=envelope.model if envelope else inbound.model,
+        provider=deployment.provider if deployment else None,
+        provider_model=deployment.model.name if deployment else None,
+        attempts=exchange.attempts,
+        outcome=exchange.outcome.value,
+        status=exchange.status,
+        error_code=error.code if error else None,
+        upstream_status=error.upstream_status if isinstance(error, UpstreamError) else None,
+        input_tokens=usage.input_total if usage else None,
+        cached_input_tokens=usage.cached_input_tokens if usage else None,
+        output_tokens=usage.output_total if usage else None,
+        reasoning_tokens=usage.reasoning_tokens if usage else None,
+        total_tokens=exchange.used_tokens,
+        usage_source=exchange.source.value,
+        cost_nano_usd=exchange.cost_nano_usd,
+        first_byte_ms=exchange.first_byte_ms,
+        total_ms=total_ms,
+        tags=dict(inbound.tags),
+    )

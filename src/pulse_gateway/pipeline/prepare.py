@@ -1,0 +1,53 @@
+"""What is sent to one deployment: the client's own bytes, or their translation."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pulse_gateway.errors import UnsupportedParameter
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.providers.provider import Provider, UpstreamCall
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.http import HttpRequest
+from pulse_gateway.wire.codec import Codec
+
+__all__ = ["Prepared", "prepare"]
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf."""
+
+    request: HttpRequest
+    verbatim: bool
+    hide_usage: bool
+    dropped: tuple[str, ...]
+
+
+def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upstream: Codec) -> Prepared:
+    """Raises: UnsupportedParameter naming the field as the client spelled it, InvalidRequest."""
+    client, envelope, inbound = exchange.client, exchange.envelope, exchange.inbound
+    assert envelope is not None  # resolved before
+    verbatim = client is not None and client.dialect == upstream.dialect
+    dropped: tuple[str, ...] = ()
+    if verbatim:
+        body = upstream.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
+        handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
+    else:
+        request = msgspec.structs.replace(exchange.request, model=deployment.model.name, stream=envelope.stream)
+        try:
+            provider.check(request, deployment)
+            encoded = upstream.encode_request(request, deployment.model)
+        except UnsupportedParameter as error:
+            if client is not None and error.param is not None:
+                error.param = client.field_paths.get(error.param, error.param)
+            raise
+        body, dropped, handed_on = encoded.body, encoded.dropped, ()
+    call = UpstreamCall(
+        deployment=deployment,
+        body=body,
+        stream=envelope.stream,
+        client_headers=handed_on,
+        trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
+    )
+    hide_usage = verbatim and envelope.stream and not envelope.include_usage
+    return Prepared(provider.build(call), verbatim, hide_usage, dropped)

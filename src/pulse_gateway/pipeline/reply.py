@@ -1,0 +1,95 @@
+"""An answer: whole, or under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, Protocol
+
+from pulse_gateway.errors import PulseError
+from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.types.usage import Outcome
+
+__all__ = ["Body", "Reply"]
+
+
+class Body(Protocol):
+    """A streamed body. `ending` is how it ended, None while it has not."""
+
+    ending: tuple[Outcome, PulseError | None] | None
+    gone: bool
+
+    def farewell(self) -> Any: ...
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    def abandon(self) -> bool: ...
+
+
+class Reply:
+    """An answer under way: iterate it, leave it to settle. A whole answer is settled already and has its `body` at once.
+
+    `value` is the `ChatReply` for a program that embeds the gateway. Items of a stream are bytes for a client, lists of events
+    for such a program. `keep_alive` may be sent between items when a stream is slow; None: the dialect has nothing for that.
+    """
+
+    __slots__ = ("_close", "_supervisor", "body", "headers", "keep_alive", "status", "stream", "value")
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        body: bytes = b"",
+        *,
+        value: Any = None,
+        stream: Body | None = None,
+        keep_alive: bytes | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.value = value
+        self.stream = stream
+        self.keep_alive = keep_alive
+        self._close: Any = None
+        self._supervisor: Supervisor | None = None
+
+    def settle_with(self, supervisor: Supervisor, close: Any) -> None:
+        """`close(outcome, error)` is run, on a task of its own, when the reply is left."""
+        self._supervisor, self._close = supervisor, close
+
+    def abandon(self) -> bool:
+        """The client has left. Returns whether reading on is pointless, so that the task that iterates may be cancelled."""
+        return self.stream is None or self.stream.abandon()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self.stream is not None and self.stream.gone
+
+    def farewell(self) -> Any:
+        """The dialect's error event for a stream that this server breaks off; empty when it has already ended."""
+        return b"" if self.stream is None else self.stream.farewell()
+
+    async def __aenter__(self) -> Reply:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.stream is None or self._close is None or self._supervisor is None:
+            return
+        ending = self.stream.ending or (Outcome.CANCELLED, None)
+        # A task of its own, because a cancelled one is cancelled again at each further await.
+        await asyncio.shield(self._supervisor.spawn(self._close(*ending)))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._items()
+
+    async def _items(self) -> AsyncIterator[Any]:
+        if self.stream is None:
+            yield self.body
+            return
+        async for item in self.stream:
+            yield item

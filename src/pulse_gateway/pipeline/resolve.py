@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.pipeline.compose import Handler
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart, TextPart, ToolResultPart
+from pulse_gateway.wire.codec import Envelope
+
+__all__ = ["Resolve", "Router"]
+
+
+class Router(Protocol):
+    def candidates(self, model: str, /) -> Sequence[Deployment]:
+        """Raises: ModelNotFound."""
+        ...
+
+
+class Resolve:
+    """Read what the gateway acts on, and find the deployments that can answer. Waits for nothing."""
+
+    def __init__(self, inner: Handler, *, router: Router) -> None:
+        self._inner, self._router = inner, router
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        inbound = exchange.inbound
+        if exchange.client is None:
+            exchange.envelope = _envelope_of(exchange.request)
+        else:
+            exchange.envelope = exchange.client.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
+        exchange.candidates = self._router.candidates(exchange.envelope.model)
+        return await self._inner(exchange)
+
+
+def _envelope_of(request: ChatRequest) -> Envelope:
+    if not request.messages:
+        raise InvalidRequest("there are no messages", param="messages")
+    texts: list[str] = []
+    attachments = 0
+    for message in request.messages:
+        for part in message.parts:
+            for piece in part.parts if isinstance(part, ToolResultPart) else (part,):
+                if isinstance(piece, TextPart):
+                    texts.append(piece.text)
+                elif isinstance(piece, ImagePart | AudioPart | DocumentPart):
+                    attachments += 1
+    return Envelope(
+        model=request.model,
+        stream=request.stream,
+        text="\n".join(texts),
+        attachments=attachments,
+        max_output_tokens=request.max_output_tokens,
+        n=request.n or 1,
+    )

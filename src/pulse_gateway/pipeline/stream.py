@@ -1,0 +1,145 @@
+"""The body of a streamed answer, after the commit point: one loop that moves it, and the ways in which it can end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Generic, TypeVar
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.errors import ContentBlocked, DeadlineExceeded, PulseError, StoreUnavailable, StreamInterrupted, UpstreamError
+from pulse_gateway.moderation.window import AnswerWindow
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.types.usage import Outcome
+from pulse_gateway.wire.relay import Piece, Relay
+
+__all__ = ["Drains", "StreamBody"]
+
+T = TypeVar("T")
+
+
+class Drains:
+    """How many abandoned streams may be read on at once, and for how long each."""
+
+    def __init__(self, *, at_once: int = 100, seconds: float = 30.0) -> None:
+        self.free, self.seconds = at_once, seconds
+
+
+class StreamBody(Generic[T]):
+    """Iterates what the client gets. Whatever goes wrong becomes the dialect's error event; nothing ends in silence.
+
+    `ending` is set before the last item is given out.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        chunks: AsyncIterator[bytes],
+        relay: Relay[T],
+        held: list[Piece[T]],
+        *,
+        window: AnswerWindow[T | None] | None,
+        clock: Clock,
+        drains: Drains,
+        may_drain: bool,
+        idle_s: float | None,
+    ) -> None:
+        self.ending: tuple[Outcome, PulseError | None] | None = None
+        self._exchange, self._chunks, self._relay, self._held = exchange, chunks, relay, held
+        self._window, self._clock = window, clock
+        self._drains, self._may_drain = drains, may_drain
+        self._idle_s = idle_s
+        self._drain_until: float | None = None
+        self._said_all = False
+
+    @property
+    def gone(self) -> bool:
+        return self._exchange.gone
+
+    def farewell(self) -> Any:
+        """What a client gets whose stream this process breaks off: an error event, or nothing after the end."""
+        if self._said_all:
+            return b""
+        return self._relay.render_error(StoreUnavailable("the gateway is shutting down"), self._exchange.request_id)
+
+    def abandon(self) -> bool:
+        """The client has left. False: the rest is read all the same, for the provider's word on what it used."""
+        self._exchange.gone = True
+        if self.ending is not None:
+            return False
+        if self._may_drain and self._drains.free > 0 and self._drain_until is None:
+            self._drains.free -= 1
+            self._drain_until = self._clock.monotonic() + self._drains.seconds
+            return False
+        self.ending = (Outcome.CLIENT_GONE, None)
+        return True
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        relay, window, exchange = self._relay, self._window, self._exchange
+        try:
+            for item in await self._review(self._held):
+                yield item
+            while (chunk := await self._next()) is not None:
+                if window is None:
+                    items = relay.feed(chunk)
+                else:
+                    items = await self._review(relay.feed_pieces(chunk))
+                if relay.reading.failed is not None:
+                    self._end(Outcome.INTERRUPTED, relay.reading.failed)
+                if items and not exchange.gone:
+                    yield relay.join(items)
+                if relay.reading.failed is not None:
+                    return
+            items = await self._review(relay.finish())
+            if window is not None:
+                items += [item for item in await window.finish() if item is not None]
+            if not relay.reading.ended and relay.reading.failed is None:
+                raise StreamInterrupted("the provider's stream ended before it was complete")
+            self._end(Outcome.COMPLETED, relay.reading.failed)
+            self._said_all = True
+            if items and not exchange.gone:
+                yield relay.join(items)
+        except UpstreamError as error:
+            self._end(Outcome.INTERRUPTED, error)
+            if not exchange.gone:
+                yield relay.render_error(error, exchange.request_id)
+        except ContentBlocked as error:
+            self._end(Outcome.BLOCKED, error)
+            if not exchange.gone:
+                yield relay.render_error(error, exchange.request_id)
+        finally:
+            if self._drain_until is not None:
+                self._drains.free += 1
+
+    async def _review(self, pieces: list[Piece[T]]) -> list[T]:
+        window = self._window
+        if window is None:
+            return [piece.item for piece in pieces]
+        released: list[T | None] = []
+        for piece in pieces:
+            choices = sorted(piece.texts.keys() | piece.ended) or [0]
+            for choice in choices:
+                # The frame goes with the last choice it says something about; before that only the text counts.
+                item = piece.item if choice == choices[-1] else None
+                released += await window.push(piece.texts.get(choice, ""), item, choice, last=choice in piece.ended)
+        return [item for item in released if item is not None]
+
+    async def _next(self) -> bytes | None:
+        now = self._clock.monotonic()
+        if self._drain_until is not None and now >= self._drain_until:
+            raise StreamInterrupted(f"not drained within {self._drains.seconds:g} s")
+        left_s = self._exchange.deadline - now
+        if self._idle_s is not None and left_s > self._idle_s:
+            return await anext(self._chunks, None)
+        try:
+            async with asyncio.timeout(max(0.0, left_s)) as timer:
+                return await anext(self._chunks, None)
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise DeadlineExceeded("the time for this request is over") from error
+
+    def _end(self, outcome: Outcome, error: PulseError | None) -> None:
+        if self.ending is None:
+            self.ending = (Outcome.CLIENT_GONE if self._exchange.gone else outcome, error)
+

@@ -1,0 +1,3 @@
+from pulse_host.cli import main
+
+main()

@@ -1,0 +1,259 @@
+"""The command `pulse`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+import msgspec
+
+from pulse_gateway import __version__
+from pulse_gateway.config import Config
+from pulse_gateway.environment import load_config
+from pulse_gateway.errors import ConfigError
+
+__all__ = ["main"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_config_option = click.option(
+    "--config", "config_file", metavar="FILE", help="TOML file; default: PULSE_CONFIG, else ./pulse.toml if it exists."
+)
+
+
+def _plain_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """What the operator can mend is one line on stderr and exit code 1, not a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="pulse")
+def main() -> None:
+    """Pulse: an AI gateway. It routes, translates, limits and meters model calls.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage.
+    """
+
+
+@main.command()
+@click.option("--host", default=None, help="Address to bind. Default: 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 takes a free one. Default: 8000.")
+@click.option("--data-dir", default=".pulse", show_default=True, help="Where everything is kept: database, key, files.")
+@_config_option
+@_plain_errors
+def dev(host: str | None, port: int | None, data_dir: str, config_file: str | None) -> None:
+    """A working gateway in one command, with nothing to install first.
+
+    Brings its own Postgres, below the data dir. Uses the provider keys it finds in the environment; the built-in `echo`
+    model answers without any. Prints the address, an API key and a curl line. State survives a restart.
+
+    Environment: PULSE_DEV_API_KEY uses this key instead of a generated one; PULSE_DEV_PLAN puts its user on this plan.
+    """
+    from pulse_host.dev.run import run_dev
+    from pulse_host.server import run_async
+
+    config = _listen(load_config(config_file), host, port)
+    run_async(
+        run_dev(
+            config,
+            Path(data_dir),
+            api_key=os.environ.get("PULSE_DEV_API_KEY") or None,
+            plan=os.environ.get("PULSE_DEV_PLAN") or "unlimited",
+        )
+    )
+
+
+@main.command()
+@click.option("--host", default=None, help="Address to bind. Default: server.host of the config, 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port. Default: server.port of the config, 8000.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@_config_option
+@_plain_errors
+def serve(host: str | None, port: int | None, workers: int, config_file: str | None) -> None:
+    """The production server.
+
+    Needs PULSE_DATABASE_URL and a migrated database (`pulse migrate`); refuses to start otherwise, saying what to do.
+    SIGTERM drains: no new work, running streams finish, usage is settled, exit 0.
+    """
+    from pulse_host.server import run_async
+    from pulse_host.serve import run_serve
+
+    if workers != 1:
+        raise ConfigError(
+            "--workers must be 1: limits and quotas are counted in the memory of one process, "
+            "and a second one would grant them all again"
+        )
+    run_async(run_serve(_listen(load_config(config_file), host, port), config_file))
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="List what is missing and change nothing; exit 1 if anything is.")
+@_config_option
+@_plain_errors
+def migrate(only_check: bool, config_file: str | None) -> None:
+    """Apply database migrations. Safe to run from many replicas at once."""
+    from pulse_host.database import migrate as migrations
+    from pulse_host.database.pool import open_connection
+
+    url = _database_url(load_config(config_file))
+
+    async def check() -> int:
+        async with open_connection(url) as connection:
+            todo = await migrations.pending(connection)
+        for migration in todo:
+            click.echo(f"missing  {migration.label}")
+        click.echo("the database is up to date" if not todo else f"{len(todo)} to apply; run `pulse migrate`")
+        return 1 if todo else 0
+
+    async def apply() -> int:
+        done = await migrations.migrate(url)
+        for migration in done:
+            click.echo(f"applied  {migration.label}")
+        click.echo("the database is up to date")
+        return 0
+
+    sys.exit(asyncio.run(check() if only_check else apply()))
+
+
+@main.command()
+@_config_option
+@_plain_errors
+def check(config_file: str | None) -> None:
+    """Validate the config and reach every dependency and provider key. Prints a table; exit 0 if all is well, else 1."""
+    from pulse_host.check import check_everything
+
+    config = load_config(config_file)
+    rows = asyncio.run(check_everything(config))
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        click.echo(f"{'ok    ' if row.well else 'FAILED'}  {row.name:<{width}}  {row.detail}")
+    sys.exit(0 if all(row.well for row in rows) else 1)
+
+
+@main.group()
+def keys() -> None:
+    """API keys: create, list, revoke. A key is shown once, when it is made."""
+
+
+@keys.command("create")
+@click.option("--user", required=True, help="E-mail address of the user; made if new.")
+@click.option("--name", default="default", show_default=True, help="What the key is for.")
+@click.option("--plan", default=None, help="Put the user on this plan. Default: default_plan of the config for a new user.")
+@click.option("--test", "environment", flag_value="test", default=False, help="A pls_test_ key instead of a pls_live_ one.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_config_option
+@_plain_errors
+def keys_create(user: str, name: str, plan: str | None, environment: str | None, as_json: bool, config_file: str | None) -> None:
+    """Make a key and print it. It is not kept anywhere: this is the one time it is shown."""
+    from pulse_host import key_admin
+
+    config = load_config(config_file)
+    created = _with_database(config, lambda pool: key_admin.create(pool, config, user, name, plan, environment or "live"))
+    if as_json:
+        click.echo(json.dumps({"key": created.secret, "key_id": created.record.key_id, "user": user, "plan": created.plan}))
+    else:
+        click.echo(created.secret)
+        click.echo(f"key {created.record.key_id} of {user} on the plan {created.plan}; shown this once", err=True)
+
+
+@keys.command("list")
+@click.option("--user", default=None, help="Only this user's.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@_config_option
+@_plain_errors
+def keys_list(user: str | None, as_json: bool, config_file: str | None) -> None:
+    """List keys: never the secret, only its id and last four characters."""
+    from pulse_host import key_admin
+
+    rows = _with_database(load_config(config_file), lambda pool: key_admin.rows(pool, user))
+    for row in rows:
+        click.echo(msgspec.json.encode(row).decode() if as_json else row.line())
+    if not rows and not as_json:
+        click.echo("no keys; make one with `pulse keys create --user you@example.com`")
+
+
+@keys.command("revoke")
+@click.argument("key_id")
+@_config_option
+@_plain_errors
+def keys_revoke(key_id: str, config_file: str | None) -> None:
+    """Revoke the key KEY_ID. Servers notice within a minute."""
+    from pulse_host import key_admin
+
+    if not _with_database(load_config(config_file), lambda pool: key_admin.revoke(pool, key_id)):
+        raise ConfigError(f"there is no live key {key_id!r}; see `pulse keys list`")
+    click.echo(f"revoked {key_id}")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9100, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answers.")
+@click.option("--config", "config_file", metavar="FILE", help="TOML file with the simulator's own settings.")
+@_plain_errors
+def simulate(host: str, port: int, seed: int, config_file: str | None) -> None:
+    """The provider simulator: OpenAI's, Anthropic's and Google's wire protocols, deterministic, with faults on demand.
+
+    Faults are asked for by model name or by the header x-simulate; GET /_stats counts what was served and what it would cost.
+    """
+    from pulse_gateway.testing import simulator
+
+    simulator.run(host=host, port=port, seed=seed, config=config_file)
+
+
+@main.command()
+@_config_option
+@_plain_errors
+def openapi(config_file: str | None) -> None:
+    """Print the OpenAPI document."""
+    from pulse_host.app import offline_document
+
+    click.echo(msgspec.json.format(msgspec.json.encode(offline_document(load_config(config_file)))).decode())
+
+
+def _listen(config: Config, host: str | None, port: int | None) -> Config:
+    server = config.server
+    listen = msgspec.structs.replace(
+        server, host=server.host if host is None else host, port=server.port if port is None else port
+    )
+    return msgspec.structs.replace(config, server=listen)
+
+
+def _database_url(config: Config) -> str:
+    if config.stores.database_url is None:
+        raise ConfigError("no database: set PULSE_DATABASE_URL, or stores.database_url in the config file")
+    return config.stores.database_url
+
+
+def _with_database(config: Config, action: Callable[[Any], Coroutine[Any, Any, T]]) -> T:
+    from pulse_host.database.migrate import require_migrated
+    from pulse_host.database.pool import create_pool
+
+    url = _database_url(config)
+
+    async def run() -> T:
+        pool = await create_pool(url, max_size=1, query_timeout_s=5.0, wait_s=5.0)
+        try:
+            async with pool.acquire() as connection:
+                await require_migrated(connection)
+            return await action(pool)
+        finally:
+            await pool.close()
+
+    return asyncio.run(run())

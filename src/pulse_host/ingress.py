@@ -1,0 +1,205 @@
+"""The data plane: one raw ASGI endpoint, bytes in, `Reply` out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import parse_qs, unquote
+
+from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
+
+from pulse_gateway.errors import InvalidRequest, MethodNotAllowed, PulseError, RequestTooLarge, StoreUnavailable
+from pulse_gateway.gateway import Gateway
+from pulse_gateway.ids import new_request_id
+from pulse_gateway.pipeline.exchange import Inbound
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.telemetry.trace import read_trace
+from pulse_gateway.wire import registry as wire
+from pulse_host.endpoints import FIXED, Route, gemini_route
+from pulse_host.heartbeat import Heartbeat
+
+__all__ = ["Ingress", "clean_request_id", "credential_of"]
+
+_CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
+_MAX_REQUEST_ID = 128
+Headers = dict[str, str]
+
+
+class Ingress:
+    """Serves every route of `endpoints.py`. Reads at most `max_body_bytes`; refuses new work while `draining()`."""
+
+    def __init__(self, gateway: Gateway, *, max_body_bytes: int, keep_alive_s: float, draining: Callable[[], bool]) -> None:
+        self._gateway = gateway
+        self._max_body_bytes = max_body_bytes
+        self._keep_alive_s = keep_alive_s
+        self._draining = draining
+
+    async def fixed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A route whose path says everything."""
+        await self._serve(FIXED[scope["path"].rstrip("/")], scope, receive, send)
+
+    async def gemini(self, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """`rest` is what follows `/models/`."""
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        headers = _headers(scope)
+        if "x-goog-api-key" not in headers and query.get("key"):
+            headers["x-goog-api-key"] = query["key"][0]
+        try:
+            route = gemini_route(unquote(rest), query.get("alt", [None])[0])
+        except PulseError as error:
+            await _refuse(send, "gemini", error, _request_id(headers))
+            return
+        await self._serve(route, scope, receive, send, headers)
+
+    async def _serve(
+        self, route: Route, scope: Scope, receive: Receive, send: Send, headers: Headers | None = None
+    ) -> None:
+        headers = _headers(scope) if headers is None else headers
+        request_id = _request_id(headers)
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed(f"{scope['method']} is not served here; use POST")
+            if self._draining():
+                raise StoreUnavailable("this server is shutting down", retry_after_s=1.0)
+            timeout_s, tags = _timeout_s(headers), _tags(headers)
+            body = await self._body(headers, receive)
+        except PulseError as error:
+            await _refuse(send, route.dialect, error, request_id)
+            return
+        except _Disconnected:
+            return
+        inbound = Inbound(
+            dialect=route.dialect,
+            operation=route.operation,
+            body=body,
+            model=route.model,
+            stream=route.stream,
+            credential=credential_of(headers),
+            headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
+            request_id=request_id,
+            trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
+            timeout_s=timeout_s,
+            tags=tags,
+        )
+        reply = await self._gateway.handle(inbound)
+        if reply.stream is None:
+            await _send_whole(send, reply)
+        else:
+            await self._send_stream(reply, receive, send)
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes:
+        if headers.get("content-encoding", "identity") != "identity":
+            raise InvalidRequest("compressed request bodies are not taken; send the JSON as it is", param="content-encoding")
+        too_large = RequestTooLarge(f"the body exceeds {self._max_body_bytes} bytes")
+        length = headers.get("content-length")
+        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
+            raise too_large
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Disconnected
+            if message["type"] != "http.request":
+                continue
+            piece = message["body"]
+            size += len(piece)
+            if size > self._max_body_bytes:
+                raise too_large
+            pieces.append(piece)
+            if not message["more_body"]:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _send_stream(self, reply: Reply, receive: Receive, send: Send) -> None:
+        """Move the stream until it ends or the client leaves. Leaving is noticed at once, by a task that listens for it."""
+        await send(_start(reply))
+        relaying = asyncio.current_task()
+        assert relaying is not None
+        listening = asyncio.create_task(_listen(receive, reply, relaying))
+        heartbeat = Heartbeat(send, reply.keep_alive, self._keep_alive_s)
+        try:
+            async with reply, heartbeat:
+                async for item in reply:
+                    await heartbeat.send(item)
+        except asyncio.CancelledError:
+            if not reply.gone:
+                await send({"type": "http.response.body", "body": reply.farewell(), "more_body": False})
+                raise
+            relaying.uncancel()
+            return
+        finally:
+            listening.cancel()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Disconnected(Exception):
+    """The client left before its request was whole."""
+
+
+async def _listen(receive: Receive, reply: Reply, relaying: asyncio.Task[object]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if reply.abandon():
+        relaying.cancel()
+
+
+def _headers(scope: Scope) -> Headers:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def credential_of(headers: Headers) -> str | None:
+    """The caller's key, from whichever header its SDK uses."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    return headers.get("x-api-key") or headers.get("x-goog-api-key") or None
+
+
+def clean_request_id(value: str | None) -> str | None:
+    """The caller's request id, if it is one that can safely stand in headers, logs and rows."""
+    if value and len(value) <= _MAX_REQUEST_ID and value.isascii() and value.isprintable() and " " not in value:
+        return value
+    return None
+
+
+def _request_id(headers: Headers) -> str:
+    return clean_request_id(headers.get("x-request-id")) or new_request_id()
+
+
+def _timeout_s(headers: Headers) -> float | None:
+    value = headers.get("x-pulse-timeout-ms")
+    if value is None:
+        return None
+    if not value.isdigit() or int(value) == 0:
+        raise InvalidRequest("x-pulse-timeout-ms is not a positive number of milliseconds", param="x-pulse-timeout-ms")
+    return int(value) / 1000
+
+
+def _tags(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """`x-pulse-tags: team=search,env=prod` → pairs, for the ledger and the log."""
+    value = headers.get("x-pulse-tags")
+    if not value:
+        return ()
+    pairs = [tuple(part.strip() for part in item.split("=", 1)) for item in value.split(",") if item.strip()]
+    if len(pairs) > 16 or any(len(pair) != 2 or not pair[0] or len(pair[0]) > 64 or len(pair[1]) > 256 for pair in pairs):
+        raise InvalidRequest("x-pulse-tags takes up to 16 pairs such as team=search,env=prod", param="x-pulse-tags")
+    return tuple((pair[0], pair[1]) for pair in pairs)
+
+
+def _start(reply: Reply) -> HTTPResponseStartEvent:
+    headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in reply.headers]
+    return {"type": "http.response.start", "status": reply.status, "headers": headers}
+
+
+async def _send_whole(send: Send, reply: Reply) -> None:
+    reply.headers.append(("content-length", str(len(reply.body))))
+    await send(_start(reply))
+    await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+async def _refuse(send: Send, dialect: str, error: PulseError, request_id: str) -> None:
+    """A refusal from before there was an exchange."""
+    headers = [("content-type", "application/json"), ("x-request-id", request_id)]
+    if error.retry_after_s is not None:
+        headers.append(("retry-after", str(max(1, round(error.retry_after_s)))))
+    await _send_whole(send, Reply(error.status, headers, wire.codec(dialect).encode_error(error, request_id)))

@@ -1,0 +1,70 @@
+"""The data plane's part of the OpenAPI document. Its bodies are the vendors' own, so they are named, not repeated."""
+
+from __future__ import annotations
+
+from litestar.openapi.spec import (
+    OpenAPI,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    PathItem,
+    RequestBody,
+    Schema,
+)
+from litestar.openapi.spec.enums import OpenAPIType
+
+__all__ = ["describe_data_plane"]
+
+_OBJECT = Schema(type=OpenAPIType.OBJECT)
+_ROUTES = (
+    ("/v1/chat/completions", "OpenAI chat completions", "openai"),
+    ("/v1/messages", "Anthropic messages", "anthropic"),
+    ("/v1beta/models/{model}:generateContent", "Gemini generateContent", "gemini"),
+    ("/v1beta/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+    ("/v1/models/{model}:generateContent", "Gemini generateContent", "gemini"),
+    ("/v1/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+)
+_ERRORS = {
+    "400": "invalid_request, unsupported_parameter, content_blocked",
+    "401": "unauthenticated",
+    "404": "model_not_found",
+    "413": "request_too_large",
+    "429": "rate_limit_exceeded, insufficient_quota",
+    "502": "upstream_error and its kin",
+    "503": "unavailable, upstream_overloaded",
+    "504": "upstream_timeout",
+}
+
+
+def describe_data_plane(document: OpenAPI) -> None:
+    """Add the routes that are served as raw ASGI, and the list of models."""
+    paths = document.paths = document.paths or {}
+    for path, summary, tag in _ROUTES:
+        model = [Parameter(name="model", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))]
+        paths[path] = PathItem(
+            post=Operation(
+                operation_id=path.strip("/").replace("/", "_").replace("{model}:", ""),
+                summary=summary,
+                description=f"Request, answer, stream and errors are those of the vendor's own API ({summary}).",
+                tags=[tag],
+                parameters=list(model) if "{model}" in path else None,
+                request_body=RequestBody(content={"application/json": OpenAPIMediaType(schema=_OBJECT)}, required=True),
+                responses=_responses("The answer; as text/event-stream when a stream was asked for"),
+            )
+        )
+    for path in ("/v1/models", "/v1beta/models"):
+        paths[path] = PathItem(
+            get=Operation(
+                operation_id=path.strip("/").replace("/", "_"),
+                summary="The models that the caller may use, in the shape of the SDK that asks",
+                tags=["models"],
+                responses=_responses("The list"),
+            )
+        )
+
+
+def _responses(good: str) -> dict[str, OpenAPIResponse]:
+    content = {"application/json": OpenAPIMediaType(schema=_OBJECT)}
+    answers = {"200": OpenAPIResponse(description=good, content=dict(content))}
+    return {**answers, **{status: OpenAPIResponse(description=codes, content=dict(content)) for status, codes in _ERRORS.items()}}

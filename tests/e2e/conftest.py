@@ -1,0 +1,34 @@
+"""A whole Pulse as a process, with the provider simulator behind it, for tests that look at it from outside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from pulse_process import Pulse, Simulation
+
+API_KEY = "pls-test-key-of-the-suite"
+
+
+@pytest.fixture(scope="session")
+def simulation() -> Iterator[Simulation]:
+    with Simulation.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def pulse(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
+    """One `pulse dev` for the session, without a rate limit."""
+    with Pulse.dev(
+        tmp_path_factory.mktemp("pulse") / "data",
+        {**simulation.provider_environment(), "PULSE_DEV_API_KEY": API_KEY, "PULSE_RATE_LIMIT": "off"},
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def http(pulse: Pulse) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"authorization": f"Bearer {pulse.key}"}
+    async with httpx.AsyncClient(base_url=pulse.url, headers=headers, timeout=30, trust_env=False) as client:
+        yield client

@@ -1,0 +1,170 @@
+"""Pulse and the simulator as processes: started on free ports, waited for, and stopped."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import msgspec
+
+START_S = 60.0
+STOP_S = 60.0
+# Nothing of the machine's own setting may reach the processes: a provider key in the environment would switch it on.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_START", "VIRTUAL_ENV", "SSL_CERT_FILE")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+class Process:
+    """A child whose output is collected; `wait_for` returns the first match of a pattern in it."""
+
+    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
+        self._child = subprocess.Popen(
+            arguments, env=dict(env), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._child.stdout is not None
+        for line in self._child.stdout:
+            with self._changed:
+                self._lines.append(line.decode("utf-8", "replace"))
+                self._changed.notify_all()
+        self._child.stdout.close()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def output(self) -> str:
+        with self._changed:
+            return "".join(self._lines)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def wait_for(self, pattern: str, timeout_s: float = START_S) -> re.Match[str]:
+        found: re.Match[str] | None = None
+
+        def there() -> bool:
+            nonlocal found
+            found = re.search(pattern, "".join(self._lines))
+            return found is not None or self._ended
+
+        with self._changed:
+            self._changed.wait_for(there, timeout_s)
+        if found is None:
+            raise AssertionError(f"{pattern!r} did not appear; the output was:\n{self.output}")
+        return found
+
+    def stop(self, how: int = signal.SIGTERM) -> int:
+        """Signal the process and return its exit code."""
+        if self._child.poll() is None:
+            self._child.send_signal(how)
+        try:
+            code = self._child.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            raise AssertionError(f"it did not stop within {STOP_S:g} s; the output was:\n{self.output}") from None
+        self._reader.join(STOP_S)
+        return code
+
+    def exit_code(self, timeout_s: float = START_S) -> int:
+        """Wait for a process that ends by itself."""
+        code = self._child.wait(timeout_s)
+        self._reader.join(timeout_s)
+        return code
+
+
+class Simulation:
+    """The provider simulator."""
+
+    def __init__(self, process: Process, url: str) -> None:
+        self.process, self.url = process, url
+
+    @classmethod
+    @contextmanager
+    def start(cls) -> Iterator[Self]:
+        process = Process([sys.executable, "-m", "pulse_host", "simulate", "--port", "0"], environment())
+        try:
+            yield cls(process, process.wait_for(r"http://127\.0\.0\.1:\d+")[0])
+        finally:
+            process.stop()
+
+    def provider_environment(self) -> dict[str, str]:
+        """What makes Pulse use it as each of the three vendors, and as a compatible server."""
+        return {
+            "OPENAI_API_KEY": "sk-simulated",
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "ANTHROPIC_API_KEY": "sk-ant-simulated",
+            "ANTHROPIC_BASE_URL": self.url,
+            "GEMINI_API_KEY": "gemini-simulated",
+            "GEMINI_BASE_URL": self.url,
+            "VLLM_BASE_URL": f"{self.url}/v1",
+        }
+
+    def stats(self) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{self.url}/_stats", trust_env=False).json()
+        return found
+
+    def reset(self) -> None:
+        httpx.post(f"{self.url}/_reset", trust_env=False).raise_for_status()
+
+
+class Pulse:
+    """A `pulse dev` or `pulse serve`."""
+
+    def __init__(self, process: Process, url: str, key: str) -> None:
+        self.process, self.url, self.key = process, url, key
+
+    @classmethod
+    @contextmanager
+    def dev(
+        cls, data_dir: Path, env: Mapping[str, str] | None = None, *, arguments: list[str] | None = None, stop: int = signal.SIGTERM
+    ) -> Iterator[Self]:
+        """A running `pulse dev`; its working directory is `data_dir`'s parent, so that no pulse.toml is found by accident."""
+        data_dir.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pulse_host", "dev", "--port", "0", "--data-dir", str(data_dir), *(arguments or [])]
+        process = Process(command, environment({"PULSE_LOG_FORMAT": "json", **(env or {})}), cwd=data_dir.parent)
+        try:
+            url = process.wait_for(r"running at\s+(\S+)")[1]
+            key = process.wait_for(r"API key\s+(\S+)")[1]
+            process.wait_for(r"Ctrl-C")
+            yield cls(process, url, key)
+        finally:
+            process.stop(stop)
+
+    def log_lines(self, event: str = "exchange") -> list[dict[str, Any]]:
+        """The JSON log lines of one kind."""
+        lines = []
+        for line in self.process.output.splitlines():
+            if line.startswith("{"):
+                fields = msgspec.json.decode(line)
+                if fields.get("event") == event:
+                    lines.append(fields)
+        return lines
+
+    def exchange(self, request_id: str, timeout_s: float = 10.0) -> dict[str, Any]:
+        """The log line of one exchange, once it is there."""
+        self.process.wait_for(rf'"request_id":"{re.escape(request_id)}"', timeout_s)
+        return next(line for line in self.log_lines() if line["request_id"] == request_id)
+
+
