@@ -1,0 +1,165 @@
+"""Vendors that copy OpenAI's chat shape: a class, and a row of data for each.
+
+What a row knows was read on 2026-11-24 in the vendor's own reference, linked beside it. What no row mentions is passed on;
+the vendor answers for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOverloaded
+from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
+from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.wire.json_splice import remove_member, set_members
+from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
+
+__all__ = [
+    "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",
+    "PERPLEXITY", "TOGETHER", "VLLM", "XAI", "OpenAICompatible",
+]  # fmt: skip
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class OpenAICompatible(msgspec.Struct, kw_only=True):
+    """One vendor. Rows are constants, though not frozen: `Provider` declares its attributes as variables.
+
+    `base_url` serves a deployment that names none; a row without one needs it configured.
+    `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media` and `tools.strict`.
+    `drops`: members that the vendor answers with an error and whose absence changes no answer.
+    `renames`: members that the vendor knows by another name.
+    `errors`: what its statuses and codes mean.
+    """
+
+    kind: str
+    base_url: str = ""
+    dialect: str = "openai.chat"
+    passed_headers: frozenset[str] = frozenset()
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    refuses: frozenset[str] = frozenset()
+    drops: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = {}
+    errors: ErrorTable = OPENAI_ERRORS
+
+    def build(self, call: UpstreamCall, /) -> HttpRequest:
+        """Configured headers win over the gateway's own, and those over the client's."""
+        deployment = call.deployment
+        base, mark, query = (deployment.base_url or self.base_url).partition("?")
+        headers = dict(call.client_headers)
+        headers.update(call.trace_headers)
+        headers["content-type"] = "application/json"
+        headers["accept"] = "text/event-stream" if call.stream else "application/json"
+        if deployment.key:
+            headers[self.key_header] = self.key_prefix + deployment.key
+        headers.update((name.lower(), value) for name, value in deployment.headers)
+        url = f"{base.rstrip('/')}/chat/completions{mark}{query}"
+        return HttpRequest("POST", url, tuple(headers.items()), self._spelled(call.body))
+
+    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
+        """Raises: UnsupportedParameter with the neutral field name, or with the path of a message."""
+        for field in sorted(self.refuses):
+            if (param := _asked_for(field, request)) is not None:
+                raise UnsupportedParameter(f"{deployment.name} does not support {field}", param=param)
+
+    def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
+        return upstream_error(status, headers, body, table=self.errors)
+
+    def _spelled(self, body: bytes) -> bytes:
+        """`body` in this vendor's spelling; looked into only if it may hold a member that has one."""
+        for name in self.drops:
+            if b'"%b"' % name.encode() in body:
+                body = remove_member(body, name)
+        for name, theirs in self.renames.items():
+            if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
+                body = set_members(remove_member(body, name), **{theirs: value})
+        return body
+
+
+def _asked_for(field: str, request: ChatRequest) -> str | None:
+    """What to name in the refusal when `request` asks for `field`, else None."""
+    match field:
+        case "n":
+            asked = (request.n or 1) > 1
+        case "tool_choice":
+            asked = request.tool_choice is not None and request.tool_choice.mode != "auto"
+        case "tools.strict":
+            return "tools" if any(tool.strict for tool in request.tools) else None
+        case "messages.name":
+            return next((message.path for message in request.messages if message.name is not None), None)
+        case "messages.media":
+            media = ImagePart | AudioPart | DocumentPart
+            holders = (message for message in request.messages if any(isinstance(p, media) for p in message.parts))
+            return next((message.path for message in holders), None)
+        case _:
+            asked = getattr(request, field) not in (None, (), False)
+    return field if asked else None
+
+
+OPENAI_COMPATIBLE = OpenAICompatible(kind="openai_compatible")
+
+# Source: https://console.groq.com/docs/openai, https://console.groq.com/docs/errors
+GROQ = OpenAICompatible(
+    kind="groq",
+    base_url="https://api.groq.com/openai/v1",
+    refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name"}),
+    errors={**OPENAI_ERRORS, (498, None): UpstreamOverloaded},  # the flex tier has no capacity left
+)
+
+# It refuses members it does not know, and streams usage unasked.
+# Source: https://docs.mistral.ai/api/endpoint/chat, request types of the `mistralai` SDK
+MISTRAL = OpenAICompatible(
+    kind="mistral",
+    base_url="https://api.mistral.ai/v1",
+    refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "tools.strict"}),
+    drops=frozenset({"stream_options", "user"}),
+    renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
+)
+
+# Source: https://api-docs.deepseek.com
+DEEPSEEK = OpenAICompatible(kind="deepseek", base_url="https://api.deepseek.com")
+
+# Source: https://docs.x.ai/docs/api-reference
+XAI = OpenAICompatible(kind="xai", base_url="https://api.x.ai/v1", refuses=frozenset({"tools.strict"}))
+
+# Source: https://docs.together.ai/docs/openai-api-compatibility
+TOGETHER = OpenAICompatible(kind="together", base_url="https://api.together.ai/v1")
+
+# Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility
+FIREWORKS = OpenAICompatible(kind="fireworks", base_url="https://api.fireworks.ai/inference/v1")
+
+# Source: https://inference-docs.cerebras.ai/resources/openai
+CEREBRAS = OpenAICompatible(
+    kind="cerebras",
+    base_url="https://api.cerebras.ai/v1",
+    refuses=frozenset({"presence_penalty", "frequency_penalty"}),
+)
+
+# Source: https://openrouter.ai/docs/api/reference/overview
+OPENROUTER = OpenAICompatible(
+    kind="openrouter",
+    base_url="https://openrouter.ai/api/v1",
+    passed_headers=frozenset({"http-referer", "x-title"}),
+)
+
+# Source: https://docs.perplexity.ai/api-reference/chat-completions-post
+PERPLEXITY = OpenAICompatible(
+    kind="perplexity",
+    base_url="https://api.perplexity.ai",
+    refuses=frozenset({"tools", "messages.media"}),
+)
+
+# Members it does not know it ignores, which would leave a forced tool or a second choice silently unanswered.
+# Source: https://docs.ollama.com/api/openai-compatibility
+OLLAMA = OpenAICompatible(kind="ollama", base_url="http://localhost:11434/v1", refuses=frozenset({"n", "tool_choice"}))
+
+# Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server
+VLLM = OpenAICompatible(kind="vllm", base_url="http://localhost:8000/v1")
+
+# Source: https://lmstudio.ai/docs/developer/openai-compat
+LMSTUDIO = OpenAICompatible(kind="lmstudio", base_url="http://localhost:1234/v1")

@@ -1,0 +1,249 @@
+"""What Chat Completions puts on the wire, as far as anybody here looks at it. Unknown members are skipped, never an error.
+
+Source: type definitions of the `openai` SDK 3.54.0 (`openai/types/chat`), read 2026-11-24; the vendors' deviations are
+noted where they are read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
+
+__all__ = [
+    "Answer",
+    "AnyObject",
+    "ChoiceRecord",
+    "Completion",
+    "CompletionTokensDetails",
+    "ContentPiece",
+    "FunctionRecord",
+    "LogprobEntry",
+    "LogprobsRecord",
+    "PromptTokensDetails",
+    "RequestHead",
+    "ToolCallRecord",
+    "UsageRecord",
+    "decode_completion",
+    "decode_request_head",
+    "decode_request_object",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+_Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
+
+# ── requests: the head that every request is checked by ───────────────────────────────────────────────────────────────
+
+_Positive = Annotated[int, Meta(ge=1)]
+
+
+class AnyObject(Struct):
+    """An object whose members are somebody else's business."""
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _PartHead(Struct):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _MessageHead(Struct):
+    role: _Role
+    content: str | list[_PartHead] | None = None
+    tool_call_id: str | None = None
+
+
+class RequestHead(Struct):
+    """The members that the gateway acts on or vouches for. `logprobs` is a number at some compatible vendors."""
+
+    messages: Annotated[list[_MessageHead], Meta(min_length=1)]
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    max_tokens: _Positive | None = None
+    max_completion_tokens: _Positive | None = None
+    n: _Positive | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    logprobs: bool | int | None = None
+    top_logprobs: int | None = None
+    tools: list[AnyObject] | None = None
+    tool_choice: str | AnyObject | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: AnyObject | None = None
+    reasoning_effort: str | None = None
+    user: str | None = None
+
+
+_head = msgspec.json.Decoder(RequestHead).decode
+_object = msgspec.json.Decoder(dict[str, Any]).decode
+_MISSING = re.compile(r"^Object missing required field `(.*)`$")
+
+
+def decode_request_head(body: bytes) -> RequestHead:
+    """Raises: InvalidRequest, `param` naming the path of the bad member."""
+    return _checked(_head, body)
+
+
+def decode_request_object(body: bytes) -> dict[str, Any]:
+    """Raises: InvalidRequest when the body is no JSON object."""
+    return _checked(_object, body)
+
+
+def _checked(decode: Callable[[bytes], T], body: bytes) -> T:
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from error
+    except UnicodeDecodeError:
+        raise InvalidRequest("the body is not valid UTF-8") from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply") from None
+
+
+def _invalid(complaint: str) -> InvalidRequest:
+    """msgspec ends a complaint with "- at `$.messages[0].role`"; a client wants `messages[0].role`."""
+    reason, _, place = complaint.partition(" - at `")
+    path = place.rstrip("`").removeprefix("$").removeprefix(".")
+    if missing := _MISSING.match(reason):
+        path = f"{path}.{missing[1]}" if path else missing[1]
+        reason = "is required"
+    elif reason.startswith("Invalid enum value"):  # the value is the caller's own text: not repeated
+        reason = "has an unknown value"
+    else:
+        reason = reason[:1].lower() + reason[1:]
+    return InvalidRequest(f"{path}: {reason}" if path else f"the body: {reason}", param=path or None)
+
+
+# ── answers: one schema for a whole reply and for a chunk of a stream ─────────────────────────────────────────────────
+
+
+class PromptTokensDetails(Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class CompletionTokensDetails(Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class UsageRecord(Struct):
+    """`prompt_cache_hit_tokens` is DeepSeek's word for cached tokens."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    prompt_cache_hit_tokens: int | None = None
+
+
+class _GroqExtras(Struct):
+    usage: UsageRecord | None = None
+
+
+class ContentPiece(Struct):
+    """Mistral's content may be a list of these; `thinking` is a list of text pieces, or a string."""
+
+    type: str | None = None
+    text: str | None = None
+    refusal: str | None = None
+    thinking: Any = None
+
+
+class FunctionRecord(Struct):
+    """`arguments` is JSON text; a few servers send the object itself."""
+
+    name: str | None = None
+    arguments: Any = None
+
+
+class ToolCallRecord(Struct):
+    """A call, or in a stream a fragment of one. `extra_content` carries Gemini's thought signature."""
+
+    index: int | None = None
+    id: str | None = None
+    function: FunctionRecord | None = None
+    extra_content: Any = None
+
+
+class Answer(Struct):
+    """A `message` or a `delta`. The text of reasoning is `reasoning_content` at some vendors and `reasoning` at others."""
+
+    content: str | list[ContentPiece] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: Any = None
+    tool_calls: list[ToolCallRecord] | None = None
+    function_call: FunctionRecord | None = None
+
+
+class _TopLogprob(Struct):
+    token: str
+    logprob: float
+
+
+class LogprobEntry(Struct):
+    token: str
+    logprob: float
+    top_logprobs: list[_TopLogprob] | None = None
+
+
+class LogprobsRecord(Struct):
+    content: list[LogprobEntry] | None = None
+    refusal: list[LogprobEntry] | None = None
+
+
+class ChoiceRecord(Struct):
+    index: int | None = None
+    message: Answer | None = None
+    delta: Answer | None = None
+    finish_reason: str | None = None
+    logprobs: LogprobsRecord | None = None
+
+
+class Completion(Struct):
+    """`error` and `object: "error"` appear with status 200 at routers, and inside streams."""
+
+    id: str | None = None
+    object: str | None = None
+    created: int | float | None = None
+    model: str | None = None
+    choices: list[ChoiceRecord] | None = None
+    usage: UsageRecord | None = None
+    x_groq: _GroqExtras | None = None
+    error: Any = None
+
+
+_completion = msgspec.json.Decoder(Completion).decode
+
+
+def decode_completion(body: bytes) -> Completion:
+    """Raises: UpstreamProtocolError when `body` is no JSON object of this shape."""
+    try:
+        return _completion(body)
+    except msgspec.ValidationError as error:
+        raise UpstreamProtocolError(f"the provider's answer has an unexpected shape: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UpstreamProtocolError("the provider's answer is not valid JSON") from error
+    except RecursionError as error:
+        raise UpstreamProtocolError("the provider's answer is nested too deeply") from error
