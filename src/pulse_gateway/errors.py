@@ -180,7 +180,7 @@ class UpstreamError(PulseError):
     """
 
     status, code, kind = 502, "upstream_error", "upstream_error"
-    blame = "upstream"
+    blame: ClassVar[Literal["caller", "gateway", "upstream"]] = "upstream"
     advice: ClassVar[Advice] = Advice.NEXT
 
     def __init__(

@@ -11,6 +11,7 @@ import msgspec
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.clock import Clock, SystemClock
+from pulse_gateway.composition import build_chain, build_router
 from pulse_gateway.config import Config, parse_rate
 from pulse_gateway.environment import load_config
 from pulse_gateway.errors import ConfigError
@@ -42,7 +43,6 @@ from pulse_gateway.store.memory import MemoryKeyStore
 from pulse_gateway.telemetry.record import Observer, log_exchange
 from pulse_gateway.transport.schemes import SchemeTransport
 from pulse_gateway.transport.transport import Transport
-from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatReply, ChatRequest
 from pulse_gateway.types.events import Event
 from pulse_gateway.types.identity import Plan, Principal
@@ -114,7 +114,9 @@ class Gateway:
     async def open(self) -> None:
         """Start what needs a running event loop. Entering the context manager does this."""
         if self._transport is None:
-            from pulse_gateway.transport.httpx_ import HttpxTransport  # imported late: it is dear, and may not be needed
+            from pulse_gateway.transport.httpx_ import (
+                HttpxTransport,  # imported late: it is dear, and may not be needed
+            )
 
             self._transport = HttpxTransport()
         self._handler = self._compose(self._chain)
@@ -250,6 +252,3 @@ def _quote(default_output_tokens: int) -> Callable[[Exchange], int]:
         )
 
     return quote
-
-
-_ = Deployment

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, MediaType, Response, asgi, get
 from litestar.openapi.config import OpenAPIConfig
-from litestar.types import Receive, Scope, Send
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from pulse_gateway import __version__
+from pulse_gateway.config import Config
 from pulse_gateway.errors import PulseError, Unauthenticated
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.ids import new_request_id
 from pulse_gateway.pipeline.authenticate import Authenticator
+from pulse_gateway.store.memory import MemoryKeyStore
 from pulse_gateway.wire import registry as wire
 from pulse_host.docs_page import docs_page
 from pulse_host.endpoints import FIXED
@@ -27,7 +29,7 @@ from pulse_host.models import dialect_of, list_models, show_model
 from pulse_host.openapi import describe_data_plane
 from pulse_host.usage.controllers import usage_route
 
-__all__ = ["Services", "create_app"]
+__all__ = ["Services", "create_app", "offline_document"]
 
 _encode = msgspec.json.encode
 
@@ -53,16 +55,17 @@ def create_app(services: Services) -> Litestar:
 
     @asgi(list(FIXED))
     async def data_plane(scope: Scope, receive: Receive, send: Send) -> None:
-        await ingress.fixed(scope, receive, send)
+        await ingress.fixed(cast("HTTPScope", scope), receive, send)
 
     @asgi(["/v1/models", "/v1/models/{rest:path}", "/v1beta/models", "/v1beta/models/{rest:path}"])
     async def models(scope: Scope, receive: Receive, send: Send) -> None:
         # One address for two things: Gemini's calls, and the list of models for everybody.
-        rest = scope["path"].partition("/models")[2].strip("/")
-        if scope["method"] == "POST" and rest:
-            await ingress.gemini(rest, scope, receive, send)
+        http = cast("HTTPScope", scope)
+        rest = http["path"].partition("/models")[2].strip("/")
+        if http["method"] == "POST" and rest:
+            await ingress.gemini(rest, http, receive, send)
         else:
-            await _send_json(send, *await _models(gateway, keys, scope, rest))
+            await _send_json(send, *await _models(gateway, keys, http, rest))
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
@@ -87,7 +90,14 @@ def create_app(services: Services) -> Litestar:
 
     operations: Sequence[Any] = (metrics_page, openapi_json, docs) if server.expose_operations else ()
     app = Litestar(
-        route_handlers=[data_plane, models, usage_route(gateway, keys), health, readiness_route(readiness), *operations],
+        route_handlers=[
+            data_plane,
+            models,
+            usage_route(gateway, keys),
+            health,
+            readiness_route(readiness),
+            *operations,
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         openapi_config=OpenAPIConfig(title="Pulse", version=__version__, path="/schema", render_plugins=[]),
@@ -98,7 +108,21 @@ def create_app(services: Services) -> Litestar:
     return app
 
 
-async def _models(gateway: Gateway, keys: Authenticator, scope: Scope, rest: str) -> tuple[int, dict[str, Any] | bytes, str]:
+def offline_document(config: Config) -> dict[str, Any]:
+    """The OpenAPI document of a server with this configuration, without any store."""
+    gateway = Gateway(config)
+    services = Services(
+        gateway=gateway,
+        keys=MemoryKeyStore({}),
+        readiness=Readiness({}),
+        metrics=Metrics(ledger_backlog=lambda: 0, open_permits=lambda: 0),
+    )
+    return create_app(services).openapi_schema.to_schema()
+
+
+async def _models(
+    gateway: Gateway, keys: Authenticator, scope: HTTPScope, rest: str
+) -> tuple[int, dict[str, Any] | bytes, str]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     request_id = clean_request_id(headers.get("x-request-id")) or new_request_id()
     dialect = "gemini" if scope["path"].startswith("/v1beta") else dialect_of(headers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from litestar import Request
 
 from pulse_gateway.errors import Unauthenticated
@@ -12,7 +14,7 @@ from pulse_host.ingress import credential_of
 __all__ = ["principal_of"]
 
 
-async def principal_of(request: Request[object, object, object], keys: Authenticator) -> Principal:
+async def principal_of(request: Request[Any, Any, Any], keys: Authenticator) -> Principal:
     """Raises: Unauthenticated, StoreUnavailable."""
     secret = credential_of(dict(request.headers.items()))
     if secret is None:

@@ -75,13 +75,16 @@ def dev(host: str | None, port: int | None, data_dir: str, config_file: str | No
             Path(data_dir),
             api_key=os.environ.get("PULSE_DEV_API_KEY") or None,
             plan=os.environ.get("PULSE_DEV_PLAN") or "unlimited",
+            config_file=config_file,
         )
     )
 
 
 @main.command()
 @click.option("--host", default=None, help="Address to bind. Default: server.host of the config, 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port. Default: server.port of the config, 8000.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="Port. Default: server.port of the config, 8000."
+)
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
 @_config_option
 @_plain_errors
@@ -91,8 +94,8 @@ def serve(host: str | None, port: int | None, workers: int, config_file: str | N
     Needs PULSE_DATABASE_URL and a migrated database (`pulse migrate`); refuses to start otherwise, saying what to do.
     SIGTERM drains: no new work, running streams finish, usage is settled, exit 0.
     """
-    from pulse_host.server import run_async
     from pulse_host.serve import run_serve
+    from pulse_host.server import run_async
 
     if workers != 1:
         raise ConfigError(
@@ -103,7 +106,9 @@ def serve(host: str | None, port: int | None, workers: int, config_file: str | N
 
 
 @main.command()
-@click.option("--check", "only_check", is_flag=True, help="List what is missing and change nothing; exit 1 if anything is.")
+@click.option(
+    "--check", "only_check", is_flag=True, help="List what is missing and change nothing; exit 1 if anything is."
+)
 @_config_option
 @_plain_errors
 def migrate(only_check: bool, config_file: str | None) -> None:
@@ -154,19 +159,29 @@ def keys() -> None:
 @keys.command("create")
 @click.option("--user", required=True, help="E-mail address of the user; made if new.")
 @click.option("--name", default="default", show_default=True, help="What the key is for.")
-@click.option("--plan", default=None, help="Put the user on this plan. Default: default_plan of the config for a new user.")
-@click.option("--test", "environment", flag_value="test", default=False, help="A pls_test_ key instead of a pls_live_ one.")
+@click.option(
+    "--plan", default=None, help="Put the user on this plan. Default: default_plan of the config for a new user."
+)
+@click.option(
+    "--test", "environment", flag_value="test", default=False, help="A pls_test_ key instead of a pls_live_ one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @_config_option
 @_plain_errors
-def keys_create(user: str, name: str, plan: str | None, environment: str | None, as_json: bool, config_file: str | None) -> None:
+def keys_create(
+    user: str, name: str, plan: str | None, environment: str | None, as_json: bool, config_file: str | None
+) -> None:
     """Make a key and print it. It is not kept anywhere: this is the one time it is shown."""
     from pulse_host import key_admin
 
     config = load_config(config_file)
-    created = _with_database(config, lambda pool: key_admin.create(pool, config, user, name, plan, environment or "live"))
+    created = _with_database(
+        config, lambda pool: key_admin.create(pool, config, user, name, plan, environment or "live")
+    )
     if as_json:
-        click.echo(json.dumps({"key": created.secret, "key_id": created.record.key_id, "user": user, "plan": created.plan}))
+        click.echo(
+            json.dumps({"key": created.secret, "key_id": created.record.key_id, "user": user, "plan": created.plan})
+        )
     else:
         click.echo(created.secret)
         click.echo(f"key {created.record.key_id} of {user} on the plan {created.plan}; shown this once", err=True)
@@ -203,7 +218,9 @@ def keys_revoke(key_id: str, config_file: str | None) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9100, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9100, show_default=True, help="Port; 0 takes a free one."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same answers.")
 @click.option("--config", "config_file", metavar="FILE", help="TOML file with the simulator's own settings.")
 @_plain_errors
@@ -214,7 +231,7 @@ def simulate(host: str, port: int, seed: int, config_file: str | None) -> None:
     """
     from pulse_gateway.testing import simulator
 
-    simulator.run(host=host, port=port, seed=seed, config=config_file)
+    sys.exit(simulator.run(host=host, port=port, seed=seed, config=Path(config_file) if config_file else None))
 
 
 @main.command()

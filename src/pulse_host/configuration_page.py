@@ -88,7 +88,14 @@ def page() -> str:
     ]
     lines += ["", "## Top level", "", *_table(settings.Config, skip=_is_section)]
     for _, struct, title in _SECTIONS:
-        lines += ["", f"## `{title}`" if title.startswith("[") else f"## {title}", "", _summary(struct), "", *_table(struct)]
+        lines += [
+            "",
+            f"## `{title}`" if title.startswith("[") else f"## {title}",
+            "",
+            _summary(struct),
+            "",
+            *_table(struct),
+        ]
     lines += ["", "Built-in plans:", ""]
     lines += [
         f"- `{name}`: {plan.tokens:,} tokens, {plan.images} images, {plan.videos} videos a month"
@@ -100,7 +107,16 @@ def page() -> str:
 
 
 def _is_section(field: FieldInfo) -> bool:
-    return field.encode_name in {"server", "stores", "providers", "models", "limits", "moderation", "retries", "telemetry"}
+    return field.encode_name in {
+        "server",
+        "stores",
+        "providers",
+        "models",
+        "limits",
+        "moderation",
+        "retries",
+        "telemetry",
+    }
 
 
 def _summary(struct: type[Struct]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -26,23 +27,23 @@ _CODES = {
 }
 
 
-def _request_id(request: Request[object, object, object]) -> str:
+def _request_id(request: Request[Any, Any, Any]) -> str:
     return clean_request_id(request.headers.get("x-request-id")) or new_request_id()
 
 
 def _response(
-    request: Request[object, object, object], status: int, code: str, kind: str, message: str, param: str | None
+    request: Request[Any, Any, Any], status: int, code: str, kind: str, message: str, param: str | None
 ) -> Response[dict[str, object]]:
     request_id = _request_id(request)
     error = {"message": message, "type": kind, "code": code, "param": param, "request_id": request_id}
     return Response({"error": error}, status_code=status, headers={"x-request-id": request_id})
 
 
-def _pulse_error(request: Request[object, object, object], error: PulseError) -> Response[dict[str, object]]:
+def _pulse_error(request: Request[Any, Any, Any], error: PulseError) -> Response[dict[str, object]]:
     return _response(request, error.status, error.code, error.kind, error.message, error.param)
 
 
-def _http_exception(request: Request[object, object, object], error: HTTPException) -> Response[dict[str, object]]:
+def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
     status = error.status_code
     if status >= 500:
         return _internal_error(request, error)
@@ -51,10 +52,14 @@ def _http_exception(request: Request[object, object, object], error: HTTPExcepti
     return _response(request, status, code, "invalid_request_error", message, None)
 
 
-def _internal_error(request: Request[object, object, object], error: Exception) -> Response[dict[str, object]]:
+def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
     _log.error("a request failed for a reason of ours", exc_info=error, extra={"path": request.url.path})
     internal = InternalError("the server failed; the request id helps to find out why")
     return _pulse_error(request, internal)
 
 
-EXCEPTION_HANDLERS = {PulseError: _pulse_error, HTTPException: _http_exception, Exception: _internal_error}
+EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
+    PulseError: _pulse_error,
+    HTTPException: _http_exception,
+    Exception: _internal_error,
+}

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import parse_qs, unquote
 
-from litestar.types import HTTPResponseStartEvent, Receive, Scope, Send
+from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
 
 from pulse_gateway.errors import InvalidRequest, MethodNotAllowed, PulseError, RequestTooLarge, StoreUnavailable
 from pulse_gateway.gateway import Gateway
@@ -28,17 +28,19 @@ Headers = dict[str, str]
 class Ingress:
     """Serves every route of `endpoints.py`. Reads at most `max_body_bytes`; refuses new work while `draining()`."""
 
-    def __init__(self, gateway: Gateway, *, max_body_bytes: int, keep_alive_s: float, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, gateway: Gateway, *, max_body_bytes: int, keep_alive_s: float, draining: Callable[[], bool]
+    ) -> None:
         self._gateway = gateway
         self._max_body_bytes = max_body_bytes
         self._keep_alive_s = keep_alive_s
         self._draining = draining
 
-    async def fixed(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def fixed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """A route whose path says everything."""
         await self._serve(FIXED[scope["path"].rstrip("/")], scope, receive, send)
 
-    async def gemini(self, rest: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def gemini(self, rest: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """`rest` is what follows `/models/`."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
         headers = _headers(scope)
@@ -52,7 +54,7 @@ class Ingress:
         await self._serve(route, scope, receive, send, headers)
 
     async def _serve(
-        self, route: Route, scope: Scope, receive: Receive, send: Send, headers: Headers | None = None
+        self, route: Route, scope: HTTPScope, receive: Receive, send: Send, headers: Headers | None = None
     ) -> None:
         headers = _headers(scope) if headers is None else headers
         request_id = _request_id(headers)
@@ -89,7 +91,9 @@ class Ingress:
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if headers.get("content-encoding", "identity") != "identity":
-            raise InvalidRequest("compressed request bodies are not taken; send the JSON as it is", param="content-encoding")
+            raise InvalidRequest(
+                "compressed request bodies are not taken; send the JSON as it is", param="content-encoding"
+            )
         too_large = RequestTooLarge(f"the body exceeds {self._max_body_bytes} bytes")
         length = headers.get("content-length")
         if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
@@ -143,7 +147,7 @@ async def _listen(receive: Receive, reply: Reply, relaying: asyncio.Task[object]
         relaying.cancel()
 
 
-def _headers(scope: Scope) -> Headers:
+def _headers(scope: HTTPScope) -> Headers:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
@@ -181,7 +185,9 @@ def _tags(headers: Headers) -> tuple[tuple[str, str], ...]:
     if not value:
         return ()
     pairs = [tuple(part.strip() for part in item.split("=", 1)) for item in value.split(",") if item.strip()]
-    if len(pairs) > 16 or any(len(pair) != 2 or not pair[0] or len(pair[0]) > 64 or len(pair[1]) > 256 for pair in pairs):
+    if len(pairs) > 16 or any(
+        len(pair) != 2 or not pair[0] or len(pair[0]) > 64 or len(pair[1]) > 256 for pair in pairs
+    ):
         raise InvalidRequest("x-pulse-tags takes up to 16 pairs such as team=search,env=prod", param="x-pulse-tags")
     return tuple((pair[0], pair[1]) for pair in pairs)
 

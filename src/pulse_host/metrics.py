@@ -26,12 +26,22 @@ class Metrics:
         )
         self._attempts = Counter("pulse_attempts", "Upstream calls", ("provider",), registry=registry)
         self._tokens = Counter("pulse_tokens", "Tokens used", ("provider", "direction", "source"), registry=registry)
-        self._cost = Counter("pulse_cost_nano_usd", "Cost in nano-dollars, of models with a price", ("provider",), registry=registry)
+        self._cost = Counter(
+            "pulse_cost_nano_usd", "Cost in nano-dollars, of models with a price", ("provider",), registry=registry
+        )
         self._duration = Histogram(
-            "pulse_exchange_duration_seconds", "Time of an exchange", ("dialect", "provider"), buckets=_SECONDS, registry=registry
+            "pulse_exchange_duration_seconds",
+            "Time of an exchange",
+            ("dialect", "provider"),
+            buckets=_SECONDS,
+            registry=registry,
         )
         self._first_byte = Histogram(
-            "pulse_first_byte_seconds", "Time to the first byte of an answer", ("provider",), buckets=_SECONDS, registry=registry
+            "pulse_first_byte_seconds",
+            "Time to the first byte of an answer",
+            ("provider",),
+            buckets=_SECONDS,
+            registry=registry,
         )
         Gauge("pulse_ledger_backlog", "Ledger entries not yet stored", registry=registry).set_function(ledger_backlog)
         Gauge("pulse_open_permits", "Holds not yet settled", registry=registry).set_function(open_permits)

@@ -9,6 +9,7 @@ from litestar.openapi.spec import (
     Operation,
     Parameter,
     PathItem,
+    Reference,
     RequestBody,
     Schema,
 )
@@ -64,7 +65,9 @@ def describe_data_plane(document: OpenAPI) -> None:
         )
 
 
-def _responses(good: str) -> dict[str, OpenAPIResponse]:
+def _responses(good: str) -> dict[str, OpenAPIResponse | Reference]:
     content = {"application/json": OpenAPIMediaType(schema=_OBJECT)}
-    answers = {"200": OpenAPIResponse(description=good, content=dict(content))}
-    return {**answers, **{status: OpenAPIResponse(description=codes, content=dict(content)) for status, codes in _ERRORS.items()}}
+    answers: dict[str, OpenAPIResponse | Reference] = {"200": OpenAPIResponse(description=good, content=dict(content))}
+    for status, codes in _ERRORS.items():
+        answers[status] = OpenAPIResponse(description=codes, content=dict(content))
+    return answers

@@ -31,7 +31,11 @@ async def reloading(gateway: Gateway, config_file: str | None) -> AsyncIterator[
         except ConfigError as error:
             _log.error("configuration refused; the last good one stays", reason=str(error))
         else:
-            _log.info("configuration reloaded", providers=sorted(gateway.config.providers), models=sorted(gateway.config.models))
+            _log.info(
+                "configuration reloaded",
+                providers=sorted(gateway.config.providers),
+                models=sorted(gateway.config.models),
+            )
 
     loop.add_signal_handler(signal.SIGHUP, reload)
     try:

@@ -37,8 +37,12 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"port {port} on {host} is in use; stop what uses it or choose another with --port") from error
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror or error}; see --host and --port") from error
+            raise ConfigError(
+                f"port {port} on {host} is in use; stop what uses it or choose another with --port"
+            ) from error
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}; see --host and --port"
+        ) from error
     return listener
 
 
@@ -106,7 +110,7 @@ async def _signals(server: _Server, readiness: Readiness) -> AsyncIterator[None]
 
 
 async def _announce(server: _Server, on_ready: Callable[[], None]) -> None:
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 -- uvicorn offers a flag, no event
         await asyncio.sleep(0.02)
     on_ready()
 

@@ -138,11 +138,26 @@ class Pulse:
     @classmethod
     @contextmanager
     def dev(
-        cls, data_dir: Path, env: Mapping[str, str] | None = None, *, arguments: list[str] | None = None, stop: int = signal.SIGTERM
+        cls,
+        data_dir: Path,
+        env: Mapping[str, str] | None = None,
+        *,
+        arguments: list[str] | None = None,
+        stop: int = signal.SIGTERM,
     ) -> Iterator[Self]:
         """A running `pulse dev`; its working directory is `data_dir`'s parent, so that no pulse.toml is found by accident."""
         data_dir.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pulse_host", "dev", "--port", "0", "--data-dir", str(data_dir), *(arguments or [])]
+        command = [
+            sys.executable,
+            "-m",
+            "pulse_host",
+            "dev",
+            "--port",
+            "0",
+            "--data-dir",
+            str(data_dir),
+            *(arguments or []),
+        ]
         process = Process(command, environment({"PULSE_LOG_FORMAT": "json", **(env or {})}), cwd=data_dir.parent)
         try:
             url = process.wait_for(r"running at\s+(\S+)")[1]
@@ -166,5 +181,3 @@ class Pulse:
         """The log line of one exchange, once it is there."""
         self.process.wait_for(rf'"request_id":"{re.escape(request_id)}"', timeout_s)
         return next(line for line in self.log_lines() if line["request_id"] == request_id)
-
-

@@ -15,7 +15,9 @@ from google.genai import types as genai_types
 MODELS = {"openai": "gpt-5.2", "anthropic": "claude-opus-5", "google": "gemini-3.8-flash"}
 PROVIDERS = tuple(MODELS)
 
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
 
 
 class Answer(msgspec.Struct):
@@ -117,7 +119,12 @@ class AnthropicClient:
             content = [{"type": "image", "source": source}, {"type": "text", "text": ask.text}]
         messages.append({"role": "user", "content": content})
         if ask.previous is not None:
-            messages.append({"role": "assistant", "content": [block.model_dump(exclude_none=True) for block in ask.previous.content]})
+            messages.append(
+                {
+                    "role": "assistant",
+                    "content": [block.model_dump(exclude_none=True) for block in ask.previous.content],
+                }
+            )
             results = [
                 {"type": "tool_result", "tool_use_id": block.id, "content": (ask.results or {})[block.name]}
                 for block in ask.previous.content
@@ -164,7 +171,8 @@ class GeminiClient:
     async def ask(self, ask: Ask) -> Answer:
         roles = {"user": "user", "assistant": "model"}
         contents: list[Any] = [
-            genai_types.Content(role=roles[role], parts=[genai_types.Part.from_text(text=text)]) for role, text in ask.history
+            genai_types.Content(role=roles[role], parts=[genai_types.Part.from_text(text=text)])
+            for role, text in ask.history
         ]
         parts = [genai_types.Part.from_text(text=ask.text)]
         if ask.image is not None:
@@ -205,7 +213,9 @@ class GeminiClient:
         settings = genai_types.GenerateContentConfig(**config)
         arguments: dict[str, Any] = {"model": ask.model, "contents": contents, "config": settings}
         if ask.stream:
-            self.raw = _folded([chunk async for chunk in await self.sdk.aio.models.generate_content_stream(**arguments)])
+            self.raw = _folded(
+                [chunk async for chunk in await self.sdk.aio.models.generate_content_stream(**arguments)]
+            )
         else:
             self.raw = await self.sdk.aio.models.generate_content(**arguments)
         candidate = self.raw.candidates[0]

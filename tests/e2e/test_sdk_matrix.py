@@ -38,7 +38,9 @@ async def client(pulse: Pulse, dialect: str) -> AsyncIterator[Any]:
     await made.close()
 
 
-async def test_text_in_arabic_with_a_system_prompt_and_a_history(client: Any, dialect: str, provider: str, stream: bool) -> None:
+async def test_text_in_arabic_with_a_system_prompt_and_a_history(
+    client: Any, dialect: str, provider: str, stream: bool
+) -> None:
     answer = await client.ask(
         Ask(
             model=MODELS[provider],

@@ -46,7 +46,9 @@ class Terms(msgspec.Struct, frozen=True):
 class Admit:
     """Take every limit and hold the estimate in one step; settle for the truth when the exchange ends."""
 
-    def __init__(self, inner: Handler, *, limiter: Limiter, ledger: Ledger, terms: Terms, quote: Quote, clock: Clock) -> None:
+    def __init__(
+        self, inner: Handler, *, limiter: Limiter, ledger: Ledger, terms: Terms, quote: Quote, clock: Clock
+    ) -> None:
         self._inner, self._limiter, self._ledger = inner, limiter, ledger
         self._terms, self._quote, self._clock = terms, quote, clock
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
-from pulse_gateway.limits.estimate import estimate_prompt_tokens, tokens_in
+from pulse_gateway.limits.estimate import estimate_output_tokens, estimate_prompt_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
@@ -92,7 +94,7 @@ def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSou
         return _NOTHING, UsageSource.NONE
     envelope = exchange.envelope
     assert envelope is not None  # read before anything is called
-    written = tokens_in(reading.output_bytes)
+    written = _written(reading)
     known = reading.usage
     if known is None:
         asked = estimate_prompt_tokens(envelope.text, envelope.attachments)
@@ -105,3 +107,11 @@ def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSou
         audio_input_tokens=known.audio_input_tokens,
         output_tokens=max(written, known.output_total),
     ), UsageSource.ESTIMATED
+
+
+def _written(reading: Reading) -> int:
+    """Tokens of what was read of the answer, estimated from its beginning."""
+    sample = reading.sample
+    if not sample:
+        return 0
+    return math.ceil(estimate_output_tokens(sample) * max(1.0, reading.output_chars / len(sample)))

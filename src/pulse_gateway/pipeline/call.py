@@ -66,7 +66,9 @@ class Call:
         try:
             response = await self._transport.send(prepared.request, deployment.timeouts, proxy=deployment.proxy)
             if not 200 <= response.status < 300:
-                raise provider.error(response.status, response.headers, await _read(response, _MAX_ERROR_BYTES, cut=True))
+                raise provider.error(
+                    response.status, response.headers, await _read(response, _MAX_ERROR_BYTES, cut=True)
+                )
             if exchange.envelope.stream:
                 return await self._stream(exchange, deployment, attempt, prepared, upstream, response)
             reply = await self._whole(exchange, attempt, prepared, upstream, response)
@@ -114,7 +116,9 @@ class Call:
     ) -> Reply:
         content_type = header(response.headers, "content-type") or ""
         if not content_type.startswith(_EVENT_STREAM):
-            raise UpstreamProtocolError(f"asked for a stream, the provider answered with {content_type or 'no content type'!r}")
+            raise UpstreamProtocolError(
+                f"asked for a stream, the provider answered with {content_type or 'no content type'!r}"
+            )
         relay = _relay(exchange, prepared, upstream)
         chunks = aiter(response)
         held = await _until_committed(relay, chunks)
@@ -136,7 +140,11 @@ class Call:
             may_drain=deployment.abandoned == "drain",
             idle_s=deployment.timeouts.idle_s,
         )
-        headers = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+        headers = [
+            ("content-type", "text/event-stream; charset=utf-8"),
+            ("cache-control", "no-cache"),
+            ("x-accel-buffering", "no"),
+        ]
         keep_alive = exchange.client.keep_alive if exchange.client is not None else None
         return Reply(200, headers, stream=body, keep_alive=keep_alive)
 

@@ -142,5 +142,5 @@ class Exchange:
             finalizer = self._deferred.pop()
             try:
                 await finalizer(self)
-            except Exception:  # one broken ending must not keep the others from settling
+            except Exception:  # noqa: BLE001 -- one broken ending must not keep the others from settling
                 _log.exception("a finalizer failed", extra={"request_id": self.request_id})

@@ -22,7 +22,9 @@ class Fallback:
                 break
             exchange.deployment = deployment
             try:
-                return await self._inner(exchange)  # returns at the commit point: no failure here has reached the client
+                return await self._inner(
+                    exchange
+                )  # returns at the commit point: no failure here has reached the client
             except UpstreamError as error:
                 if error.advice is Advice.STOP:
                     raise

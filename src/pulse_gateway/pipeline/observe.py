@@ -48,9 +48,11 @@ class Observe:
             outcome = Outcome.CLIENT_GONE if exchange.gone else Outcome.CANCELLED
             self._supervisor.spawn(exchange.close(outcome))
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a defect must not take the client's connection or the settlement with it
             _log.exception("an exchange failed for a reason of ours", extra={"request_id": exchange.request_id})
-            return await self._refuse(exchange, InternalError("the gateway failed; the request id helps to find out why"))
+            return await self._refuse(
+                exchange, InternalError("the gateway failed; the request id helps to find out why")
+            )
         exchange.status = reply.status
         if reply.stream is None:
             await exchange.close(Outcome.COMPLETED)
@@ -87,7 +89,9 @@ class Observe:
         headers += limit_headers(exchange.standings)
         total_ms = (self._clock.monotonic() - exchange.started) * 1000
         upstream_ms = exchange.upstream_ms
-        headers.append(("server-timing", f"gateway;dur={max(0.0, total_ms - upstream_ms):.3f}, upstream;dur={upstream_ms:.3f}"))
+        headers.append(
+            ("server-timing", f"gateway;dur={max(0.0, total_ms - upstream_ms):.3f}, upstream;dur={upstream_ms:.3f}")
+        )
         return headers
 
     async def _report(self, exchange: Exchange) -> None:

@@ -18,7 +18,9 @@ class Body(Protocol):
     """A streamed body. `ending` is how it ended, None while it has not."""
 
     ending: tuple[Outcome, PulseError | None] | None
-    gone: bool
+
+    @property
+    def gone(self) -> bool: ...
 
     def farewell(self) -> Any: ...
 

@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import ContentBlocked, DeadlineExceeded, PulseError, StoreUnavailable, StreamInterrupted, UpstreamError
+from pulse_gateway.errors import (
+    ContentBlocked,
+    DeadlineExceeded,
+    PulseError,
+    StoreUnavailable,
+    StreamInterrupted,
+    UpstreamError,
+)
 from pulse_gateway.moderation.window import AnswerWindow
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.types.usage import Outcome
@@ -142,4 +149,3 @@ class StreamBody(Generic[T]):
     def _end(self, outcome: Outcome, error: PulseError | None) -> None:
         if self.ending is None:
             self.ending = (Outcome.CLIENT_GONE if self._exchange.gone else outcome, error)
-

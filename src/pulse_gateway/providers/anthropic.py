@@ -37,7 +37,7 @@ _SAMPLING = msgspec.json.Decoder(_Sampling)
 class AnthropicProvider:
     kind = "anthropic"
     dialect = "anthropic.messages"
-    default_base_url = "https://api.anthropic.com"
+    base_url = "https://api.anthropic.com"
     passed_headers = frozenset(
         {"anthropic-version", "anthropic-beta", "anthropic-workspace-id", "anthropic-user-profile-id"}
     )
@@ -59,11 +59,15 @@ class AnthropicProvider:
             headers["anthropic-beta"] = ",".join(betas)
         headers.setdefault("anthropic-version", _version(call.body))
         headers |= call.trace_headers
-        url = f"{(deployment.base_url or self.default_base_url).rstrip('/')}/v1/messages"
+        url = f"{(deployment.base_url or self.base_url).rstrip('/')}/v1/messages"
         return HttpRequest("POST", url, tuple(headers.items()), call.body)
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It has all that its dialect has."""
+
+    def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
+        own = (("anthropic-version", _VERSION), ("x-api-key", key or ""))
+        return HttpRequest("GET", f"{base_url}/v1/models", (*own, *headers))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)

@@ -26,8 +26,8 @@ __all__ = [
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class OpenAICompatible(msgspec.Struct, kw_only=True):
-    """One vendor. Rows are constants, though not frozen: `Provider` declares its attributes as variables.
+class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
+    """One vendor.
 
     `base_url` serves a deployment that names none; a row without one needs it configured.
     `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media` and `tools.strict`.
@@ -66,6 +66,11 @@ class OpenAICompatible(msgspec.Struct, kw_only=True):
         for field in sorted(self.refuses):
             if (param := _asked_for(field, request)) is not None:
                 raise UnsupportedParameter(f"{deployment.name} does not support {field}", param=param)
+
+    def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
+        base, mark, query = base_url.partition("?")
+        own = ((self.key_header, self.key_prefix + key),) if key else ()
+        return HttpRequest("GET", f"{base.rstrip('/')}/models{mark}{query}", (*own, *headers))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body, table=self.errors)

@@ -15,6 +15,7 @@ __all__ = ["ECHO", "EchoProvider"]
 class EchoProvider:
     kind = "echo"
     dialect = "openai.chat"
+    base_url = "echo:"
     passed_headers: frozenset[str] = frozenset()
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
@@ -22,6 +23,9 @@ class EchoProvider:
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It takes whatever its dialect has."""
+
+    def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
+        return HttpRequest("GET", "echo:/models", headers)
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)

@@ -13,7 +13,7 @@ __all__ = ["OPENAI", "OpenAI"]
 _FIXED_WHILE_REASONING = ("temperature", "top_p", "logprobs", "top_logprobs")
 
 
-class OpenAI(OpenAICompatible, kw_only=True):
+class OpenAI(OpenAICompatible, frozen=True, kw_only=True):
     """Chat Completions with the limits that newer models have there; the Responses API lacks them."""
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:

@@ -25,9 +25,25 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    kind: str
-    dialect: str  # of `wire.registry`: what this vendor speaks
-    passed_headers: frozenset[str]  # client headers handed on when the client speaks this vendor's dialect
+    """Structs and plain classes both fit: attributes are only read."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def dialect(self) -> str:
+        """Of `wire.registry`: what this vendor speaks."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """Where the vendor is, in the form its own SDK takes; empty if that must be configured."""
+        ...
+
+    @property
+    def passed_headers(self) -> frozenset[str]:
+        """Client headers handed on when the client speaks this vendor's dialect; lower case."""
+        ...
 
     def build(self, call: UpstreamCall, /) -> HttpRequest: ...
 
@@ -36,6 +52,10 @@ class Provider(Protocol):
 
         Raises: UnsupportedParameter with the neutral field name.
         """
+        ...
+
+    def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
+        """A call that costs nothing and tells whether the address and the key are right."""
         ...
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:

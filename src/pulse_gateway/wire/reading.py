@@ -23,15 +23,18 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["Reading"]
 
+_SAMPLE_CHARS = 65_536
+
 
 class Reading:
     """Folds the events of one answer. `usage` is the vendor's last word on it, None while there is none.
 
     `usage_is_final`: the answer was whole when usage was read, so nothing needs estimating.
-    `output_bytes` (UTF-8) counts everything the model wrote, for the estimate of a cut stream.
+    `sample` is the beginning of what the model wrote, `output_chars` the length of all of it: enough to estimate a cut stream, and
+    bounded whatever the upstream sends.
     """
 
-    __slots__ = ("ended", "failed", "finish_reason", "id", "model", "output_bytes", "started", "usage")
+    __slots__ = ("_pieces", "ended", "failed", "finish_reason", "id", "model", "output_chars", "started", "usage")
 
     def __init__(self) -> None:
         self.id = ""
@@ -41,7 +44,8 @@ class Reading:
         self.failed: UpstreamError | None = None
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
-        self.output_bytes = 0
+        self.output_chars = 0
+        self._pieces: list[str] = []
 
     @property
     def usage_is_final(self) -> bool:
@@ -83,5 +87,11 @@ class Reading:
                     self.count(part.name)
                     self.count(part.arguments)
 
+    @property
+    def sample(self) -> str:
+        return "".join(self._pieces)
+
     def count(self, text: str) -> None:
-        self.output_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        if self.output_chars < _SAMPLE_CHARS:
+            self._pieces.append(text[:_SAMPLE_CHARS])
+        self.output_chars += len(text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ from pulse_host.app import Services, create_app
 from pulse_host.assembly import assembled
 from pulse_host.database.migrate import migrate
 from pulse_host.database.pool import open_connection
+from pulse_host.dev.data_dir import DataDir
 from pulse_host.dev.embedded import DevStores
 from pulse_host.logs import configure_logs
 from pulse_host.reload import reloading
@@ -27,7 +30,9 @@ _DEV_USER = "dev@localhost"
 _KEY_FILE = "dev-api-key"
 
 
-async def run_dev(config: Config, data_dir: Path, *, api_key: str | None, plan: str, config_file: str | None = None) -> None:
+async def run_dev(
+    config: Config, data_dir: Path, *, api_key: str | None, plan: str, config_file: str | None = None
+) -> None:
     """Bring up the stores below `data_dir`, migrate, serve until told to stop, and take everything down in order.
 
     Raises: ConfigError.
@@ -39,14 +44,11 @@ async def run_dev(config: Config, data_dir: Path, *, api_key: str | None, plan: 
         raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only, without spaces")
     listener = bind(config.server.host, config.server.port)
     try:
-        async with DevStores(data_dir) as stores:
-            url = config.stores.database_url or stores.database_url
+        async with _stores(config.stores.database_url, data_dir) as (data, url):
             await migrate(url)
-            key = api_key or stores.data_dir.secret(_KEY_FILE, lambda: create_key("test").secret)
+            key = api_key or data.secret(_KEY_FILE, lambda: create_key("test").secret)
             await _own_key(url, key, plan)
-            settings = msgspec.structs.replace(
-                config, stores=msgspec.structs.replace(config.stores, database_url=url)
-            )
+            settings = msgspec.structs.replace(config, stores=msgspec.structs.replace(config.stores, database_url=url))
             async with assembled(settings, given_keys=(key,)) as services:
                 address = "http://{}:{}".format(*listener.getsockname()[:2])
                 async with reloading(services.gateway, config_file):
@@ -61,6 +63,21 @@ async def run_dev(config: Config, data_dir: Path, *, api_key: str | None, plan: 
         listener.close()
 
 
+@asynccontextmanager
+async def _stores(database_url: str | None, data_dir: Path) -> AsyncIterator[tuple[DataDir, str]]:
+    """The data dir, locked, and the address of the database: the configured one, or one of our own below the data dir."""
+    if database_url is None:
+        async with DevStores(data_dir) as stores:
+            yield stores.data, stores.database_url
+        return
+    data = DataDir(data_dir)
+    data.acquire()
+    try:
+        yield data, database_url
+    finally:
+        data.release()
+
+
 async def _own_key(url: str, key: str, plan: str) -> None:
     async with open_connection(url) as connection:
         user = await save_user(connection, email=_DEV_USER, plan=plan)
@@ -69,7 +86,11 @@ async def _own_key(url: str, key: str, plan: str) -> None:
 
 def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Path) -> None:
     providers = sorted(services.gateway.config.providers)
-    answering = f"providers: {', '.join(providers)}, and echo" if providers else "no provider key found: the model `echo` answers"
+    answering = (
+        f"providers: {', '.join(providers)}, and echo"
+        if providers
+        else "no provider key found: the model `echo` answers"
+    )
     click.echo(
         f"""
   Pulse is running at  {address}

@@ -1,0 +1,135 @@
+"""Configuration → the parts it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.config import AliasConfig, Config, HookConfig, ModerationConfig, PriceConfig, ProviderConfig
+from pulse_gateway.errors import ConfigError, ModelNotFound
+from pulse_gateway.moderation.chain import Chain, HookSpec
+from pulse_gateway.moderation.moderator import Moderator
+from pulse_gateway.moderation.term_moderator import TermModerator
+from pulse_gateway.providers import registry
+from pulse_gateway.providers.provider import Provider
+from pulse_gateway.routing.router import Router
+from pulse_gateway.routing.targets import Alias, ProviderRow, Target
+from pulse_gateway.types.catalog import Price, Rates
+
+__all__ = ["build_chain", "build_router"]
+
+
+def build_router(config: Config, catalog: Catalog, own_providers: Mapping[str, Provider]) -> Router:
+    """Raises: ConfigError for a kind, an alias or a default that leads nowhere."""
+    rows = {name: _provider_row(name, row, own_providers) for name, row in config.providers.items()}
+    aliases = [_alias(name, alias, rows) for name, alias in config.models.items()]
+    router = Router(aliases, rows, catalog, config.default_model)
+    if config.default_model is not None:
+        try:
+            router.candidates(config.default_model)
+        except ModelNotFound as error:
+            raise ConfigError(f"default_model = {config.default_model!r}: {error.message}") from error
+    return router
+
+
+def build_chain(config: ModerationConfig, more: Sequence[Moderator] = ()) -> Chain:
+    """The configured hooks, then `more` on both sides of every call.
+
+    Raises: ConfigError for a hook that cannot be loaded.
+    """
+    return Chain(
+        [*(_hook(hook) for hook in config.hooks), *(HookSpec(name=each.name, moderator=each) for each in more)]
+    )
+
+
+def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Provider]) -> ProviderRow:
+    kind = row.kind or name
+    try:
+        described = own_providers.get(kind) or registry.provider(kind)
+    except ConfigError as error:
+        raise ConfigError(f"providers.{name}.kind: {error}") from error
+    base_url = row.base_url or described.base_url
+    if not base_url:
+        raise ConfigError(f"providers.{name}.base_url is needed: the kind {kind!r} has no address of its own")
+    if not base_url.startswith(("http://", "https://", "echo:")):
+        raise ConfigError(f"providers.{name}.base_url = {base_url!r} is not an http or https address")
+    return ProviderRow(
+        name=name,
+        kind=kind,
+        base_url=base_url.rstrip("/"),
+        key=row.key,
+        headers=tuple((header.lower(), value) for header, value in row.headers.items()),
+        timeouts=row.timeouts,
+        abandoned=row.abandoned,
+        proxy=row.proxy,
+    )
+
+
+def _alias(name: str, alias: AliasConfig, rows: Mapping[str, ProviderRow]) -> Alias:
+    targets = []
+    for written in alias.targets:
+        text, weight = (written, 1) if isinstance(written, str) else (written.target, written.weight)
+        provider, separator, model = text.partition(":")
+        if not separator or not model:
+            raise ConfigError(f"models.{name}.targets: {text!r} is not of the form provider:model")
+        if provider not in rows and provider not in registry.KINDS:
+            raise ConfigError(
+                f"models.{name}.targets: there is no provider {provider!r}; known: {', '.join(rows) or 'none'}"
+            )
+        targets.append(Target(provider=provider, model=model, weight=weight))
+    return Alias(
+        name=name,
+        targets=tuple(targets),
+        strategy=alias.strategy,
+        fallbacks=tuple(alias.fallbacks),
+        timeouts=alias.timeouts,
+        price=None if alias.price is None else _price(alias.price),
+    )
+
+
+def _price(price: PriceConfig) -> Price:
+    def nano(usd_per_million: float | None) -> int | None:
+        # Through the decimal text, so that 0.1 is a tenth and not its nearest binary fraction.
+        return None if usd_per_million is None else int(Decimal(str(usd_per_million)) * 1_000_000_000)
+
+    rates = Rates(
+        input=nano(price.input) or 0,
+        output=nano(price.output) or 0,
+        cached_input=nano(price.cached_input),
+        cache_write=nano(price.cache_write),
+    )
+    return Price(rates=rates, source="configuration", as_of="configured")
+
+
+def _hook(hook: HookConfig) -> HookSpec:
+    moderator: Moderator
+    if hook.name == "terms":
+        moderator = TermModerator(
+            block_severity=hook.block_severity,
+            file=None if hook.file is None else Path(hook.file),
+            extra_terms=hook.extra_terms,
+            exemptions=hook.exemptions,
+        )
+    else:
+        moderator = _load_hook(hook.name)
+    return HookSpec(
+        name=hook.name,
+        moderator=moderator,
+        stages=frozenset(hook.on),
+        on_error=hook.failure,
+        timeout_s=hook.timeout_s,
+    )
+
+
+def _load_hook(path: str) -> Moderator:
+    module, separator, name = path.partition(":")
+    if not separator:
+        raise ConfigError(f"moderation.hooks: {path!r} is neither `terms` nor of the form package.module:Class")
+    try:
+        return cast("Moderator", getattr(import_module(module), name)())
+    except (ImportError, AttributeError, TypeError) as error:
+        raise ConfigError(f"moderation.hooks: {path!r} cannot be loaded: {error}") from error

@@ -1,0 +1,68 @@
+"""Google's Gemini Developer API.  Source: https://ai.google.dev/api (read 2026-11-24), google-genai 3.4"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from pulse_gateway.errors import UpstreamError
+from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import ChatRequest
+from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.wire.gemini.errors import upstream_error
+
+__all__ = ["GOOGLE", "GoogleProvider"]
+
+_VERSIONS = ("/v1", "/v1beta", "/v1alpha")
+_DEFAULT_VERSION = "/v1beta"  # `…-latest` names exist only there
+_COLLECTIONS = ("models", "tunedModels")
+
+
+class GoogleProvider:
+    """Model and streaming are in the path: `{base}/v1beta/models/{model}:generateContent`."""
+
+    kind = "google"
+    dialect = "gemini"
+    base_url = "https://generativelanguage.googleapis.com"
+    # What a client's SDK says of itself, and how long it is willing to wait. Projects and keys are ours to choose.
+    passed_headers: frozenset[str] = frozenset({"x-goog-api-client", "x-server-timeout"})
+
+    def build(self, call: UpstreamCall, /) -> HttpRequest:
+        deployment = call.deployment
+        own = [("content-type", "application/json")]
+        if deployment.key is not None:
+            own.append(("x-goog-api-key", deployment.key))
+        # Later ones replace earlier ones: what the operator configured is the last word.
+        headers = dict([*call.client_headers, *call.trace_headers, *own, *deployment.headers])
+        return HttpRequest("POST", _url(deployment, stream=call.stream), tuple(headers.items()), call.body)
+
+    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
+        """It takes whatever its dialect has."""
+
+    def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
+        return HttpRequest("GET", f"{_versioned(base_url)}/models", (("x-goog-api-key", key or ""), *headers))
+
+    def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
+        return upstream_error(status, headers, body)
+
+
+def _url(deployment: Deployment, *, stream: bool) -> str:
+    base = _versioned(deployment.base_url or GoogleProvider.base_url)
+    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    return f"{base}/{_resource(deployment.model.name)}:{method}"
+
+
+def _versioned(base_url: str) -> str:
+    base = base_url.rstrip("/")
+    return base if base.endswith(_VERSIONS) else base + _DEFAULT_VERSION
+
+
+def _resource(model: str) -> str:
+    """`models/{model}`, percent-encoded; a name that says its collection keeps it."""
+    collection, slash, name = model.partition("/")
+    if not slash or collection not in _COLLECTIONS:
+        collection, name = "models", model
+    return f"{collection}/{quote(name, safe='')}"
+
+
+GOOGLE = GoogleProvider()
