@@ -1,0 +1,182 @@
+"""Neutral messages → `systemInstruction` and `contents`.
+
+Neighbours of one wire role are one content: the vendor wants every response to a call in the turn right after it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
+from pulse_gateway.types.catalog import Model
+from pulse_gateway.types.chat import (
+    AudioPart,
+    DocumentPart,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from pulse_gateway.wire.gemini.arguments import object_of
+from pulse_gateway.wire.gemini.media import encode_media
+from pulse_gateway.wire.gemini.signatures import gemini_signature
+from pulse_gateway.wire.gemini.thinking import thinks_by_level
+
+__all__ = ["FUNCTION_NAME", "ContentsEncoder"]
+
+FUNCTION_NAME = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}"
+)  # Source: `types.FunctionDeclaration` of google-genai 3.4
+
+WirePart = dict[str, Any]
+
+# Accepted in place of the signature of a call that another model made, or whose signature the client did not keep.
+# Source: https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-11-24)
+_NO_SIGNATURE = "skip_thought_signature_validator"
+
+
+class ContentsEncoder:
+    """One conversation for one model. `dropped` names the hints that found no place.
+
+    Raises: UnsupportedParameter and InvalidRequest with the `path` of the message in `param`.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.dropped: dict[str, None] = {}
+        self._model = model
+        self._names: dict[str, str] = {}  # of the calls so far, by id
+
+    def system(self, messages: Sequence[Message]) -> list[WirePart]:
+        """The parts of the leading system messages."""
+        return [{"text": self._system_text(part, message)} for message in messages for part in message.parts]
+
+    def contents(self, messages: Sequence[Message]) -> list[WirePart]:
+        contents: list[WirePart] = []
+        for message in messages:
+            if message.role == "system":
+                raise UnsupportedParameter(
+                    f"{self._model.name} takes system messages only at the start", param=message.path
+                )
+            if message.name is not None:
+                self.dropped["name"] = None
+            role = "model" if message.role == "assistant" else "user"
+            parts = self._turn(message)
+            if not parts:
+                continue
+            if contents and contents[-1]["role"] == role:
+                contents[-1]["parts"] += parts
+            else:
+                contents.append({"role": role, "parts": parts})
+        for content in contents:
+            content["parts"].sort(key=_after_results)
+        if thinks_by_level(self._model):
+            _sign_calls(contents)
+        return contents
+
+    def _turn(self, message: Message) -> list[WirePart]:
+        parts: list[WirePart] = []
+        for part in message.parts:
+            encoded = self._part(part, message)
+            # A turn of the model may hold nothing but calls, and then an empty text beside them.
+            if encoded is not None and not (message.role == "assistant" and encoded == {"text": ""}):
+                parts.append(encoded)
+        return parts
+
+    def _part(self, part: Part, message: Message) -> WirePart | None:
+        if isinstance(part, TextPart | RefusalPart):
+            return {"text": part.text}
+        if isinstance(part, ImagePart | AudioPart | DocumentPart):
+            self._note_hints(part)
+            return encode_media(part, self._model, message.path)
+        if isinstance(part, ToolCallPart):
+            return self._call(part, message)
+        if isinstance(part, ToolResultPart):
+            return self._result(part, message)
+        return self._thinking(part)
+
+    def _call(self, call: ToolCallPart, message: Message) -> WirePart:
+        if not FUNCTION_NAME.fullmatch(call.name):
+            raise UnsupportedParameter(f"{self._model.name} knows no function called {call.name!r}", param=message.path)
+        arguments = object_of(call.arguments)
+        if arguments is None:
+            raise InvalidRequest(
+                f"{message.path}: the arguments of the call {call.id!r} are not a JSON object", param=message.path
+            )
+        self._names[call.id] = call.name
+        part: WirePart = {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
+        if call.signature:
+            part["thoughtSignature"] = call.signature
+        return part
+
+    def _result(self, result: ToolResultPart, message: Message) -> WirePart:
+        name = self._names.get(result.call_id)
+        if name is None:
+            raise InvalidRequest(
+                f"{message.path} answers the call {result.call_id!r}, which no earlier message makes",
+                param=message.path,
+            )
+        text = "\n".join(part.text for part in result.parts if isinstance(part, TextPart))
+        response: WirePart = {"id": result.call_id, "name": name, "response": _response(text, result)}
+        if media := [part for part in result.parts if not isinstance(part, TextPart)]:
+            if not thinks_by_level(self._model):
+                raise UnsupportedParameter(
+                    f"{self._model.name} takes only text as the result of a tool", param=message.path
+                )
+            for part in media:
+                self._note_hints(part)
+            response["parts"] = [encode_media(part, self._model, message.path) for part in media]
+        return {"functionResponse": response}
+
+    def _thinking(self, part: ReasoningPart) -> WirePart | None:
+        """Thinking that Gemini signed goes back to it; any other would be taken for corrupted."""
+        signature = gemini_signature(part.signature)
+        if signature is None:
+            self.dropped["reasoning"] = None
+            return None
+        return {"text": part.text, "thought": True, "thoughtSignature": signature}
+
+    def _system_text(self, part: Part, message: Message) -> str:
+        if not isinstance(part, TextPart):
+            raise UnsupportedParameter(f"{self._model.name} takes only text as instructions", param=message.path)
+        return part.text
+
+    def _note_hints(self, part: ImagePart | AudioPart | DocumentPart) -> None:
+        if isinstance(part, ImagePart) and part.detail not in (None, "auto"):
+            self.dropped["detail"] = None
+        if isinstance(part, DocumentPart) and part.title is not None:
+            self.dropped["title"] = None
+
+
+def _response(text: str, result: ToolResultPart) -> dict[str, Any] | msgspec.Raw:
+    """A result as the object the vendor wants: what came as an object goes as one, everything else is named."""
+    if result.is_error:
+        return {"error": text}
+    whole = object_of(text) if result.structured else None
+    return {"output": text} if whole is None else whole
+
+
+def _after_results(part: WirePart) -> bool:
+    return "functionResponse" not in part
+
+
+def _sign_calls(contents: list[WirePart]) -> None:
+    """Give the first call of each step of the current turn a signature if it has none.
+
+    Only those are checked; the turn begins with the last content of the user that holds more than results.
+    """
+    start = 0
+    for index, content in enumerate(contents):
+        if content["role"] == "user" and any("functionResponse" not in part for part in content["parts"]):
+            start = index
+    for content in contents[start:]:
+        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        if first is not None:
+            first.setdefault("thoughtSignature", _NO_SIGNATURE)

@@ -1,0 +1,107 @@
+"""The few things the gateway acts on, read from a request without decoding the rest.
+
+What is not declared here is skipped at the speed of the parser: the bytes of an image are never copied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.gemini.fields import malformed, whole_number
+
+__all__ = ["read_envelope"]
+
+
+_Count = int | float | str | None  # protobuf's JSON writes an integer in any of these ways
+
+
+class _Blob(msgspec.Struct):
+    """Inline bytes or a file: that it is there is enough."""
+
+
+class _Part(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    inline_data: _Blob | None = None
+    inline_data_snake: _Blob | None = msgspec.field(default=None, name="inline_data")
+    file_data: _Blob | None = None
+    file_data_snake: _Blob | None = msgspec.field(default=None, name="file_data")
+
+
+class _Content(msgspec.Struct):
+    role: Literal["user", "model", "function", ""] | None = None
+    parts: list[_Part] | _Part | None = None
+
+
+class _GenerationConfig(msgspec.Struct, rename="camel"):
+    max_output_tokens: _Count = None
+    max_output_tokens_snake: _Count = msgspec.field(default=None, name="max_output_tokens")
+    candidate_count: _Count = None
+    candidate_count_snake: _Count = msgspec.field(default=None, name="candidate_count")
+    stop_sequences: list[str] | None = None
+    stop_sequences_snake: list[str] | None = msgspec.field(default=None, name="stop_sequences")
+
+
+class _Request(msgspec.Struct, rename="camel"):
+    contents: list[_Content] | _Content | None = None
+    system_instruction: _Content | None = None
+    system_instruction_snake: _Content | None = msgspec.field(default=None, name="system_instruction")
+    generation_config: _GenerationConfig | None = None
+    generation_config_snake: _GenerationConfig | None = msgspec.field(default=None, name="generation_config")
+
+
+_decode = msgspec.json.Decoder(_Request).decode
+_NO_CONFIG = _GenerationConfig()
+
+
+def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Envelope:
+    """`model` and `stream` come from the path.
+
+    Raises: InvalidRequest, `param` naming the path of the bad field.
+    """
+    if not model:
+        raise InvalidRequest("the path names no model", param="model")
+    try:
+        request = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise malformed(error) from error
+    contents = request.contents if isinstance(request.contents, list) else [request.contents]
+    system = _either(request.system_instruction, request.system_instruction_snake, "systemInstruction")
+    config = _either(request.generation_config, request.generation_config_snake, "generationConfig") or _NO_CONFIG
+    _either(config.stop_sequences, config.stop_sequences_snake, "generationConfig.stopSequences")
+    texts: list[str] = []
+    attachments = 0
+    for content in (system, *contents):
+        if content is None or content.parts is None:
+            continue
+        for part in content.parts if isinstance(content.parts, list) else (content.parts,):
+            if part.text:
+                texts.append(part.text)
+            if part.inline_data or part.inline_data_snake or part.file_data or part.file_data_snake:
+                attachments += 1
+    if request.contents is None or not contents:
+        raise InvalidRequest("contents must hold at least one content", param="contents")
+    return Envelope(
+        model=model,
+        stream=bool(stream),
+        text="\n".join(texts),
+        attachments=attachments,
+        max_output_tokens=_count(
+            config.max_output_tokens, config.max_output_tokens_snake, "generationConfig.maxOutputTokens"
+        ),
+        n=_count(config.candidate_count, config.candidate_count_snake, "generationConfig.candidateCount") or 1,
+        include_usage=True,
+    )
+
+
+def _either(one: Any, other: Any, path: str) -> Any:
+    if one is not None and other is not None:
+        raise InvalidRequest(f"{path} is given in both spellings", param=path)
+    return other if one is None else one
+
+
+def _count(one: Any, other: Any, path: str) -> int | None:
+    return whole_number(_either(one, other, path), path, minimum=1)

@@ -1,0 +1,228 @@
+"""Errors both ways: what a vendor's error object means, and how ours are written for its clients.
+
+Source: https://ai.google.dev/gemini-api/docs/troubleshooting and …/rate-limits; `google/rpc/error_details.proto` (read
+2026-11-24).
+"""
+
+from __future__ import annotations
+
+import re
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+
+from pulse_gateway.errors import (
+    ContextTooLong,
+    PulseError,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModelNotFound,
+    UpstreamOverloaded,
+    UpstreamProtocolError,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnauthorized,
+)
+from pulse_gateway.types.http import Headers, header
+
+__all__ = ["embedded_error", "error_body", "upstream_error"]
+
+_decode = msgspec.json.Decoder().decode
+
+_BY_NAME: dict[str, type[UpstreamError]] = {
+    "INVALID_ARGUMENT": UpstreamRejected,
+    "FAILED_PRECONDITION": UpstreamRejected,
+    "OUT_OF_RANGE": UpstreamRejected,
+    "UNIMPLEMENTED": UpstreamRejected,
+    "UNAUTHENTICATED": UpstreamUnauthorized,
+    "PERMISSION_DENIED": UpstreamUnauthorized,
+    "NOT_FOUND": UpstreamModelNotFound,
+    "RESOURCE_EXHAUSTED": UpstreamRateLimited,
+    "ABORTED": UpstreamFailed,
+    "CANCELLED": UpstreamFailed,
+    "INTERNAL": UpstreamFailed,
+    "UNKNOWN": UpstreamFailed,
+    "DATA_LOSS": UpstreamFailed,
+    "UNAVAILABLE": UpstreamOverloaded,
+    "DEADLINE_EXCEEDED": UpstreamTimeout,
+}
+_BY_STATUS: dict[int, type[UpstreamError]] = {
+    400: UpstreamRejected,
+    401: UpstreamUnauthorized,
+    402: UpstreamQuotaExhausted,
+    403: UpstreamUnauthorized,
+    404: UpstreamModelNotFound,
+    408: UpstreamTimeout,
+    413: UpstreamRejected,
+    422: UpstreamRejected,
+    429: UpstreamRateLimited,
+    503: UpstreamOverloaded,
+    504: UpstreamTimeout,
+}
+_MEANINGFUL_WITHOUT_BODY = frozenset({401, 402, 403, 408, 413, 429})
+
+_TOO_LONG = re.compile(r"input token count .* exceeds|exceeds the maximum number of (?:input )?tokens", re.IGNORECASE)
+_OUT_OF_MONEY = re.compile(
+    r"enable billing|billing (?:account|is not|has not)|prepa(?:y|id)|credits|spend(?:ing)? (?:cap|limit)",
+    re.IGNORECASE,
+)
+_NO_QUOTA = re.compile(r"\blimit: 0\b")
+_NOT_HERE = re.compile(r"location is not supported|not available in your (?:country|region)", re.IGNORECASE)
+# A file or cache of the caller's that is not there is reported as a lack of permission; our key is fine.
+_NOT_THE_KEY = re.compile(r"may not exist|not found", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
+
+_NAMES = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    402: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_TYPE = "type.googleapis.com/google.rpc."
+
+
+def upstream_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
+    """What a non-2xx answer means. `body` may be anything."""
+    try:
+        decoded = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        decoded = None
+    return _meaning(status, _error_object(decoded), _wait_s(headers))
+
+
+def embedded_error(error: Any) -> UpstreamError:
+    """What the decoded `error` of an answer means that came with status 200, whole or inside a stream."""
+    written = error if isinstance(error, dict) else {}
+    code = written.get("code")
+    return _meaning(code if isinstance(code, int) else 500, written, None)
+
+
+def _meaning(status: int, error: dict[str, Any], wait_s: float | None) -> UpstreamError:
+    name = error.get("status")
+    name = name if isinstance(name, str) else None
+    written = error.get("message")
+    message = written if isinstance(written, str) else ""
+    details = error.get("details")
+    details = [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+    reason = next((detail["reason"] for detail in details if isinstance(detail.get("reason"), str)), None)
+    kind = _kind(status, name, message, reason, details, has_body=bool(error))
+    if wait_s is None:
+        wait_s = next((wait for detail in details if (wait := _duration_s(detail.get("retryDelay"))) is not None), None)
+    return kind(
+        _told(kind, status, message),
+        retry_after_s=wait_s,
+        upstream_status=status,
+        upstream_code=reason or name,
+    )
+
+
+def _kind(
+    status: int, name: str | None, message: str, reason: str | None, details: list[dict[str, Any]], *, has_body: bool
+) -> type[UpstreamError]:
+    if reason is not None and reason.startswith("API_KEY_"):  # a bad key is a 400
+        return UpstreamUnauthorized
+    if status == 402:
+        return UpstreamQuotaExhausted
+    kind = _BY_NAME.get(name or "")
+    if kind is None:
+        by_status = status if has_body or status in _MEANINGFUL_WITHOUT_BODY or status >= 500 else 0
+        kind = _BY_STATUS.get(by_status) or (UpstreamFailed if by_status >= 500 else UpstreamProtocolError)
+    if kind is UpstreamRejected:
+        if _TOO_LONG.search(message):
+            return ContextTooLong
+        if name == "FAILED_PRECONDITION" and _OUT_OF_MONEY.search(message):
+            return UpstreamQuotaExhausted
+        if name == "FAILED_PRECONDITION" and _NOT_HERE.search(message):
+            return UpstreamUnauthorized
+    if kind is UpstreamUnauthorized and name == "PERMISSION_DENIED" and _NOT_THE_KEY.search(message):
+        return UpstreamRejected
+    if kind is UpstreamRateLimited and _waiting_is_vain(message, details):
+        return UpstreamQuotaExhausted
+    return kind
+
+
+def _waiting_is_vain(message: str, details: list[dict[str, Any]]) -> bool:
+    """Whether it is a day's quota that ran out, or there is none, or no money."""
+    # Every such message goes on to advise on billing: only what it begins with tells them apart.
+    first = message.partition(", please check")[0].partition(". ")[0]
+    if _OUT_OF_MONEY.search(first) or _NO_QUOTA.search(message):
+        return True
+    for detail in details:
+        violations = detail.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict) and "PerDay" in str(violation.get("quotaId", "")):
+                return True
+    return False
+
+
+def _told(kind: type[UpstreamError], status: int, message: str) -> str:
+    """What callers read: the vendor's words about their request, never its words about our account."""
+    if kind is UpstreamUnauthorized:
+        return "the provider refused the gateway's credentials"
+    if kind is UpstreamQuotaExhausted:
+        return "the gateway's quota with the provider is used up"
+    if kind is UpstreamRateLimited:
+        return "the provider limits the rate of requests"
+    if kind is UpstreamOverloaded:
+        return "the provider is overloaded"
+    if kind is UpstreamTimeout:
+        return "the provider did not answer in time"
+    if message and issubclass(kind, UpstreamRejected | UpstreamModelNotFound):
+        return message
+    return f"the provider answered with status {status}"
+
+
+def _error_object(decoded: Any) -> dict[str, Any]:
+    if isinstance(decoded, list) and len(decoded) == 1:  # how a stream without events wraps it
+        decoded = decoded[0]
+    error = decoded.get("error") if isinstance(decoded, dict) else None
+    return error if isinstance(error, dict) else {}
+
+
+def _wait_s(headers: Headers) -> float | None:
+    """Seconds to wait by `retry-after-ms`, else `retry-after` (seconds, or a date against the answer's own)."""
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        written = (header(headers, name) or "").strip()
+        if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", written):
+            return float(written) * unit_s
+    try:
+        until = parsedate_to_datetime(header(headers, "retry-after") or "")
+        now = parsedate_to_datetime(header(headers, "date") or "")
+        return max(0.0, (until - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one with and one without a time zone
+        return None
+
+
+def _duration_s(written: Any) -> float | None:
+    """Protobuf's JSON form of a duration: "46s", "1.5s"."""
+    found = _DURATION.fullmatch(written) if isinstance(written, str) else None
+    return float(found[1]) if found else None
+
+
+def error_body(error: PulseError, request_id: str) -> dict[str, Any]:
+    """`error` as the official SDK reads it; our stable code is the `reason` of an `ErrorInfo`."""
+    metadata = {"request_id": request_id} if request_id else {}
+    if error.param is not None:
+        metadata["param"] = error.param
+    if isinstance(error, UpstreamError) and error.upstream_code is not None:
+        metadata["upstream_code"] = error.upstream_code
+    details: list[dict[str, Any]] = [
+        {"@type": _TYPE + "ErrorInfo", "reason": error.code.upper(), "domain": "pulse", "metadata": metadata}
+    ]
+    if error.retry_after_s is not None:
+        seconds = f"{error.retry_after_s:.3f}".rstrip("0").rstrip(".")
+        details.append({"@type": _TYPE + "RetryInfo", "retryDelay": f"{seconds}s"})
+    name = _NAMES.get(error.status) or ("INVALID_ARGUMENT" if error.status < 500 else "INTERNAL")
+    return {"error": {"code": error.status, "message": error.message, "status": name, "details": details}}

@@ -1,0 +1,85 @@
+"""Token counts: `usageMetadata` ⇄ `Usage`.
+
+| Usage                | usageMetadata                                                                       |
+| -------------------- | ----------------------------------------------------------------------------------- |
+| cached_input_tokens  | cachedContentTokenCount (a part of the prompt)                                      |
+| audio_input_tokens   | promptTokensDetails[AUDIO] − cacheTokensDetails[AUDIO]                              |
+| input_tokens         | promptTokenCount + toolUsePromptTokenCount − the two above                          |
+| reasoning_tokens     | thoughtsTokenCount                                                                  |
+| image_/audio_output… | candidatesTokensDetails[IMAGE], [AUDIO]                                             |
+| output_tokens        | candidatesTokenCount − the two above, and − thoughts where it includes them         |
+
+The vendor does not count writes to its cache; storage is billed by the hour.
+
+Source: `types.GenerateContentResponseUsageMetadata` of google-genai 3.4; https://ai.google.dev/api/generate-content#UsageMetadata
+(read 2026-11-24).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.gemini.schema import ModalityCount, UsageMetadata
+
+__all__ = ["decode_usage", "encode_usage"]
+
+
+def decode_usage(counts: UsageMetadata) -> Usage:
+    prompt, tools, cached = (
+        counts.prompt_token_count,
+        counts.tool_use_prompt_token_count,
+        counts.cached_content_token_count,
+    )
+    candidates, thoughts = counts.candidates_token_count, counts.thoughts_token_count
+    audio_in = _of(counts.prompt_tokens_details, "AUDIO")
+    if audio_in:
+        audio_in = max(0, audio_in - (_of(counts.cache_tokens_details, "AUDIO") or 0))
+    image_out = _of(counts.candidates_tokens_details, "IMAGE")
+    audio_out = _of(counts.candidates_tokens_details, "AUDIO")
+    fresh = visible = None
+    if prompt is not None or tools is not None:
+        fresh = max(0, (prompt or 0) + (tools or 0) - (cached or 0) - (audio_in or 0))
+    if candidates is not None:
+        # Some models count their thoughts among the candidates: then the total adds up without them.
+        counted_twice = bool(thoughts) and counts.total_token_count == (prompt or 0) + (tools or 0) + candidates
+        visible = max(0, candidates - (image_out or 0) - (audio_out or 0) - ((thoughts or 0) if counted_twice else 0))
+    return Usage(
+        input_tokens=fresh,
+        cached_input_tokens=cached,
+        audio_input_tokens=audio_in,
+        output_tokens=visible,
+        reasoning_tokens=thoughts,
+        audio_output_tokens=audio_out,
+        image_output_tokens=image_out,
+    )
+
+
+def encode_usage(usage: Usage) -> dict[str, Any]:
+    """`usageMetadata`; what is unknown is left out."""
+    counts: dict[str, Any] = {
+        "promptTokenCount": usage.input_total,
+        "cachedContentTokenCount": usage.cached_input_tokens,
+        "candidatesTokenCount": usage.output_total - (usage.reasoning_tokens or 0),
+        "thoughtsTokenCount": usage.reasoning_tokens,
+        "totalTokenCount": usage.total,
+    }
+    if usage.input_total == 0 and usage.input_tokens is None:
+        del counts["promptTokenCount"]
+    if usage.output_total == 0 and usage.output_tokens is None:
+        del counts["candidatesTokenCount"]
+    if details := _details(AUDIO=usage.audio_input_tokens):
+        counts["promptTokensDetails"] = details
+    if details := _details(AUDIO=usage.audio_output_tokens, IMAGE=usage.image_output_tokens):
+        counts["candidatesTokensDetails"] = details
+    return {name: count for name, count in counts.items() if count is not None}
+
+
+def _of(details: list[ModalityCount] | None, modality: str) -> int | None:
+    """The tokens of one modality; None where it is not listed."""
+    counted = [detail.token_count or 0 for detail in details or () if detail.modality == modality]
+    return sum(counted) if counted else None
+
+
+def _details(**counts: int | None) -> list[dict[str, Any]]:
+    return [{"modality": name, "tokenCount": count} for name, count in counts.items() if count is not None]
