@@ -1,0 +1,69 @@
+"""The form of `models.json`: one row a model, prices with the day they begin."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pulse_gateway.types.catalog import Capabilities, Model, Price, Rates
+
+__all__ = ["CatalogFile", "DatedPrice", "Row"]
+
+
+class DatedPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A price from the day `start` on (ISO 8601, UTC); None: from the beginning. `source` is a key of `CatalogFile.sources`."""
+
+    start: str | None = None
+    rates: Rates
+    long_above_tokens: int | None = None
+    long_rates: Rates | None = None
+    source: str
+    as_of: str
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model. The name `*` stands for whatever else the provider serves.
+
+    `prices` are in the order of their start. `operation` is what the model is for. Rows that are not `listed` are known by
+    price, but may well be gone, and are not offered to anybody.
+    """
+
+    provider: str
+    name: str
+    aliases: tuple[str, ...] = ()
+    operation: str = "chat"
+    listed: bool = True
+    shutdown: str | None = None
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: Capabilities = Capabilities()
+    prices: tuple[DatedPrice, ...] = ()
+    note: str | None = None
+
+    def model(self, name: str, today: str, sources: dict[str, str]) -> Model:
+        """This row as `name`, with the price of the day `today`."""
+        begun = [price for price in self.prices if price.start is None or price.start <= today]
+        current = begun[-1] if begun else None
+        return Model(
+            provider=self.provider,
+            name=name,
+            price=None
+            if current is None
+            else Price(
+                rates=current.rates,
+                long_above_tokens=current.long_above_tokens,
+                long_rates=current.long_rates,
+                source=sources[current.source],
+                as_of=current.as_of,
+            ),
+            context_tokens=self.context_tokens,
+            max_output_tokens=self.max_output_tokens,
+            capabilities=self.capabilities,
+            shutdown=self.shutdown,
+        )
+
+
+class CatalogFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole file. `sources` spells out where prices come from."""
+
+    sources: dict[str, str]
+    rows: tuple[Row, ...]

@@ -1,0 +1,78 @@
+"""How many tokens a text is, while nobody has counted them. Pure.
+
+**The rule: four characters a token, and a fifth of a token more for each byte that a character has beyond its first.** So a token
+is four letters of English, a little over two of Arabic, Hebrew or Cyrillic, one and a half of Chinese or Japanese, about one
+emoji: rather more than today's vocabularies make of them, for every script alike, and cheap enough for every request. It is for
+what is only held, and replaced by the vendor's own count as soon as there is one.
+
+**Answers that were cut before their usage frame** are charged by estimate for good, so where their text is at hand it is counted
+with more care: split as byte-pair vocabularies split it, and each piece weighed by its script.
+Source: counts of o200k_base (openai.com, 2024) on English, code, JSON, Markdown, Chinese, Japanese, Korean, French and Russian
+text, from which it stays within a tenth, and on Arabic, Hindi and German, within a quarter; read 2026-11-24.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from pulse_gateway.types.catalog import Model
+
+__all__ = ["estimate_output_tokens", "estimate_prompt_tokens", "estimate_tokens", "hold_tokens"]
+
+_TOKENS_PER_ATTACHMENT = 1_600  # what an image of about one megapixel costs at the large vendors
+
+
+def estimate_prompt_tokens(text: str, attachments: int = 0) -> int:
+    """Tokens of a prompt with `attachments` images, audio clips or documents."""
+    # ASCII text is known as such and has as many bytes as characters. A lone surrogate can come out of a client's JSON.
+    size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return estimate_tokens(len(text), size_bytes, attachments)
+
+
+def estimate_tokens(chars: int, size_bytes: int, attachments: int = 0) -> int:
+    """Tokens of a text of which only its length is known: in characters, and in bytes of UTF-8."""
+    return -(-(chars + 4 * size_bytes) // 20) + _TOKENS_PER_ATTACHMENT * attachments
+
+
+def estimate_output_tokens(text: str) -> int:
+    """Tokens of an answer that was cut before its usage frame. To be flagged as an estimate wherever it is recorded."""
+    return math.ceil(sum(_weight(piece) for piece in _PIECES.findall(text)))
+
+
+def hold_tokens(  # noqa: PLR0917 -- six plain numbers about one request
+    text: str, attachments: int, max_output_tokens: int | None, n: int, model: Model, default_output_tokens: int
+) -> int:
+    """Tokens to reserve: the prompt, and `n` answers as long as the request or the model allows.
+
+    A request without a limit of its own is held at `default_output_tokens`: the models' own bounds are so large that holding
+    them would stop a small plan at its first request. What it really uses beyond that is charged when it is settled.
+    """
+    output = default_output_tokens if max_output_tokens is None else max_output_tokens
+    if model.max_output_tokens is not None:
+        output = min(output, model.max_output_tokens)
+    return estimate_prompt_tokens(text, attachments) + output * max(1, n)
+
+
+_PIECES = re.compile(
+    r"[A-Za-z\u00c0-\u024f]+"  # Latin words
+    r"|[\u0370-\u1fff]+"  # words of the other alphabets: Greek, Cyrillic, Hebrew, Arabic, Indic …
+    r"|[\u2e80-\U0010ffff]"  # Chinese, Japanese, Korean, emoji: one by one
+    r"|\d{1,3}|_|[^\w\s]+"  # digits in threes, and runs of punctuation
+    r"|\s*\n\s*|\s{2,}"  # line breaks and indents; a single space belongs to the word after it
+)
+
+
+def _weight(piece: str) -> float:
+    first, length = piece[0], len(piece)
+    if first.isspace():
+        return 0.6
+    if first.isdigit() or first == "_":
+        return 1
+    if first >= "\u2e80":
+        return 0.72
+    if not first.isalpha() and first < "\u0370":
+        return max(1, length / 2.5)
+    if first <= "\u024f":
+        return 1 if length <= 8 else length / 5.5
+    return max(1, length / (5.2 if first < "\u0590" else 2.9))  # Greek and Cyrillic are well covered, others less
