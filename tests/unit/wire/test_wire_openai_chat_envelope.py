@@ -192,7 +192,9 @@ def test_the_clients_own_stream_options_stay(options: bytes, expected: bytes) ->
 
 
 def test_a_key_that_occurs_twice_is_refused_whether_or_not_anything_changes() -> None:
-    smuggled = b'{"model":"m","messages":[{"role":"user","content":"bad"}],"messages":[{"role":"user","content":"good"}]}'
+    smuggled = (
+        b'{"model":"m","messages":[{"role":"user","content":"bad"}],"messages":[{"role":"user","content":"good"}]}'
+    )
     for model in ("m", "other"):
         with pytest.raises(InvalidRequest):
             CODEC.rewrite_request(smuggled, model=model, show_usage=True)
@@ -222,6 +224,12 @@ def test_the_usage_chunk_disappears() -> None:
         ),
         (b'data: {"choices":[],"usage":null,"prompt_filter_results":[]}\n\n', b'data: {"choices":[],"prompt_filter_results":[]}\n\n'),
         (b'data: {"choices":[],\ndata: "usage":null}\n\n', b'data: {"choices":[]}\n\n'),
+        (
+            b'data: {"choices":[{}],"x_groq":{"usage":null},"usage":null}\n\n',
+            b'data: {"choices":[{}],"x_groq":{"usage":null}}\n\n',
+        ),
+        (b'data: {"choices":[{}] , "usage" : null }\n\n', b'data: {"choices":[{}]  }\n\n'),
+        (b'data: { "usage" : null , "choices":[{}] }\n\n', b'data: { "choices":[{}] }\n\n'),
         (b'data: {"choices":[],"moderation":{},"usage":{}}\n\n', b'data: {"choices":[],"moderation":{}}\n\n'),
     ],
 )  # fmt: skip

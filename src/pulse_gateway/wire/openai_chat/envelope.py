@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -112,6 +114,8 @@ class _UsageView(Struct):
 
 
 _usage_view = msgspec.json.Decoder(_UsageView).decode
+_SPACE = b" \t\n\r"
+_USAGE_KEY = re.compile(rb'"usage"[ \t\n\r]*:[ \t\n\r]*')
 
 
 def hide_usage(frame: ServerSentEvent) -> bytes:
@@ -129,11 +133,22 @@ def hide_usage(frame: ServerSentEvent) -> bytes:
         tells_more = view.choices or bytes(view.error) not in _NOTHING or bytes(view.moderation) not in _NOTHING
         if not tells_more and bytes(view.usage) != b"null":
             return b""
-        kept = remove_member(data, "usage")
+        kept = _without_usage(data, bytes(view.usage))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest) as error:
         raise UpstreamProtocolError("a chunk of the stream is not a JSON object") from error
     before, found, after = frame.raw.partition(data)
     return before + kept + after if found else _with_data(frame.raw, kept)
+
+
+def _without_usage(data: bytes, value: bytes) -> bytes:
+    """`data` without its top-level `usage`, whose `value` is known. A key that occurs once is found without a second parse."""
+    key = _USAGE_KEY.search(data)
+    if key is None or data.count(b'"usage"') != 1 or not data.startswith(value, key.end()):
+        return remove_member(data, "usage")
+    head, tail = data[: key.start()].rstrip(_SPACE), data[key.end() + len(value) :].lstrip(_SPACE)
+    if tail.startswith(b","):
+        return data[: key.start()] + tail[1:].lstrip(_SPACE)
+    return head.removesuffix(b",") + data[key.end() + len(value) :]
 
 
 def _with_data(raw: bytes, data: bytes) -> bytes:

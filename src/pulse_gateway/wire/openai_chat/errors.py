@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -33,40 +34,42 @@ __all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "retry_after_s", "upst
 ErrorTable = Mapping[tuple[int | None, str | None], type[UpstreamError]]
 """(HTTP status, `error.code` or `error.type`) → what it means. None matches anything; the more specific row wins."""
 
-OPENAI_ERRORS: ErrorTable = {
-    # Codes decide before the status does: a billing 429 is not a rate limit.
-    (None, "context_length_exceeded"): ContextTooLong,
-    (None, "content_filter"): UpstreamRefusedContent,
-    (None, "content_policy_violation"): UpstreamRefusedContent,
-    (None, "moderation_blocked"): UpstreamRefusedContent,
-    (None, "invalid_api_key"): UpstreamUnauthorized,
-    (None, "authentication_error"): UpstreamUnauthorized,
-    (None, "unsupported_country_region_territory"): UpstreamUnauthorized,
-    (None, "model_not_found"): UpstreamModelNotFound,
-    (None, "DeploymentNotFound"): UpstreamModelNotFound,
-    (None, "rate_limit_exceeded"): UpstreamRateLimited,
-    (None, "rate_limit_error"): UpstreamRateLimited,
-    (None, "insufficient_quota"): UpstreamQuotaExhausted,
-    (None, "credit_balance_exhausted"): UpstreamQuotaExhausted,
-    (None, "organization_spend_limit_exceeded"): UpstreamQuotaExhausted,
-    (None, "project_spend_limit_exceeded"): UpstreamQuotaExhausted,
-    (None, "organization_usage_limit_exceeded"): UpstreamQuotaExhausted,
-    (None, "server_is_overloaded"): UpstreamOverloaded,
-    (None, "service_unavailable_error"): UpstreamOverloaded,
-    (429, "slow_down"): UpstreamRateLimited,
-    (None, "slow_down"): UpstreamOverloaded,
-    (401, None): UpstreamUnauthorized,
-    (402, None): UpstreamQuotaExhausted,
-    (403, None): UpstreamUnauthorized,
-    (404, None): UpstreamModelNotFound,
-    (408, None): UpstreamTimeout,
-    (409, None): UpstreamFailed,  # a conflict that passes: the SDK repeats it too
-    (429, None): UpstreamRateLimited,
-    (503, None): UpstreamOverloaded,
-    (504, None): UpstreamTimeout,
-    (524, None): UpstreamTimeout,  # Cloudflare in front of the vendor gave up waiting
-    (529, None): UpstreamOverloaded,
-}
+OPENAI_ERRORS: ErrorTable = MappingProxyType(
+    {
+        # Codes decide before the status does: a billing 429 is not a rate limit.
+        (None, "context_length_exceeded"): ContextTooLong,
+        (None, "content_filter"): UpstreamRefusedContent,
+        (None, "content_policy_violation"): UpstreamRefusedContent,
+        (None, "moderation_blocked"): UpstreamRefusedContent,
+        (None, "invalid_api_key"): UpstreamUnauthorized,
+        (None, "authentication_error"): UpstreamUnauthorized,
+        (None, "unsupported_country_region_territory"): UpstreamUnauthorized,
+        (None, "model_not_found"): UpstreamModelNotFound,
+        (None, "DeploymentNotFound"): UpstreamModelNotFound,
+        (None, "rate_limit_exceeded"): UpstreamRateLimited,
+        (None, "rate_limit_error"): UpstreamRateLimited,
+        (None, "insufficient_quota"): UpstreamQuotaExhausted,
+        (None, "credit_balance_exhausted"): UpstreamQuotaExhausted,
+        (None, "organization_spend_limit_exceeded"): UpstreamQuotaExhausted,
+        (None, "project_spend_limit_exceeded"): UpstreamQuotaExhausted,
+        (None, "organization_usage_limit_exceeded"): UpstreamQuotaExhausted,
+        (None, "server_is_overloaded"): UpstreamOverloaded,
+        (None, "service_unavailable_error"): UpstreamOverloaded,
+        (429, "slow_down"): UpstreamRateLimited,
+        (None, "slow_down"): UpstreamOverloaded,
+        (401, None): UpstreamUnauthorized,
+        (402, None): UpstreamQuotaExhausted,
+        (403, None): UpstreamUnauthorized,
+        (404, None): UpstreamModelNotFound,
+        (408, None): UpstreamTimeout,
+        (409, None): UpstreamFailed,  # a conflict that passes: the SDK repeats it too
+        (429, None): UpstreamRateLimited,
+        (503, None): UpstreamOverloaded,
+        (504, None): UpstreamTimeout,
+        (524, None): UpstreamTimeout,  # Cloudflare in front of the vendor gave up waiting
+        (529, None): UpstreamOverloaded,
+    }
+)
 """Source: https://developers.openai.com/api/docs/guides/error-codes (read 2026-11-24); DeploymentNotFound and
 content_filter are Azure's, https://learn.microsoft.com/azure/ai-services/openai/ (read 2026-11-24)."""
 
