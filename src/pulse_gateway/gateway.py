@@ -119,6 +119,8 @@ class Gateway:
             )
 
             self._transport = HttpxTransport()
+        for dialect in wire.DIALECTS:
+            wire.codec(dialect)  # imported now, so that the first request does not wait for it
         self._handler = self._compose(self._chain)
 
     async def aclose(self, *, drain_s: float = 30.0) -> None:

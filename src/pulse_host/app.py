@@ -57,11 +57,12 @@ def create_app(services: Services) -> Litestar:
     async def data_plane(scope: Scope, receive: Receive, send: Send) -> None:
         await ingress.fixed(cast("HTTPScope", scope), receive, send)
 
-    @asgi(["/v1/models", "/v1/models/{rest:path}", "/v1beta/models", "/v1beta/models/{rest:path}"])
+    # Mounted, because Litestar's raw endpoints take no path parameters; `path` is then what follows the mount.
+    @asgi(["/v1/models", "/v1beta/models"], is_mount=True)
     async def models(scope: Scope, receive: Receive, send: Send) -> None:
         # One address for two things: Gemini's calls, and the list of models for everybody.
         http = cast("HTTPScope", scope)
-        rest = http["path"].partition("/models")[2].strip("/")
+        rest = http["path"].strip("/")
         if http["method"] == "POST" and rest:
             await ingress.gemini(rest, http, receive, send)
         else:
@@ -125,7 +126,7 @@ async def _models(
 ) -> tuple[int, dict[str, Any] | bytes, str]:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     request_id = clean_request_id(headers.get("x-request-id")) or new_request_id()
-    dialect = "gemini" if scope["path"].startswith("/v1beta") else dialect_of(headers)
+    dialect = "gemini" if scope["raw_path"].startswith(b"/v1beta") else dialect_of(headers)
     try:
         secret = credential_of(headers)
         if secret is None:

@@ -17,6 +17,9 @@ from pulse_gateway.telemetry.record import ExchangeRecord
 __all__ = ["configure_logs", "log_exchange"]
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
+# Frames without their local variables: those hold keys and prompts.
+_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+_plain = structlog.dev.plain_traceback
 _exchanges = structlog.get_logger("pulse.exchange")
 
 
@@ -29,7 +32,7 @@ def configure_logs(config: TelemetryConfig) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]
     ending: list[Processor] = (
-        [structlog.processors.dict_tracebacks, _mask, _to_json] if as_json else [_mask, structlog.dev.ConsoleRenderer()]
+        [_tracebacks, _mask, _to_json] if as_json else [_mask, structlog.dev.ConsoleRenderer(exception_formatter=_plain)]
     )
     structlog.configure(
         processors=[*shared, *ending],

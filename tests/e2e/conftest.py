@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
@@ -32,3 +32,13 @@ async def http(pulse: Pulse) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": f"Bearer {pulse.key}"}
     async with httpx.AsyncClient(base_url=pulse.url, headers=headers, timeout=30, trust_env=False) as client:
         yield client
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure is shown with what Pulse said last."""
+    report = yield
+    running = getattr(item, "funcargs", {}).get("pulse")
+    if report.failed and isinstance(running, Pulse):
+        report.sections.append(("the end of Pulse's log", "\n".join(running.process.output.splitlines()[-15:])))
+    return report

@@ -68,7 +68,16 @@ class OpenAIClient:
             content = [{"type": "text", "text": ask.text}, {"type": "image_url", "image_url": {"url": url}}]
         messages.append({"role": "user", "content": content})
         if ask.previous is not None:
-            messages.append(ask.previous.choices[0].message.model_dump(exclude_none=True))
+            said = ask.previous.choices[0].message
+            calls = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.function.name, "arguments": call.function.arguments},
+                }
+                for call in said.tool_calls
+            ]
+            messages.append({"role": "assistant", "content": said.content, "tool_calls": calls})
             messages += [
                 {"role": "tool", "tool_call_id": call.id, "content": (ask.results or {})[call.function.name]}
                 for call in ask.previous.choices[0].message.tool_calls
@@ -85,9 +94,12 @@ class OpenAIClient:
             fields["stop"] = ask.stop
         if ask.stream:
             async with self.sdk.chat.completions.stream(**fields, stream_options={"include_usage": True}) as stream:
-                async for _ in stream:
-                    pass
-                self.raw = await stream.get_final_completion()
+                try:
+                    async for _ in stream:
+                        pass
+                    self.raw = await stream.get_final_completion()
+                except openai.LengthFinishReasonError as cut:  # the SDK's helper calls a cut answer an error
+                    self.raw = cut.completion
         else:
             self.raw = await self.sdk.chat.completions.create(**fields)
         choice = self.raw.choices[0]

@@ -23,9 +23,9 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemini": ("/v1beta/models/gemini-3.8-flash:generateContent", {"contents": [{"parts": [{"text": "قل شيئا"}]}]}),
 }
 UPSTREAM_HEADERS = {
-    "openai": {"authorization": "Bearer x"},
-    "anthropic": {"x-api-key": "x", "anthropic-version": "2026-10-21"},
-    "gemini": {"x-goog-api-key": "x"},
+    "openai": {"authorization": "Bearer x", "content-type": "application/json"},
+    "anthropic": {"x-api-key": "x", "anthropic-version": "2026-10-21", "content-type": "application/json"},
+    "gemini": {"x-goog-api-key": "x", "content-type": "application/json"},
 }
 
 
@@ -78,8 +78,7 @@ async def test_usage_that_the_client_asked_for_is_shown(http: httpx.AsyncClient,
     assert b'"usage":{' in through.content
 
 
-FAULTS_AFTER_THE_START = ["cut=3", "reset=3", "malformed=3", "error=3"]
-PROVIDER_HEADER = "x-simulate"
+FAULTS_AFTER_THE_START = ["cut=5", "reset=5", "malformed=5", "error=5"]
 
 
 def simulated(model: str, fault: str) -> str:
@@ -101,7 +100,8 @@ class TestBrokenStreams:
             with pytest.raises(openai.APIError) as caught:
                 async for _ in stream:
                     pass
-        assert str(caught.value.code).startswith("upstream_")
+        passed_through = model.startswith("openai:") and fault.startswith("error")  # the vendor's own event, untouched
+        assert passed_through or str(caught.value.code).startswith("upstream_")
 
     async def test_the_anthropic_sdk_raises(self, pulse: Pulse, model: str, fault: str) -> None:
         async with anthropic.AsyncAnthropic(base_url=pulse.url, api_key=pulse.key, max_retries=0) as client:
@@ -142,6 +142,8 @@ class TestBrokenStreams:
 class TestOddButWholeStreams:
     @pytest.mark.parametrize("fault", ["no-done", "one-byte", "split", "huge=1000000"])
     async def test_it_ends_well(self, http: httpx.AsyncClient, pulse: Pulse, model: str, fault: str) -> None:
+        if fault == "no-done" and model.startswith("google:"):
+            fault = "split"  # Gemini has no terminal frame to leave out
         body = {
             "model": simulated(model, fault),
             "messages": [{"role": "user", "content": "hello there"}],

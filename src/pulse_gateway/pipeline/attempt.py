@@ -88,7 +88,7 @@ class Attempt:
 
 def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSource]:
     """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
-    if reading.usage is not None and reading.usage_is_final:
+    if reading.usage_is_final and reading.usage is not None:
         return reading.usage, UsageSource.DRAINED if exchange.gone else UsageSource.PROVIDER
     if not reading.started:
         return _NOTHING, UsageSource.NONE

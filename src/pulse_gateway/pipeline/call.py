@@ -63,6 +63,7 @@ class Call:
         exchange.dropped = prepared.dropped
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         response: HttpResponse | None = None
+        sent = self._clock.monotonic()
         try:
             response = await self._transport.send(prepared.request, deployment.timeouts, proxy=deployment.proxy)
             if not 200 <= response.status < 300:
@@ -80,6 +81,8 @@ class Call:
             attempt.end(Outcome.CANCELLED)
             await self._leave(response)
             raise
+        finally:
+            exchange.upstream_ms += (self._clock.monotonic() - sent) * 1000
         await response.aclose()
         return reply
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from pulse_gateway.errors import UpstreamError
 from pulse_gateway.types.chat import ChatReply, FinishReason, ReasoningPart, RefusalPart, TextPart, ToolCallPart
@@ -24,17 +24,30 @@ from pulse_gateway.types.usage import Usage
 __all__ = ["Reading"]
 
 _SAMPLE_CHARS = 65_536
+_UNKNOWN = Usage()
 
 
 class Reading:
     """Folds the events of one answer. `usage` is the vendor's last word on it, None while there is none.
 
-    `usage_is_final`: the answer was whole when usage was read, so nothing needs estimating.
+    `usage_is_final`: usage was reported with or after the finish reason and says what was written, so nothing needs estimating.
+    A stream of Anthropic's begins with usage too, of which only the input is more than a guess.
     `sample` is the beginning of what the model wrote, `output_chars` the length of all of it: enough to estimate a cut stream, and
     bounded whatever the upstream sends.
     """
 
-    __slots__ = ("_pieces", "ended", "failed", "finish_reason", "id", "model", "output_chars", "started", "usage")
+    __slots__ = (
+        "_pieces",
+        "ended",
+        "failed",
+        "finish_reason",
+        "id",
+        "model",
+        "output_chars",
+        "started",
+        "usage",
+        "usage_is_final",
+    )
 
     def __init__(self) -> None:
         self.id = ""
@@ -44,14 +57,13 @@ class Reading:
         self.failed: UpstreamError | None = None
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
+        self.usage_is_final = False
         self.output_chars = 0
         self._pieces: list[str] = []
 
-    @property
-    def usage_is_final(self) -> bool:
-        return self.usage is not None and (self.ended or self.finish_reason is not None)
-
-    def observe(self, events: Iterable[Event]) -> None:
+    def observe(self, events: Sequence[Event]) -> None:
+        """The events of one frame."""
+        reported = False
         for event in events:
             kind = type(event)
             if kind is TextDelta:
@@ -63,7 +75,9 @@ class Reading:
             elif isinstance(event, Started):
                 self.id, self.model, self.started = event.id, event.model, True
             elif isinstance(event, UsageReported):
-                self.usage = event.usage
+                reported = True
+                if event.usage != _UNKNOWN:
+                    self.usage = event.usage
             elif isinstance(event, Finished):
                 self.finish_reason = event.reason
             elif isinstance(event, Ended):
@@ -74,11 +88,14 @@ class Reading:
                 self.count(event.refusal)
             elif isinstance(event, ToolCallStarted):
                 self.count(event.name)
+        if reported and self.finish_reason is not None:
+            self.usage_is_final = _says_output(self.usage)
 
     def observe_reply(self, reply: ChatReply) -> None:
         """The same for an answer that came in one piece."""
         self.id, self.model, self.started, self.ended = reply.id, reply.model, True, True
         self.usage, self.finish_reason = reply.usage, reply.finish_reason
+        self.usage_is_final = _says_output(reply.usage)
         for choice in reply.choices:
             for part in choice.parts:
                 if isinstance(part, TextPart | ReasoningPart | RefusalPart):
@@ -95,3 +112,7 @@ class Reading:
         if self.output_chars < _SAMPLE_CHARS:
             self._pieces.append(text[:_SAMPLE_CHARS])
         self.output_chars += len(text)
+
+
+def _says_output(usage: Usage | None) -> bool:
+    return usage is not None and usage.output_tokens is not None

@@ -53,9 +53,10 @@ async def create_pool(
     """
 
     async def open_pool() -> Any:
-        return await asyncpg.create_pool(
+        # No smallest size: asyncpg would try to hold it in the background, and log each failure, while Postgres is away.
+        pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            min_size=0,
             max_size=max_size,
             max_inactive_connection_lifetime=300.0,
             timeout=connect_timeout_s,
@@ -64,14 +65,15 @@ async def create_pool(
             server_settings={"application_name": "pulse", "statement_timeout": "10s"},
             init=_prepare,
         )
+        try:
+            async with pool.acquire() as connection:
+                _check_version(url, connection)
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
 
-    pool = await _reach(url, open_pool, wait_s)
-    async with pool.acquire() as connection:
-        version = connection.get_server_version()
-    if version.major < _OLDEST_MAJOR_VERSION:
-        await pool.close()
-        raise DatabaseUnusable(_too_old(url, version.major))
-    return pool
+    return await _reach(url, open_pool, wait_s)
 
 
 @asynccontextmanager
@@ -88,13 +90,19 @@ async def open_connection(url: str, *, connect_timeout_s: float = 5.0, wait_s: f
 
     connection = await _reach(url, connect, wait_s)
     try:
-        version = connection.get_server_version()
-        if version.major < _OLDEST_MAJOR_VERSION:
-            raise DatabaseUnusable(_too_old(url, version.major))
+        _check_version(url, connection)
         await _prepare(connection)
         yield connection
     finally:
         await connection.close(timeout=connect_timeout_s)
+
+
+def _check_version(url: str, connection: Any) -> None:
+    major = connection.get_server_version().major
+    if major < _OLDEST_MAJOR_VERSION:
+        raise DatabaseUnusable(
+            f"Postgres at {_place(url)} is version {major}; {_OLDEST_MAJOR_VERSION} or newer is needed"
+        )
 
 
 async def _prepare(connection: Any) -> None:
@@ -165,7 +173,3 @@ def _unreadable() -> str:
         "the database address cannot be read; it is postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the password "
         "the characters @ : / ? # % [ ] are written percent-encoded"
     )
-
-
-def _too_old(url: str, major: int) -> str:
-    return f"Postgres at {_place(url)} is version {major}; {_OLDEST_MAJOR_VERSION} or newer is needed"

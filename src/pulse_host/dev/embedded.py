@@ -122,8 +122,9 @@ class EmbeddedPostgres:
         fresh.mkdir(mode=0o700)
         if account is not None:
             os.chown(fresh, account.uid, account.gid)
+        sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         done = subprocess.run(  # noqa: S603 (our own binaries, fixed words)
-            [str(binaries / "initdb"), "-D", str(fresh), *_INITDB],
+            [str(binaries / "initdb"), "-D", str(fresh), *_INITDB, *sync],
             capture_output=True,
             check=False,
             **_surroundings(account),
