@@ -118,19 +118,20 @@ class MessagesStreamDecoder:
         frame = schema.parse_block_delta(data)
         if frame is None:
             return []
-        block = self._open.get(frame.index)
+        block, delta = self._open.get(frame.index), frame.delta
         if isinstance(block, _Ignored):
             return []
-        match frame.delta:
-            case schema.TextPiece(text) if text:
-                return [TextDelta(text)]
-            case schema.InputJsonDelta(fragment) if fragment and isinstance(block, _ToolCall):
-                block.whole = ""
-                return [ToolArgumentsDelta(block.index, fragment)]
-            case schema.ThinkingPiece(thinking) if thinking:
-                return [ReasoningDelta(thinking)]
-            case schema.SignatureDelta(signature) if isinstance(block, _Thinking):
-                block.signature = signature
+        if isinstance(delta, schema.TextPiece):
+            return [TextDelta(delta.text)] if delta.text else []
+        if isinstance(delta, schema.InputJsonDelta):
+            if not delta.partial_json or not isinstance(block, _ToolCall):
+                return []
+            block.whole = ""
+            return [ToolArgumentsDelta(block.index, delta.partial_json)]
+        if isinstance(delta, schema.ThinkingPiece):
+            return [ReasoningDelta(delta.thinking)] if delta.thinking else []
+        if isinstance(delta, schema.SignatureDelta) and isinstance(block, _Thinking):
+            block.signature = delta.signature
         return []
 
     def _close(self, index: int) -> list[Event]:
