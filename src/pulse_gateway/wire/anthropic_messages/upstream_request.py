@@ -34,7 +34,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     InvalidRequest with the path of a message whose tool call has no JSON object for arguments.
     """
     for path in request.extra:
-        raise unsupported(model, path, "has no equivalent of this field")
+        raise unsupported(model, path, f"has no equivalent of {path!r}")
     _refuse_foreign(request, model)
     dropped: dict[str, None] = {}
     system, messages = TurnWriter(model, dropped).write(request.messages)
