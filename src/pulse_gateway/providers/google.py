@@ -29,32 +29,31 @@ class GoogleProvider:
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         deployment = call.deployment
-        own = [("content-type", "application/json")]
-        if deployment.key is not None:
-            own.append(("x-goog-api-key", deployment.key))
+        method = "streamGenerateContent?alt=sse" if call.stream else "generateContent"
+        url = f"{self._base(deployment.base_url)}/{_resource(deployment.model.name)}:{method}"
+        own = (("content-type", "application/json"), *_signed(deployment.key))
         # Later ones replace earlier ones: what the operator configured is the last word.
-        headers = dict([*call.client_headers, *call.trace_headers, *own, *deployment.headers])
-        return HttpRequest("POST", _url(deployment, stream=call.stream), tuple(headers.items()), call.body)
+        headers = dict((*call.client_headers, *call.trace_headers, *own, *deployment.headers))
+        return HttpRequest("POST", url, tuple(headers.items()), call.body)
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It takes whatever its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
-        return HttpRequest("GET", f"{_versioned(base_url)}/models", (("x-goog-api-key", key or ""), *headers))
+        configured = dict((*_signed(key), *headers))
+        return HttpRequest("GET", f"{self._base(base_url)}/models?pageSize=1", tuple(configured.items()))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)
 
+    def _base(self, configured: str) -> str:
+        """With its version, which a configured one may have already."""
+        base = (configured or self.base_url).rstrip("/")
+        return base if base.endswith(_VERSIONS) else base + _DEFAULT_VERSION
 
-def _url(deployment: Deployment, *, stream: bool) -> str:
-    base = _versioned(deployment.base_url or GoogleProvider.base_url)
-    method = "streamGenerateContent?alt=sse" if stream else "generateContent"
-    return f"{base}/{_resource(deployment.model.name)}:{method}"
 
-
-def _versioned(base_url: str) -> str:
-    base = base_url.rstrip("/")
-    return base if base.endswith(_VERSIONS) else base + _DEFAULT_VERSION
+def _signed(key: str | None) -> Headers:
+    return () if key is None else (("x-goog-api-key", key),)
 
 
 def _resource(model: str) -> str:

@@ -48,6 +48,7 @@ __all__ = [
     "encode_logprobs",
     "encode_reply",
     "encode_thinking",
+    "is_unfinished",
     "read_reply",
     "unusable",
 ]
@@ -175,7 +176,10 @@ def decode_logprobs(result: LogprobsResult) -> tuple[Logprob, ...]:
 
 
 def encode_reply(reply: ChatReply) -> bytes:
-    """Raises: UpstreamProtocolError for a call whose arguments are no JSON object."""
+    """A call that the length limit cut short is left out: the finish reason tells of it.
+
+    Raises: UpstreamProtocolError for any other call whose arguments are no JSON object.
+    """
     body: dict[str, Any] = {"candidates": [_candidate(choice) for choice in reply.choices]}
     if reply.usage is not None:
         body["usageMetadata"] = encode_usage(reply.usage)
@@ -185,10 +189,9 @@ def encode_reply(reply: ChatReply) -> bytes:
 
 
 def _candidate(choice: Choice) -> dict[str, Any]:
-    candidate: dict[str, Any] = {
-        "content": {"parts": [_encode_part(part) for part in choice.parts], "role": "model"},
-        "index": choice.index,
-    }
+    cut_short = choice.finish_reason is FinishReason.LENGTH
+    parts = [_encode_part(part) for part in choice.parts if not (cut_short and is_unfinished(part))]
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice.index}
     if choice.finish_reason is not None:
         refused = any(isinstance(part, RefusalPart) for part in choice.parts)
         candidate["finishReason"] = "SAFETY" if refused else FINISH_NAMES[choice.finish_reason]
@@ -203,8 +206,13 @@ def _encode_part(part: Part) -> dict[str, Any]:
     if isinstance(part, ReasoningPart):
         return encode_thinking(part.text, part.signature, part.redacted)
     if isinstance(part, ToolCallPart):
-        return encode_call(part.id, part.name, part.arguments, part.signature)
+        return encode_call(part)
     raise UpstreamProtocolError("the answer holds what no answer of this dialect can")
+
+
+def is_unfinished(part: Part) -> bool:
+    """Whether it is a call without a whole object for arguments."""
+    return isinstance(part, ToolCallPart) and object_of(part.arguments) is None
 
 
 def encode_thinking(text: str, signature: str | None = None, redacted: str | None = None) -> dict[str, Any]:
@@ -214,14 +222,14 @@ def encode_thinking(text: str, signature: str | None = None, redacted: str | Non
     return part
 
 
-def encode_call(id: str, name: str, arguments: str, signature: str | None) -> dict[str, Any]:
-    """Raises: UpstreamProtocolError when `arguments` is no JSON object."""
-    args = object_of(arguments)
+def encode_call(call: ToolCallPart) -> dict[str, Any]:
+    """Raises: UpstreamProtocolError when the arguments are no JSON object."""
+    args = object_of(call.arguments)
     if args is None:
-        raise UpstreamProtocolError(f"the arguments of the call of {name!r} are not a JSON object")
-    part: dict[str, Any] = {"functionCall": {"id": id, "name": name, "args": args}}
-    if signature:
-        part["thoughtSignature"] = sealed_call(signature)
+        raise UpstreamProtocolError(f"the arguments of the call of {call.name!r} are not a JSON object")
+    part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": args}}
+    if call.signature:
+        part["thoughtSignature"] = sealed_call(call.signature)
     return part
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.errors import PulseError, UpstreamProtocolError
-from pulse_gateway.types.chat import FinishReason
+from pulse_gateway.types.chat import FinishReason, ToolCallPart
 from pulse_gateway.types.events import (
     Ended,
     Event,
@@ -30,7 +30,7 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.gemini.arguments import object_of, text_of
+from pulse_gateway.wire.gemini.arguments import text_of
 from pulse_gateway.wire.gemini.errors import embedded_error, error_body
 from pulse_gateway.wire.gemini.reply import (
     call_id,
@@ -39,6 +39,7 @@ from pulse_gateway.wire.gemini.reply import (
     encode_call,
     encode_logprobs,
     encode_thinking,
+    is_unfinished,
     unusable,
 )
 from pulse_gateway.wire.gemini.schema import (
@@ -145,29 +146,25 @@ class GeminiDecoder:
 class _Call:
     """A call whose arguments are still being written."""
 
-    __slots__ = ("_fragments", "_id", "_name", "_signature")
+    __slots__ = ("_fragments", "_started")
 
     def __init__(self, started: ToolCallStarted) -> None:
-        self._id, self._name, self._signature = started.id, started.name, started.signature
+        self._started = started
         self._fragments: list[str] = []
 
     def grow(self, fragment: str) -> None:
         self._fragments.append(fragment)
 
-    @property
-    def is_whole(self) -> bool:
-        return bool(self._fragments) and object_of("".join(self._fragments)) is not None
-
-    def part(self) -> dict[str, Any]:
-        """Raises: UpstreamProtocolError when the arguments are no JSON object."""
-        return encode_call(self._id, self._name, "".join(self._fragments), self._signature)
+    def part(self) -> ToolCallPart:
+        started = self._started
+        return ToolCallPart(started.id, started.name, "".join(self._fragments), started.signature)
 
 
 class GeminiEncoder:
     """Events in, frames out. Finish reasons and usage are held for the last frame, where the dialect has them.
 
     A function call is one part, so its arguments are collected: it is written once they are a whole object and something else
-    follows, at the latest when its candidate finishes.
+    follows, at the latest when its candidate finishes. Arguments that are none by then end the stream with an error.
     """
 
     def __init__(self, request_model: str) -> None:
@@ -216,9 +213,7 @@ class GeminiEncoder:
         elif isinstance(event, Failed):
             return self.error(event.error, "")
         elif isinstance(event, Finished):
-            self._finishes[event.choice] = "SAFETY" if event.choice in self._refused else FINISH_NAMES[event.reason]
-            calls = self._calls.pop(event.choice, {})
-            return self._frame([_candidate(event.choice, *(call.part() for call in calls.values()))]) if calls else b""
+            return self._finish(event)
         elif isinstance(event, Ended):
             self._over = True
             last = [_candidate(choice, finishReason=name) for choice, name in sorted(self._finishes.items())]
@@ -241,11 +236,22 @@ class GeminiEncoder:
     def _whole_calls(self, calls: dict[int, _Call]) -> list[dict[str, Any]]:
         """Taken off the front, up to the first that still grows, so that calls keep their order."""
         parts: list[dict[str, Any]] = []
-        for index in [*calls]:
-            if not calls[index].is_whole:
+        for index, call in [*calls.items()]:
+            part = call.part()
+            if not part.arguments.strip() or is_unfinished(part):
                 break
-            parts.append(calls.pop(index).part())
+            parts.append(encode_call(part))
+            del calls[index]
         return parts
+
+    def _finish(self, event: Finished) -> bytes:
+        """Write the last calls. One that the length limit cut short is left out: the finish reason tells of it."""
+        choice, reason = event.choice, event.reason
+        self._finishes[choice] = "SAFETY" if choice in self._refused else FINISH_NAMES[reason]
+        calls = [call.part() for call in self._calls.pop(choice, {}).values()]
+        if reason is FinishReason.LENGTH:
+            calls = [call for call in calls if not is_unfinished(call)]
+        return self._frame([_candidate(choice, *map(encode_call, calls))]) if calls else b""
 
     def _frame(self, candidates: list[dict[str, Any]], usage: Usage | None = None) -> bytes:
         body: dict[str, Any] = {"candidates": candidates}
