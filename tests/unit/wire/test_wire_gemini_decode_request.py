@@ -232,6 +232,7 @@ def test_a_schema_of_the_vendor_s_own_kind_becomes_a_json_schema() -> None:
                 "b": {"any_of": [{"type": "INTEGER"}, {"type": "TYPE_UNSPECIFIED"}], "nullable": True},
                 "c": {"type": "ARRAY", "items": {"type": "NUMBER", "example": 1.5}, "minItems": 1},
                 "d": {"ref": "#/defs/D", "nullable": True},
+                "e": {"type": ["STRING", "NULL"], "nullable": True, "default": None, "title": None},
             },
             "defs": {"D": {"type": "OBJECT", "additionalProperties": {"type": "BOOLEAN"}}},
         },
@@ -247,10 +248,11 @@ def test_a_schema_of_the_vendor_s_own_kind_becomes_a_json_schema() -> None:
             "b": {"anyOf": [{"type": "integer"}, {}, {"type": "null"}]},
             "c": {"type": "array", "items": {"type": "number", "examples": [1.5]}, "minItems": 1},
             "d": {"anyOf": [{"$ref": "#/$defs/D"}, {"type": "null"}]},
+            "e": {"type": ["string", "null"], "default": None},
         },
         "$defs": {"D": {"type": "object", "additionalProperties": {"type": "boolean"}}},
     }
-    assert list(schema["properties"]) == ["b", "any_of", "c", "d"]
+    assert list(schema["properties"]) == ["b", "any_of", "c", "d", "e"]
 
 
 # ── tools ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -580,13 +582,34 @@ def test_media_nobody_else_can_read_are_kept_under_their_path(written: dict[str,
             {**HELLO, "tools": [{"functionDeclarations": [{"name": "f", "parameters": {}, "parametersJsonSchema": {}}]}]},
             "tools[0].functionDeclarations[0].parametersJsonSchema",
         ),
+        (
+            {**HELLO, "tools": [{"functionDeclarations": [{"name": "f", "parameters": {"type": 1}}]}]},
+            "tools[0].functionDeclarations[0].parameters.type",
+        ),
         ({**HELLO, "tools": "search"}, "tools"),
+        ({**HELLO, "tools": ["search"]}, "tools[0]"),
+        ({**HELLO, "labels": []}, "labels"),
+        ({"contents": [{"parts": [{"functionResponse": {}}]}]}, "contents[0].parts[0].functionResponse.name"),
     ],
 )  # fmt: skip
 def test_a_bad_field_is_named_by_its_path(body: Any, param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         decode(body)
     assert caught.value.param == param
+
+
+def test_instructions_are_text_and_everything_else_in_them_is_kept_under_its_path() -> None:
+    request = decode({**HELLO, "systemInstruction": {"parts": [{"text": "a"}, {"fileData": {"fileUri": "https://b"}}]}})
+
+    assert request.messages[0] == Message("system", (TextPart("a"),), path="systemInstruction")
+    assert list(request.extra) == ["systemInstruction.parts[1].fileData"]
+
+
+def test_what_a_client_says_of_a_part_is_a_hint() -> None:
+    request = decode({"contents": [{"parts": [{"text": "a", "part_metadata": {"b": 1}, "mediaResolution": {}}]}]})
+
+    assert request.extra == {}
+    assert list(request.hints) == ["contents[0].parts[0].partMetadata", "contents[0].parts[0].mediaResolution"]
 
 
 def test_a_schema_nested_beyond_reason_is_refused() -> None:

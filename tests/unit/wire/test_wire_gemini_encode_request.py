@@ -200,6 +200,7 @@ def test_what_the_model_cannot_do_is_refused_by_the_neutral_name(fields: Any, ta
         (ToolChoice("auto"), {"mode": "AUTO"}),
         (ToolChoice("none"), {"mode": "NONE"}),
         (ToolChoice("required"), {"mode": "ANY"}),
+        (ToolChoice("none", ("f",)), {"mode": "NONE"}),
         (ToolChoice("auto", ("f", "g")), {"mode": "VALIDATED", "allowedFunctionNames": ["f", "g"]}),
     ],
 )
@@ -321,6 +322,7 @@ def test_the_first_call_of_each_step_of_the_current_turn_is_signed() -> None:
             Message("user", (TextPart("more"),)),
             Message("assistant", (ToolCallPart("two", "f", "{}"), ToolCallPart("three", "f", "{}"))),
             Message("tool", (ToolResultPart("two", (TextPart("2"),)), ToolResultPart("three", (TextPart("3"),)))),
+            Message("user", (TextPart("beside the results"),)),
             Message("assistant", (ToolCallPart("four", "f", "{}", "c2ln"), ToolCallPart("five", "f", "{}"))),
             Message("tool", (ToolResultPart("four", (TextPart("4"),)), ToolResultPart("five", (TextPart("5"),)))),
         ),
@@ -445,3 +447,11 @@ def test_a_started_answer_is_refused_where_it_is_not_continued() -> None:
 
     assert encode(messages=messages)["contents"][1] == {"role": "model", "parts": [{"text": "Once"}]}
     assert refused(model(prefill=False), messages=messages).param == "messages[1]"
+
+
+def test_a_schema_nested_beyond_reason_is_refused() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(100_000):
+        schema = {"items": schema}
+
+    assert "deeply" in refused(tools=(Tool("f", parameters=schema),)).message

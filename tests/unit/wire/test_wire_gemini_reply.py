@@ -288,6 +288,16 @@ def test_an_answer_is_written_as_the_vendor_writes_it() -> None:
     }  # fmt: skip
 
 
+def test_counts_that_are_unknown_are_not_written_as_zero() -> None:
+    assert encoded(TextPart("a"), usage=Usage())["usageMetadata"] == {}
+    assert encoded(TextPart("a"), usage=Usage(input_tokens=0, image_output_tokens=2))["usageMetadata"] == {
+        "promptTokenCount": 0,
+        "candidatesTokenCount": 2,
+        "totalTokenCount": 2,
+        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 2}],
+    }
+
+
 @pytest.mark.parametrize(
     ("reason", "name"),
     [

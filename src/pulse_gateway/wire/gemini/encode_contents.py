@@ -32,9 +32,8 @@ from pulse_gateway.wire.gemini.thinking import thinks_by_level
 
 __all__ = ["FUNCTION_NAME", "ContentsEncoder"]
 
-FUNCTION_NAME = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}"
-)  # Source: `types.FunctionDeclaration` of google-genai 3.4
+# Source: `types.FunctionDeclaration` of google-genai 3.4
+FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 
 WirePart = dict[str, Any]
 
@@ -168,13 +167,14 @@ def _after_results(part: WirePart) -> bool:
 
 
 def _sign_calls(contents: list[WirePart]) -> None:
-    """Give the first call of each step of the current turn a signature if it has none.
+    """Give the first call of each step of the current turn a signature if it has none; no others are checked.
 
-    Only those are checked; the turn begins with the last content of the user that holds more than results.
+    The turn begins with the last content of the user that holds no results. Where it holds both, the vendor does not say
+    which it is: a signature too many does no harm, one too few is an error.
     """
     start = 0
     for index, content in enumerate(contents):
-        if content["role"] == "user" and any("functionResponse" not in part for part in content["parts"]):
+        if content["role"] == "user" and not any("functionResponse" in part for part in content["parts"]):
             start = index
     for content in contents[start:]:
         first = next((part for part in content["parts"] if "functionCall" in part), None)

@@ -42,17 +42,20 @@ FIELD_PATHS = {
 }
 
 _SAMPLING = ("temperature", "top_p", "top_k")
-_PLAIN = (
-    "max_output_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-)
+_PLAIN = {
+    name: FIELD_PATHS[name].rpartition(".")[2]
+    for name in (
+        "max_output_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "logprobs",
+        "top_logprobs",
+    )
+}
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _MAX_STOP_SEQUENCES = 5
 _ANSWERS_WITH_IMAGES = re.compile(r"-image\b|nano-banana")
@@ -85,7 +88,10 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
             dropped[f"response_format.{name}"] = None
     if request.user is not None:
         dropped["user"] = None
-    return Encoded(msgspec.json.encode(body), (*dropped, *request.hints))
+    try:
+        return Encoded(msgspec.json.encode(body), (*dropped, *request.hints))
+    except RecursionError as error:
+        raise InvalidRequest("a schema is nested too deeply") from error
 
 
 def _refusals(request: ChatRequest, model: Model) -> Iterator[tuple[str, str]]:
@@ -118,11 +124,8 @@ def _refusals(request: ChatRequest, model: Model) -> Iterator[tuple[str, str]]:
 
 
 def _generation(request: ChatRequest, model: Model) -> dict[str, Any]:
-    config: dict[str, Any] = {}
-    for name in _PLAIN:
-        value = getattr(request, name)
-        if value is not None:
-            config[FIELD_PATHS[name].rpartition(".")[2]] = value
+    values = ((name, getattr(request, field)) for field, name in _PLAIN.items())
+    config: dict[str, Any] = {name: value for name, value in values if value is not None}
     if request.stop:
         config["stopSequences"] = request.stop
     if request.n is not None and request.n > 1:
@@ -157,7 +160,7 @@ def _declaration(tool: Tool, model: Model) -> dict[str, Any]:
 
 def _calling(choice: ToolChoice) -> dict[str, Any]:
     """Names narrow a choice; with `auto` that is VALIDATED: text, or a call of one of these."""
-    if not choice.names:
+    if not choice.names or choice.mode == "none":
         return {"mode": _MODES[choice.mode]}
     mode = "VALIDATED" if choice.mode == "auto" else _MODES[choice.mode]
     return {"mode": mode, "allowedFunctionNames": choice.names}

@@ -58,16 +58,12 @@ def decode_usage(counts: UsageMetadata) -> Usage:
 def encode_usage(usage: Usage) -> dict[str, Any]:
     """`usageMetadata`; what is unknown is left out."""
     counts: dict[str, Any] = {
-        "promptTokenCount": usage.input_total,
+        "promptTokenCount": usage.input_total or usage.input_tokens,
         "cachedContentTokenCount": usage.cached_input_tokens,
-        "candidatesTokenCount": usage.output_total - (usage.reasoning_tokens or 0),
+        "candidatesTokenCount": (usage.output_total - (usage.reasoning_tokens or 0)) or usage.output_tokens,
         "thoughtsTokenCount": usage.reasoning_tokens,
-        "totalTokenCount": usage.total,
+        "totalTokenCount": usage.total or None,
     }
-    if usage.input_total == 0 and usage.input_tokens is None:
-        del counts["promptTokenCount"]
-    if usage.output_total == 0 and usage.output_tokens is None:
-        del counts["candidatesTokenCount"]
     if details := _details(AUDIO=usage.audio_input_tokens):
         counts["promptTokensDetails"] = details
     if details := _details(AUDIO=usage.audio_output_tokens, IMAGE=usage.image_output_tokens):
