@@ -30,6 +30,7 @@ _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClie
 _REFUSALS = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _BATCH_ROWS = 500
 _LONGEST_PAUSE_S = 2.0
+_RESTART_PAUSE_S = 0.5
 
 
 @cache
@@ -164,7 +165,7 @@ class PostgresLedger:
         """The writer ends only when it is cancelled or by a defect; then it is logged, and begins again a little later."""
         if not writer.cancelled():
             _log.error("the ledger's writer failed; it starts again", exc_info=writer.exception())
-            self._restart = writer.get_loop().call_later(_LONGEST_PAUSE_S, self._start_writer)
+            self._restart = writer.get_loop().call_later(_RESTART_PAUSE_S, self._start_writer)
 
     async def _write_for_ever(self) -> None:
         while True:

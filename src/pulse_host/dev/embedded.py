@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from pulse_gateway.errors import ConfigError
 from pulse_host.dev.data_dir import DataDir, owner_name
@@ -45,6 +45,7 @@ _INITDB = (
     "--locale=C",
     "--locale-provider=builtin",  # the same order of text on every machine, whatever locales it has
     "--builtin-locale=C.UTF-8",
+    "--no-sync",  # seconds on a busy disk; the price is a new folder, should the machine itself crash within its first minute
     "--no-instructions",
 )
 
@@ -62,7 +63,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(self, data: Path, *, log: Path, settings: Mapping[str, str] | None = None) -> None:
-        self._data = data
+        self.data = data
         self._log = log
         self._settings = dict(settings or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -88,7 +89,7 @@ class EmbeddedPostgres:
         binaries = _binaries()
         account = server_account()
         if account is not None:
-            let_pass(account, self._data)
+            let_pass(account, self.data)
             let_pass(account, binaries)
             let_read(binaries.parent, ("bin/postgres", "lib", "share/postgres.bki"))
         self._initialise(binaries, account)
@@ -110,36 +111,33 @@ class EmbeddedPostgres:
 
     def _initialise(self, binaries: Path, account: ServerAccount | None) -> None:
         """Make the database files, unless they are there. Made beside and moved, so that a crash cannot leave half of them."""
-        if (self._data / "PG_VERSION").exists():
+        if (self.data / "PG_VERSION").exists():
             self._check_owner(account)
             return
-        if self._data.exists() and any(self._data.iterdir()):
-            raise EmbeddedError(
-                f"{self._data} holds something else than a Postgres database; choose another --data-dir"
-            )
-        fresh = self._data.with_name(f"{self._data.name}.new")
+        if self.data.exists() and any(self.data.iterdir()):
+            raise EmbeddedError(f"{self.data} holds something else than a Postgres database; choose another --data-dir")
+        fresh = self.data.with_name(f"{self.data.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         if account is not None:
             os.chown(fresh, account.uid, account.gid)
-        sync = ["--no-sync"] if self._settings.get("fsync") == "off" else []
         done = subprocess.run(  # noqa: S603 (our own binaries, fixed words)
-            [str(binaries / "initdb"), "-D", str(fresh), *_INITDB, *sync],
+            [str(binaries / "initdb"), "-D", str(fresh), *_INITDB],
             capture_output=True,
             check=False,
             **_surroundings(account),
         )
         if done.returncode != 0:
             said = done.stderr.decode("utf-8", "replace").strip()
-            raise EmbeddedError(f"the embedded Postgres cannot make its files in {self._data.parent}: {said}")
-        fresh.rename(self._data)
+            raise EmbeddedError(f"the embedded Postgres cannot make its files in {self.data.parent}: {said}")
+        fresh.rename(self.data)
 
     def _check_owner(self, account: ServerAccount | None) -> None:
-        owner = self._data.stat().st_uid
+        owner = self.data.stat().st_uid
         ours = os.geteuid() if account is None else account.uid
         if owner != ours:
             raise EmbeddedError(
-                f"the database in {self._data} belongs to {owner_name(owner)}, but would be run as {owner_name(ours)}; "
+                f"the database in {self.data} belongs to {owner_name(owner)}, but would be run as {owner_name(ours)}; "
                 "run pulse dev as the user who did the first time, or choose another --data-dir"
             )
 
@@ -151,7 +149,7 @@ class EmbeddedPostgres:
         pid = int(lines[0])
         try:
             process = psutil.Process(pid)
-            ours = process.name() == "postgres" and Path(process.cwd()).samefile(self._data)
+            ours = process.name() == "postgres" and Path(process.cwd()).samefile(self.data)
         except (psutil.NoSuchProcess, FileNotFoundError):
             ours = False
         except (psutil.AccessDenied, PermissionError):
@@ -167,7 +165,7 @@ class EmbeddedPostgres:
     def _pid_file(self) -> list[str]:
         """The lines of postmaster.pid: pid, folder, start, port, socket folder, addresses, shared memory, state."""
         try:
-            return [line.strip() for line in (self._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()]
+            return [line.strip() for line in (self.data / "postmaster.pid").read_text(encoding="utf-8").splitlines()]
         except FileNotFoundError:
             return []
 
@@ -175,13 +173,13 @@ class EmbeddedPostgres:
 
     def _choose_socket_dir(self, account: ServerAccount | None) -> Path:
         """The data folder itself, or a short private one where its path is too long (or not one word to Postgres)."""
-        if _socket_fits(self._data) and not set(str(self._data)) & {",", '"'}:
-            return self._data
+        if _socket_fits(self.data) and not set(str(self.data)) & {",", '"'}:
+            return self.data
         short = Path(tempfile.mkdtemp(prefix=self._socket_prefix()))
         if not _socket_fits(short):
             short.rmdir()
             raise EmbeddedError(
-                f"the paths {self._data} and {short} are too long for a Unix socket; choose a shorter --data-dir"
+                f"the paths {self.data} and {short} are too long for a Unix socket; choose a shorter --data-dir"
             )
         if account is not None:
             os.chown(short, account.uid, account.gid)
@@ -194,7 +192,7 @@ class EmbeddedPostgres:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _socket_prefix(self) -> str:
-        return f"pulse-{hashlib.sha256(os.fsencode(self._data)).hexdigest()[:8]}-"
+        return f"pulse-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}-"
 
     # ── the process ──
 
@@ -209,7 +207,7 @@ class EmbeddedPostgres:
             "log_timezone": "UTC",
             **self._settings,
         }
-        command = [str(binaries / "postgres"), "-D", str(self._data)]
+        command = [str(binaries / "postgres"), "-D", str(self.data)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         surroundings = _surroundings(account)
@@ -231,7 +229,7 @@ class EmbeddedPostgres:
 
     def _wait_until_ready(self, timeout_s: float) -> None:
         process = self._process
-        assert process is not None  # noqa: S101 (just spawned)
+        assert process is not None
         begun = time.monotonic()
         while True:
             lines = self._pid_file()

@@ -16,5 +16,5 @@ kept as (
 )
 select user_id, period, kind, coalesce(kept.amount, 0) as balance, coalesce(summed.amount, 0) as entries
 from kept full join summed using (user_id, period, kind)
-where kept.amount is distinct from summed.amount
+where coalesce(kept.amount, 0) <> coalesce(summed.amount, 0)
 order by 1, 2, 3
