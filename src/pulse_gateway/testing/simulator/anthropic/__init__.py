@@ -1,0 +1,1 @@
+"""Messages and the model list, as Anthropic speaks them."""

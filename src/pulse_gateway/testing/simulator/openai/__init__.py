@@ -1,0 +1,1 @@
+"""Chat Completions and the model list, as OpenAI speaks them."""
