@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -14,46 +15,52 @@ from pulse_gateway.moderation import AnswerWindow, Chain, HookSpec, TermModerato
 MODERATOR = TermModerator(extra_terms=["assail", "فاكهة محرمة"])
 CHAIN = Chain([HookSpec(name="terms", moderator=MODERATOR)])
 
-INNOCENT_WORDS = st.sampled_from(
-    [
-        "the",
-        "class",
-        "assessed",
-        "an",
-        "assignment",
-        ",",
-        ".",
-        "!",
-        "\n",
-        "and",
-        "niger",
-        "kill",
-        "process",
-        "a",
-        "I",
-        "m",
-        "x",
-        "3d",
-        "k8s",
-        "ok",
-        "assai",
-        "assailant",
-        "قال",
-        "الرجل",
-        "والكلب",
-        "في",
-        "البيت،",
-        "سيارة",
-        "كُتُبٌ",
-        "ﻛﺘﺎﺏ",
-        "و",
-        "ك",
-        "ل",
-        "قاتل",
-        "فاكهة",
-        "محرم",
-    ]
-)
+WORDS = [
+    "the",
+    "class",
+    "assessed",
+    "an",
+    "assignment",
+    ",",
+    ".",
+    "!",
+    "and",
+    "niger",
+    "kill",
+    "process",
+    "a",
+    "I",
+    "m",
+    "x",
+    "3d",
+    "k8s",
+    "ok",
+    "assai",
+    "assailant",
+    "assailants",
+    "قال",
+    "الرجل",
+    "والكلب",
+    "في",
+    "البيت،",
+    "سيارة",
+    "كُتُبٌ",
+    "ﻛﺘﺎﺏ",
+    "و",
+    "ك",
+    "ل",
+    "قاتل",
+    "فاكهة",
+    "محرم",
+]
+
+
+def words(seed: int, count: int) -> list[str]:
+    """Many words from few draws: the interesting streams are longer than what a strategy makes word by word."""
+    return random.Random(seed).choices(WORDS, k=count)
+
+
+INNOCENT = st.builds(words, st.integers(0, 2**32), st.integers(0, 150))
 LISTED = st.sampled_from(
     [
         "kill yourself", "KILL  yourself", "k i l l y o u r s e l f", "killlll yourself", "ki\u200bll your\u00adself", "assail",
@@ -65,7 +72,7 @@ SIZES = st.tuples(st.integers(60, 120), st.integers(0, 150)).map(lambda sizes: (
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
     """The text in pieces, some of them empty."""
-    places = sorted(cut % (len(text) + 1) for cut in cuts)
+    places = sorted(cut for cut in cuts if cut <= len(text))
     return [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
 
 
@@ -73,18 +80,21 @@ def window(sizes: tuple[int, int]) -> AnswerWindow[int]:
     return AnswerWindow(CHAIN, user_id="u", tenant_id="t", model="m", hold_chars=sizes[0], overlap_chars=sizes[1])
 
 
-CUTS = st.one_of(st.lists(st.integers(0, 5000), max_size=60), st.just(list(range(5000))))
+CUTS = st.one_of(
+    st.lists(st.integers(0, 800), max_size=60),
+    st.integers(1, 12).map(lambda size: list(range(0, 5000, size))),  # as models stream: a few characters at a time
+)
 
 
-@settings(max_examples=150)
-@given(st.lists(INNOCENT_WORDS, max_size=150), LISTED, st.lists(INNOCENT_WORDS, max_size=150), CUTS, SIZES)
+@settings(max_examples=120)
+@given(INNOCENT, LISTED, INNOCENT, CUTS, SIZES)
 def test_a_listed_term_is_found_before_any_of_its_characters_is_released(
     before: list[str], listed: str, after: list[str], cuts: list[int], sizes: tuple[int, int]
 ) -> None:
     # "zz" keeps single letters of the surroundings from running into a term that is spelled out
     text = " ".join([*before, "zz", listed, "zz", *after])
     start = len(" ".join([*before, "zz", ""]))
-    stream = pieces(text, cuts[: len(text)])
+    stream = pieces(text, cuts)
     held = window(sizes)
     released: list[int] = []
 
@@ -99,13 +109,13 @@ def test_a_listed_term_is_found_before_any_of_its_characters_is_released(
     assert sum(len(stream[index]) for index in released) <= start
 
 
-@settings(max_examples=150)
-@given(st.lists(INNOCENT_WORDS, max_size=300), CUTS, SIZES)
+@settings(max_examples=120)
+@given(INNOCENT, INNOCENT, CUTS, SIZES)
 def test_an_innocent_stream_is_released_whole_in_order_and_once(
-    words: list[str], cuts: list[int], sizes: tuple[int, int]
+    first: list[str], then: list[str], cuts: list[int], sizes: tuple[int, int]
 ) -> None:
-    text = " ".join(words)
-    stream = pieces(text, cuts[: len(text)])
+    text = " ".join(first + then)
+    stream = pieces(text, cuts)
     held = window(sizes)
 
     async def run() -> list[int]:
@@ -120,7 +130,7 @@ def test_an_innocent_stream_is_released_whole_in_order_and_once(
 
 @settings(max_examples=100)
 @given(
-    st.lists(st.tuples(st.integers(0, 2), st.text("ab ", max_size=40)), max_size=120),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 40).map(lambda size: ("ab " * 14)[:size])), max_size=120),
     st.integers(0, 2),
     st.integers(0, 119),
     SIZES,
