@@ -41,7 +41,9 @@ __all__ = [
     "UpstreamRateLimited",
     "UpstreamRefusedContent",
     "UpstreamRejected",
+    "UpstreamTimedOut",
     "UpstreamTimeout",
+    "UpstreamTooLarge",
     "UpstreamUnauthorized",
     "UpstreamUnreachable",
 ]
@@ -209,6 +211,10 @@ class ContextTooLong(UpstreamRejected):
     code = "context_length_exceeded"
 
 
+class UpstreamTooLarge(UpstreamRejected):
+    status, code = 413, "request_too_large"
+
+
 class UpstreamRefusedContent(UpstreamRejected):
     """The provider's own content policy refused the prompt before any output."""
 
@@ -248,6 +254,12 @@ class UpstreamTimeout(UpstreamError):
 
     status, code = 504, "upstream_timeout"
     advice = Advice.NEXT
+
+
+class UpstreamTimedOut(UpstreamTimeout):
+    """The provider itself answered that it ran out of time (408, 504): it has given up, so asking again costs nothing twice."""
+
+    advice = Advice.RETRY
 
 
 class DeadlineExceeded(UpstreamTimeout):

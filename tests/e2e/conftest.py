@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation
+from pulse_process import Pulse, Simulation, open_folder
 
 API_KEY = "pls-test-key-of-the-suite"
 
@@ -18,12 +18,10 @@ def simulation() -> Iterator[Simulation]:
 
 
 @pytest.fixture(scope="session")
-def pulse(simulation: Simulation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pulse]:
+def pulse(simulation: Simulation) -> Iterator[Pulse]:
     """One `pulse dev` for the session, without a rate limit."""
-    with Pulse.dev(
-        tmp_path_factory.mktemp("pulse") / "data",
-        {**simulation.provider_environment(), "PULSE_DEV_API_KEY": API_KEY, "PULSE_RATE_LIMIT": "off"},
-    ) as running:
+    settings = {**simulation.provider_environment(), "PULSE_DEV_API_KEY": API_KEY, "PULSE_RATE_LIMIT": "off"}
+    with open_folder() as folder, Pulse.dev(folder / "data", settings) as running:
         yield running
 
 

@@ -68,7 +68,8 @@ class TestEveryDialect:
         body[name][0]["role"] = "wizard"
         response = await http.post(PATHS[dialect], json=body)
         assert response.status_code == 400
-        assert "wizard" in error_of(dialect, response)["message"]
+        said = error_of(dialect, response)["message"]
+        assert "wizard" in said or "user" in said  # what was wrong, or what it may be
         assert f"{name}[0].role" in response.text
 
     async def test_a_wrong_type_is_named_by_its_path(self, http: httpx.AsyncClient, dialect: str) -> None:

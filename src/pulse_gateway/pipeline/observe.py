@@ -12,7 +12,6 @@ from pulse_gateway.errors import (
     InternalError,
     PulseError,
     UpstreamError,
-    UpstreamQuotaExhausted,
 )
 from pulse_gateway.limits.headers import limit_headers, refusal_headers
 from pulse_gateway.pipeline.compose import Handler
@@ -67,8 +66,6 @@ class Observe:
         if exchange.client is None:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
-        if isinstance(error, UpstreamQuotaExhausted):
-            headers.append(("x-should-retry", "false"))  # the official SDKs obey it: only money helps here
         return Reply(error.status, headers, exchange.client.encode_error(error, exchange.request_id))
 
     def _headers(self, exchange: Exchange) -> list[tuple[str, str]]:

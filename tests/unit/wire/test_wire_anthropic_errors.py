@@ -31,7 +31,8 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRefusedContent,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
@@ -52,7 +53,7 @@ def told(kind: str, message: str = "words of the vendor", code: str | None = Non
     ("status", "body", "meaning", "code"),
     [
         (400, told("invalid_request_error"), UpstreamRejected, "invalid_request_error"),
-        (413, told("request_too_large"), UpstreamRejected, "request_too_large"),
+        (413, told("request_too_large"), UpstreamTooLarge, "request_too_large"),
         (401, told("authentication_error"), UpstreamUnauthorized, "authentication_error"),
         (403, told("permission_error"), UpstreamUnauthorized, "permission_error"),
         (402, told("billing_error"), UpstreamQuotaExhausted, "billing_error"),
@@ -61,7 +62,7 @@ def told(kind: str, message: str = "words of the vendor", code: str | None = Non
         (409, told("conflict_error"), UpstreamFailed, "conflict_error"),
         (429, told("rate_limit_error"), UpstreamRateLimited, "rate_limit_error"),
         (500, told("api_error"), UpstreamFailed, "api_error"),
-        (504, told("timeout_error"), UpstreamTimeout, "timeout_error"),
+        (504, told("timeout_error"), UpstreamTimedOut, "timeout_error"),
         (529, told("overloaded_error"), UpstreamOverloaded, "overloaded_error"),
         # the code decides before the type, the type before the status
         (
@@ -116,7 +117,7 @@ def told(kind: str, message: str = "words of the vendor", code: str | None = Non
         # somebody else's words
         (502, b"<html>Bad gateway</html>", UpstreamFailed, None),
         (503, b"", UpstreamOverloaded, None),
-        (504, b"\xff\xfe", UpstreamTimeout, None),
+        (504, b"\xff\xfe", UpstreamTimedOut, None),
         (429, b"slow down", UpstreamRateLimited, None),
         (403, b"<html>blocked</html>", UpstreamUnauthorized, None),
         (404, b"<html>Not found</html>", UpstreamProtocolError, None),

@@ -23,7 +23,7 @@ from pulse_gateway.errors import (
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
@@ -71,7 +71,7 @@ def detail(kind: str, **members: Any) -> dict[str, Any]:
         (499, "CANCELLED", "", UpstreamFailed),
         (500, "INTERNAL", "", UpstreamFailed),
         (503, "UNAVAILABLE", "The model is overloaded.", UpstreamOverloaded),
-        (504, "DEADLINE_EXCEEDED", "", UpstreamTimeout),
+        (504, "DEADLINE_EXCEEDED", "", UpstreamTimedOut),
         (503, None, "", UpstreamOverloaded),
         (418, "BRAND_NEW", "", UpstreamProtocolError),
         (599, "BRAND_NEW", "", UpstreamFailed),
@@ -172,7 +172,7 @@ def test_an_error_inside_a_good_answer_is_read_by_its_own_code() -> None:
         (RateLimited("slow", retry_after_s=12.0), 429, "RESOURCE_EXHAUSTED"),
         (QuotaExceeded("spent"), 429, "RESOURCE_EXHAUSTED"),
         (UpstreamUnauthorized("ours", upstream_code="API_KEY_INVALID"), 502, "UNAVAILABLE"),
-        (UpstreamTimeout("late"), 504, "DEADLINE_EXCEEDED"),
+        (UpstreamTimedOut("late"), 504, "DEADLINE_EXCEEDED"),
         (PulseError("broken"), 500, "INTERNAL"),
     ],
 )

@@ -19,7 +19,8 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRefusedContent,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
@@ -45,10 +46,10 @@ def error(status: int, headers: Headers = (), **members: Any) -> UpstreamError:
         (404, {"code": "model_not_found"}, UpstreamModelNotFound),
         (404, {"code": "DeploymentNotFound"}, UpstreamModelNotFound),
         (404, {}, UpstreamModelNotFound),
-        (408, {}, UpstreamTimeout),
+        (408, {}, UpstreamTimedOut),
         (409, {}, UpstreamFailed),
         (413, {"code": "rate_limit_exceeded", "type": "tokens"}, UpstreamRateLimited),
-        (413, {}, UpstreamRejected),
+        (413, {}, UpstreamTooLarge),
         (422, {}, UpstreamRejected),
         (429, {"type": "rate_limit_error", "code": "rate_limit_exceeded"}, UpstreamRateLimited),
         (429, {"type": "requests"}, UpstreamRateLimited),
@@ -65,8 +66,8 @@ def error(status: int, headers: Headers = (), **members: Any) -> UpstreamError:
         (502, {}, UpstreamFailed),
         (503, {"code": "slow_down"}, UpstreamOverloaded),
         (503, {"code": "server_is_overloaded"}, UpstreamOverloaded),
-        (504, {}, UpstreamTimeout),
-        (524, {}, UpstreamTimeout),
+        (504, {}, UpstreamTimedOut),
+        (524, {}, UpstreamTimedOut),
         (529, {}, UpstreamOverloaded),
         (307, {}, UpstreamProtocolError),
         # with status 200, from a router or inside a stream

@@ -25,7 +25,8 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRefusedContent,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers, header
@@ -51,14 +52,14 @@ _BY_CODE: dict[str, type[UpstreamError]] = {
 }
 _BY_TYPE: dict[str, type[UpstreamError]] = {
     "invalid_request_error": UpstreamRejected,
-    "request_too_large": UpstreamRejected,
+    "request_too_large": UpstreamTooLarge,
     "authentication_error": UpstreamUnauthorized,
     "permission_error": UpstreamUnauthorized,
     "billing_error": UpstreamQuotaExhausted,
     "not_found_error": UpstreamModelNotFound,
     "rate_limit_error": UpstreamRateLimited,
     "overloaded_error": UpstreamOverloaded,
-    "timeout_error": UpstreamTimeout,
+    "timeout_error": UpstreamTimedOut,
     "conflict_error": UpstreamFailed,  # passes by itself; the SDK repeats it too
     "api_error": UpstreamFailed,
 }
@@ -67,11 +68,12 @@ _BY_STATUS: dict[int, type[UpstreamError]] = {
     402: UpstreamQuotaExhausted,
     403: UpstreamUnauthorized,
     404: UpstreamModelNotFound,
-    408: UpstreamTimeout,
+    408: UpstreamTimedOut,
     409: UpstreamFailed,
+    413: UpstreamTooLarge,
     429: UpstreamRateLimited,
     503: UpstreamOverloaded,
-    504: UpstreamTimeout,
+    504: UpstreamTimedOut,
     529: UpstreamOverloaded,
 }
 # Some refusals share `invalid_request_error` with malformed requests and only their text tells them apart.
@@ -92,7 +94,7 @@ _OWN_WORDS: dict[type[UpstreamError], str] = {
     UpstreamQuotaExhausted: "the gateway's account with the provider has no credit left",
     UpstreamRateLimited: "the provider's rate limit is reached",
     UpstreamOverloaded: "the provider is overloaded",
-    UpstreamTimeout: "the provider did not answer in time",
+    UpstreamTimedOut: "the provider did not answer in time",
     UpstreamFailed: "the provider failed to answer",
     UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
 }

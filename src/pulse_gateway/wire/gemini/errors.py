@@ -23,7 +23,8 @@ from pulse_gateway.errors import (
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers, header
@@ -47,7 +48,7 @@ _BY_NAME: dict[str, type[UpstreamError]] = {
     "UNKNOWN": UpstreamFailed,
     "DATA_LOSS": UpstreamFailed,
     "UNAVAILABLE": UpstreamOverloaded,
-    "DEADLINE_EXCEEDED": UpstreamTimeout,
+    "DEADLINE_EXCEEDED": UpstreamTimedOut,
 }
 _BY_STATUS: dict[int, type[UpstreamError]] = {
     400: UpstreamRejected,
@@ -55,12 +56,12 @@ _BY_STATUS: dict[int, type[UpstreamError]] = {
     402: UpstreamQuotaExhausted,
     403: UpstreamUnauthorized,
     404: UpstreamModelNotFound,
-    408: UpstreamTimeout,
-    413: UpstreamRejected,
+    408: UpstreamTimedOut,
+    413: UpstreamTooLarge,
     422: UpstreamRejected,
     429: UpstreamRateLimited,
     503: UpstreamOverloaded,
-    504: UpstreamTimeout,
+    504: UpstreamTimedOut,
 }
 _MEANINGFUL_WITHOUT_BODY = frozenset({401, 402, 403, 408, 413, 429})
 
@@ -177,7 +178,7 @@ def _told(kind: type[UpstreamError], status: int, message: str) -> str:
         return "the provider limits the rate of requests"
     if kind is UpstreamOverloaded:
         return "the provider is overloaded"
-    if kind is UpstreamTimeout:
+    if kind is UpstreamTimedOut:
         return "the provider did not answer in time"
     if message and issubclass(kind, UpstreamRejected | UpstreamModelNotFound):
         return message

@@ -24,7 +24,8 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRefusedContent,
     UpstreamRejected,
-    UpstreamTimeout,
+    UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers, header
@@ -61,12 +62,13 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
         (402, None): UpstreamQuotaExhausted,
         (403, None): UpstreamUnauthorized,
         (404, None): UpstreamModelNotFound,
-        (408, None): UpstreamTimeout,
+        (408, None): UpstreamTimedOut,
         (409, None): UpstreamFailed,  # a conflict that passes: the SDK repeats it too
+        (413, None): UpstreamTooLarge,
         (429, None): UpstreamRateLimited,
         (503, None): UpstreamOverloaded,
-        (504, None): UpstreamTimeout,
-        (524, None): UpstreamTimeout,  # Cloudflare in front of the vendor gave up waiting
+        (504, None): UpstreamTimedOut,
+        (524, None): UpstreamTimedOut,  # Cloudflare in front of the vendor gave up waiting
         (529, None): UpstreamOverloaded,
     }
 )
@@ -79,7 +81,7 @@ _OWN_WORDS: Mapping[type[UpstreamError], str] = {
     UpstreamQuotaExhausted: "the gateway's account with the provider has no quota left",
     UpstreamRateLimited: "the provider's rate limit is reached",
     UpstreamOverloaded: "the provider is overloaded",
-    UpstreamTimeout: "the provider did not answer in time",
+    UpstreamTimedOut: "the provider did not answer in time",
     UpstreamFailed: "the provider failed to answer",
     UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
 }

@@ -7,6 +7,7 @@ noted where they are read.
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -125,7 +126,8 @@ def _invalid(complaint: str) -> InvalidRequest:
         path = f"{path}.{missing[1]}" if path else missing[1]
         reason = "is required"
     elif reason.startswith("Invalid enum value"):  # the value is the caller's own text: not repeated
-        reason = "has an unknown value"
+        roles = f"; it is one of {', '.join(typing.get_args(_Role))}" if path.endswith(".role") else ""
+        reason = f"has an unknown value{roles}"
     else:
         reason = reason[:1].lower() + reason[1:]
     return InvalidRequest(f"{path}: {reason}" if path else f"the body: {reason}", param=path or None)
