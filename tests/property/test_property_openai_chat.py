@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pulse_gateway.errors import InvalidRequest, UpstreamError, UpstreamProtocolError
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import (
     AudioPart,
@@ -47,10 +49,11 @@ from pulse_gateway.types.events import (
 )
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_chat import OpenAIChatCodec
-from pulse_gateway.wire.sse import SSEDecoder
+from pulse_gateway.wire.openai_chat.errors import upstream_error
+from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
 
 CODEC = OpenAIChatCodec()
-EXAMPLES = settings(max_examples=60)
+EXAMPLES = settings(max_examples=40)
 
 texts = st.text(min_size=1, max_size=12)
 names = st.from_regex(r"[a-z_]{1,8}", fullmatch=True)
@@ -278,7 +281,10 @@ def test_a_stream_cut_anywhere_ends_only_if_every_choice_has(
 ) -> None:
     reply, events = stream
     sent = encode(events, include_usage=True)
-    told = decode([sent[: data.draw(st.integers(0, len(sent)))]])
+    try:
+        told = decode([sent[: data.draw(st.integers(0, len(sent)))]])
+    except UpstreamProtocolError:
+        return  # cut inside a frame, after what might have been its end
     finished = {event.choice for event in told if isinstance(event, Finished)}
     begun = {choice for event in told if (choice := getattr(event, "choice", None)) is not None}
     if any(isinstance(event, Ended) for event in told):
@@ -436,3 +442,111 @@ def test_no_unknown_member_is_ever_lost(unknown: dict[str, Any]) -> None:
     assert request.extra == {
         f"{place}{name}": value for place in places for name, value in told.items() if value is not None
     }
+
+
+# ── whatever is sent ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+REQUEST: dict[str, Any] = {
+    "model": "m",
+    "messages": [
+        {"role": "system", "content": [{"type": "text", "text": "x"}]},
+        {
+            "role": "user",
+            "content": [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+                {"type": "file", "file": {"file_data": "data:text/plain;base64,AAAA", "filename": "a"}},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": "x",
+            "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "x"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+    "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}}},
+    "stream_options": {"include_usage": True},
+    "stop": ["x"],
+    "n": 1,
+    "logprobs": True,
+    "top_logprobs": 1,
+    "reasoning_effort": "low",
+}
+CHUNK: dict[str, Any] = {
+    "id": "1",
+    "created": 1,
+    "model": "m",
+    "choices": [
+        {
+            "index": 0,
+            "delta": {
+                "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "x"}]}],
+                "reasoning": "x",
+                "tool_calls": [
+                    {
+                        "index": 0,
+                        "id": "c",
+                        "function": {"name": "f", "arguments": "{}"},
+                        "extra_content": {"google": {}},
+                    }
+                ],
+                "function_call": {"name": "f", "arguments": ""},
+            },
+            "message": {"content": "x"},
+            "finish_reason": "",
+            "logprobs": {"content": [{"token": "a", "logprob": -1, "top_logprobs": []}]},
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 1}},
+    "x_groq": {"usage": None},
+    "error": None,
+}
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, value: Any) -> Any:
+    """`value` with something anywhere inside it replaced or removed."""
+    if isinstance(value, dict) and value and draw(st.integers(0, 4)):
+        key = draw(st.sampled_from(sorted(value)))
+        rest = {name: entry for name, entry in value.items() if name != key}
+        return rest if not draw(st.integers(0, 5)) else {**rest, key: draw(spoilt(value[key]))}
+    if isinstance(value, list) and value and draw(st.integers(0, 4)):
+        index = draw(st.integers(0, len(value) - 1))
+        return [*value[:index], draw(spoilt(value[index])), *value[index + 1 :]]
+    return draw(values)
+
+
+@settings(max_examples=150)
+@given(spoilt(REQUEST))
+def test_a_malformed_request_is_an_invalid_request_and_nothing_else(request: Any) -> None:
+    body = json.dumps(request).encode()
+    for read in (CODEC.read_envelope, CODEC.decode_request):
+        with contextlib.suppress(InvalidRequest):
+            read(body)
+
+
+@settings(max_examples=150)
+@given(st.lists(spoilt(CHUNK), min_size=1, max_size=3))
+def test_a_malformed_answer_is_the_providers_fault_and_nothing_else(chunks: list[Any]) -> None:
+    decoder = CODEC.decoder()
+    with contextlib.suppress(UpstreamProtocolError):
+        for chunk in chunks:
+            decoder.decode(ServerSentEvent(json.dumps(chunk).encode(), "", b""))
+        decoder.finish()
+    with contextlib.suppress(UpstreamError):
+        CODEC.decode_reply(json.dumps(chunks[0]).encode())
+
+
+@EXAMPLES
+@given(
+    st.integers(300, 599),
+    st.binary(max_size=40) | spoilt({"error": {"message": "m", "code": 1}}).map(lambda told: json.dumps(told).encode()),
+)
+def test_every_error_answer_means_something(status: int, body: bytes) -> None:
+    error = upstream_error(status, (), body)
+    assert error.message
+    assert error.upstream_status == status
+    assert json.loads(CODEC.encode_error(error, "r"))["error"]["code"] == error.code
