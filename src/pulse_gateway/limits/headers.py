@@ -99,8 +99,8 @@ def _whole(amount: float) -> int:
 
 def _duration(seconds: float) -> str:
     """As OpenAI writes it: `12ms`, `1s`, `6m0s`, `164h3m20s`; rounded up."""
-    if seconds < 1:
-        return f"{_whole(seconds * 1000)}ms"
+    if (thousandths := _whole(seconds * 1000)) < 1000:
+        return f"{thousandths}ms"
     minutes, rest = divmod(_whole(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,0 +1,367 @@
+from __future__ import annotations
+
+import asyncio
+import calendar
+import gc
+import math
+import tracemalloc
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+
+from pulse_gateway.errors import AdmissionError, QuotaExceeded, RateLimited
+from pulse_gateway.limits.headers import refusal_headers
+from pulse_gateway.limits.limiter import Charge, Permit
+from pulse_gateway.limits.memory import MemoryLimiter
+from pulse_gateway.limits.periods import month_of, period_of
+from pulse_gateway.testing import FakeClock
+
+NOVEMBER_30TH_LATE = calendar.timegm((2026, 11, 30, 23, 59, 0))
+DECEMBER = 202612
+
+
+def request(cap: int | None = 60, account: str = "u1", amount: int = 1, window_s: float = 60.0) -> Charge:
+    return Charge(account=account, kind="requests", amount=amount, cap=cap, window_s=window_s)
+
+
+def tokens(amount: int, cap: int | None = 1_000, account: str = "u1") -> Charge:
+    return Charge(account=account, kind="tokens", amount=amount, cap=cap)
+
+
+async def taken(limiter: MemoryLimiter, *charges: Charge) -> Permit | None:
+    """The permit, or None for a refusal."""
+    try:
+        return await limiter.acquire(charges)
+    except AdmissionError:
+        return None
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def limiter(clock: FakeClock) -> MemoryLimiter:
+    return MemoryLimiter(clock)
+
+
+# ── windows ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_burst_at_the_edge_of_a_minute_opens_no_second_window(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    """RL-2: 200 requests just before a full minute, then a flood for two minutes: at most 60 in any closed 60 s."""
+    clock.advance(60 - clock.monotonic() % 60 - 0.001)
+    granted = [clock.monotonic() for _ in range(200) if await taken(limiter, request())]
+    assert len(granted) == 60
+    for _ in range(1_300):
+        clock.advance(0.1)
+        if await taken(limiter, request()):
+            granted.append(clock.monotonic())
+    assert len(granted) == 180  # at 0 s, 60 s and 120 s: the limit is also reached, not only kept
+    for earlier, later in zip(granted, granted[60:], strict=False):
+        assert later - earlier > 60
+
+
+async def test_whoever_waits_exactly_as_long_as_told_is_never_refused_again(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    """RL-4: a hundred times, at awkward moments of the clock."""
+    clock.advance(math.pi / 7)
+    refusals = 0
+    for _ in range(100):
+        while True:
+            try:
+                await limiter.acquire([request(cap=7, window_s=0.3)])
+            except RateLimited as refusal:
+                refusals += 1
+                assert refusal.retry_after_s is not None
+                clock.advance(refusal.retry_after_s)
+                break
+            clock.advance(0.0123456789)
+        await limiter.acquire([request(cap=7, window_s=0.3)])
+    assert refusals == 100
+
+
+async def test_whoever_waits_for_the_retry_after_header_is_never_refused_again(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    for turn in range(100):
+        while await taken(limiter, request()):
+            clock.advance(0.37)
+        try:
+            await limiter.acquire([request()])
+        except RateLimited as refusal:
+            headers = dict(refusal_headers(refusal))
+            shown_t = int(headers["ratelimit"].rpartition("t=")[2])
+            assert int(headers["retry-after"]) >= shown_t
+            clock.advance(int(headers["retry-after-ms"]) / 1000 if turn % 2 else int(headers["retry-after"]))
+        await limiter.acquire([request()])
+
+
+async def test_a_place_is_taken_up_to_and_including_the_end_of_its_window(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    await limiter.acquire([request(cap=1)])
+    clock.advance(60)
+    assert await taken(limiter, request(cap=1)) is None
+    clock.advance(0.000_001)
+    assert await taken(limiter, request(cap=1))
+
+
+async def test_refusals_take_no_place(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    """RL-7: refused, and moderated-out (cancelled), requests between good ones leave the good ones unaffected."""
+    granted = 0
+    for turn in range(120):  # the odd ones are refused
+        clock.advance(0.01)
+        if turn % 2 and granted < 60:
+            with pytest.raises(QuotaExceeded):
+                await limiter.acquire([request(), tokens(1_001)])
+            moderated = await limiter.acquire([request(), tokens(900)])
+            await moderated.cancel()
+        elif turn % 2 == 0 and await taken(limiter, request(), tokens(1)):
+            granted += 1
+    assert granted == 60
+    assert await taken(limiter, request()) is None
+    (standing,) = await limiter.standings([tokens(0)])
+    assert (standing.used, standing.reserved) == (0, 60)
+
+
+async def test_of_all_limits_in_the_way_the_longest_wait_is_told(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    short, long = request(cap=1, window_s=10.0), request(cap=1, account="team", window_s=100.0)
+    await limiter.acquire([short, long])
+    clock.advance(1)
+    for order in ([short, long], [long, short]):
+        with pytest.raises(RateLimited) as refusal:
+            await limiter.acquire(order)
+        assert refusal.value.retry_after_s == pytest.approx(99.000_001)
+    with pytest.raises(QuotaExceeded):  # the month lasts longer than both
+        await limiter.acquire(
+            [short, tokens(600), tokens(600, account="other", cap=600), long, tokens(300), tokens(200)]
+        )
+
+
+async def test_a_window_without_a_cap_counts_and_never_refuses(limiter: MemoryLimiter) -> None:
+    for _ in range(500):
+        await limiter.acquire([request(cap=None)])
+    (standing,) = await limiter.standings([request(cap=None)])
+    assert (standing.used, standing.limit, standing.remaining) == (500, None, None)
+
+
+async def test_a_clock_that_steps_back_frees_nothing(limiter: MemoryLimiter, clock: FakeClock) -> None:
+    clock.advance(1_000)
+    await limiter.acquire([request(cap=1)])
+    clock._monotonic -= 500
+    assert await taken(limiter, request(cap=1)) is None
+
+
+# ── quotas ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_fifty_racers_for_a_thousand_tokens_get_two_grants_of_five_hundred(limiter: MemoryLimiter) -> None:
+    """QL-1."""
+
+    async def race() -> bool:
+        await asyncio.sleep(0)
+        granted = await taken(limiter, tokens(500)) is not None
+        (standing,) = await limiter.standings([tokens(0)])
+        assert standing.used + standing.reserved <= 1_000
+        return granted
+
+    assert sum(await asyncio.gather(*(race() for _ in range(50)))) == 2
+    assert limiter.outstanding == 2
+
+
+async def test_a_call_across_the_end_of_the_month_is_charged_to_the_month_of_its_grant(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    """QL-7: both balances are exact, whichever settles first."""
+    clock.advance(NOVEMBER_30TH_LATE - clock.now())
+    old = await limiter.acquire([tokens(700)])
+    with pytest.raises(QuotaExceeded):
+        await limiter.acquire([tokens(700)])
+    clock.advance(60)
+    assert period_of(clock.now()) == DECEMBER
+    new = await limiter.acquire([tokens(700)])
+    (settled,) = await old.settle({"tokens": 650})
+    assert (settled.used, settled.reserved) == (650, 0)
+    assert settled.resets_at == calendar.timegm((2026, 12, 1, 0, 0, 0))
+    (renewed,) = await limiter.standings([tokens(0)])
+    assert (renewed.used, renewed.reserved) == (0, 700)
+    (settled,) = await new.settle({"tokens": 10})
+    assert (settled.used, settled.reserved) == (10, 0)
+
+
+async def test_who_waits_for_the_new_month_is_let_in(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    clock.advance(NOVEMBER_30TH_LATE - clock.now() + 1 / 3)
+    await limiter.acquire([tokens(900)])
+    with pytest.raises(QuotaExceeded) as refusal:
+        await limiter.acquire([tokens(900)])
+    assert refusal.value.retry_after_s == pytest.approx(60 - 1 / 3)
+    clock.advance(refusal.value.retry_after_s)
+    assert await taken(limiter, tokens(900))
+
+
+async def test_what_a_call_used_beyond_its_hold_is_counted_and_may_exceed_the_cap(limiter: MemoryLimiter) -> None:
+    permit = await limiter.acquire([tokens(900)])
+    (standing,) = await permit.settle({"tokens": 1_300, "images": 5})
+    assert (standing.used, standing.reserved, standing.remaining) == (1_300, 0, 0)
+    assert await taken(limiter, tokens(1)) is None
+
+
+async def test_only_the_first_end_of_a_permit_counts(limiter: MemoryLimiter) -> None:
+    permit = await limiter.acquire([request(), tokens(500)])
+    await permit.settle({"tokens": 200})
+    await permit.settle({"tokens": 200})
+    await permit.cancel()
+    window, quota = await limiter.standings([request(), tokens(0)])
+    assert (window.used, quota.used, quota.reserved, limiter.outstanding) == (1, 200, 0, 0)
+    cancelled = await limiter.acquire([request(), tokens(500)])
+    await cancelled.cancel()
+    await cancelled.settle({"tokens": 500})
+    window, quota = await limiter.standings([request(), tokens(0)])
+    assert (window.used, quota.used, quota.reserved, limiter.outstanding) == (1, 200, 0, 0)
+
+
+async def test_a_kind_that_is_not_named_used_nothing(limiter: MemoryLimiter) -> None:
+    images = Charge(account="u1", kind="images", amount=2, cap=10)
+    permit = await limiter.acquire([tokens(100), images])
+    assert [(standing.used, standing.reserved) for standing in await permit.settle({"images": 1})] == [(0, 0), (1, 0)]
+
+
+async def test_a_quota_without_a_cap_counts_and_never_refuses(limiter: MemoryLimiter) -> None:
+    permit = await limiter.acquire([tokens(10**9, cap=None)])
+    (standing,) = await permit.settle({"tokens": 2 * 10**9})
+    assert (standing.used, standing.limit, standing.remaining) == (2 * 10**9, None, None)
+
+
+async def test_charges_on_one_counter_add_up_under_the_smaller_cap(limiter: MemoryLimiter) -> None:
+    assert await taken(limiter, tokens(300), tokens(300, cap=500)) is None
+    assert await taken(limiter, tokens(300), tokens(200, cap=500))
+
+
+async def test_a_negative_charge_is_a_mistake_of_the_caller(limiter: MemoryLimiter) -> None:
+    with pytest.raises(ValueError, match="negative"):
+        await limiter.acquire([tokens(-1)])
+
+
+async def test_balances_from_the_ledger_are_set_and_holds_stay(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    period = month_of(clock.now()).period
+    permit = await limiter.acquire([tokens(100)])
+    for _ in range(3):
+        limiter.load_balances({"u1": {"tokens": 850}, "u2": {"images": 3}}, period)
+    (standing,) = await limiter.standings([tokens(0)])
+    assert (standing.used, standing.reserved) == (850, 100)
+    assert await taken(limiter, tokens(51)) is None
+    (standing,) = await permit.settle({"tokens": 40})
+    assert (standing.used, standing.reserved) == (890, 0)
+
+
+# ── what a refusal says ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def refusal_of(limiter: MemoryLimiter, charges: Sequence[Charge]) -> AdmissionError:
+    with pytest.raises(AdmissionError) as refusal:
+        await limiter.acquire(charges)
+    return refusal.value
+
+
+async def test_a_rate_refusal_says_what_how_much_and_when(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    for _ in range(60):
+        await limiter.acquire([request()])
+    clock.advance(47.75)
+    refusal = await refusal_of(limiter, [request(), tokens(5)])
+    assert isinstance(refusal, RateLimited)
+    assert str(refusal) == "rate limit of 60 requests per 60 s reached; try again in 12.3 s"
+    assert refusal.retry_after_s == pytest.approx(12.250_001)
+    assert (refusal.param, refusal.kind_of_limit) == (None, "requests")
+    assert [(standing.kind, standing.used, standing.remaining) for standing in refusal.standings] == [
+        ("requests", 60, 0),
+        ("tokens", 0, 1_000),
+    ]
+
+
+async def test_a_quota_refusal_says_what_how_much_and_when(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    clock.advance(NOVEMBER_30TH_LATE - clock.now())
+    limiter.load_balances({"u1": {"tokens": 149_000}}, 202611)
+    await limiter.acquire([tokens(500, cap=150_000)])
+    refusal = await refusal_of(limiter, [tokens(4_200, cap=150_000)])
+    assert isinstance(refusal, QuotaExceeded)
+    assert str(refusal) == (
+        "monthly quota of 150,000 tokens: 149,000 used, 500 held, this request needs 4,200; resets 2026-12-01T00:00:00Z"
+    )
+    assert (refusal.retry_after_s, refusal.kind_of_limit) == (60, "tokens")
+
+
+async def test_what_no_wait_can_help_names_no_time(limiter: MemoryLimiter) -> None:
+    quota = await refusal_of(limiter, [tokens(1_001)])
+    assert quota.retry_after_s is None
+    assert "more than the whole quota" in str(quota)
+    rate = await refusal_of(limiter, [request(cap=0)])
+    assert rate.retry_after_s is None
+    assert "this request alone asks for 1" in str(rate)
+
+
+# ── memory ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_idle_accounts_are_forgotten_within_two_windows(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    """RL-6: 10,000 accounts, at most 1 KiB each while they count, nothing once later traffic has passed."""
+    charges = [request(account=f"account-{number}") for number in range(10_000)]
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for charge in charges:
+            permit = await limiter.acquire([charge])
+            await permit.settle({})
+        del permit
+        gc.collect()
+        size_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert limiter.windows_held == 10_000
+    assert size_bytes / 10_000 <= 1_024
+    clock.advance(120)
+    for _ in range(10_000 // 64 + 1):
+        await limiter.acquire([request(account="busy", cap=None)])
+    assert limiter.windows_held == 1
+
+
+async def test_one_caller_never_pays_for_all_the_idle_ones(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    for number in range(1_000):
+        await limiter.acquire([request(account=f"account-{number}")])
+    clock.advance(120)
+    held = [limiter.windows_held]
+    for _ in range(10):
+        await limiter.acquire([request(account="busy")])
+        held.append(limiter.windows_held)
+    assert all(before - after <= 64 for before, after in pairwise(held))
+
+
+async def test_a_past_month_is_forgotten_once_its_last_permit_is_settled(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    clock.advance(NOVEMBER_30TH_LATE - clock.now())
+    permit = await limiter.acquire([tokens(5)])
+    clock.advance(120)
+    await limiter.acquire([tokens(5)])
+    assert limiter.months_held == 2
+    await permit.settle({"tokens": 5})
+    await limiter.acquire([tokens(5)])
+    assert limiter.months_held == 1
+
+
+@pytest.mark.parametrize(
+    ("moment", "period"),
+    [
+        ((2026, 1, 1, 0, 0, 0), 202601),
+        ((2026, 12, 31, 23, 59, 59), 202612),
+        ((2028, 2, 29, 12, 0, 0), 202802),
+    ],
+)
+def test_a_month_begins_and_ends_at_midnight_utc(moment: tuple[int, ...], period: int) -> None:
+    month = month_of(calendar.timegm(moment) + 0.5)
+    assert month.period == period == period_of(calendar.timegm(moment))
+    assert month_of(month.starts_at) == month == month_of(month.resets_at - 0.001)
+    assert month_of(month.resets_at).starts_at == month.resets_at
