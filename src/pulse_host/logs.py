@@ -12,7 +12,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from pulse_gateway.config import TelemetryConfig
 from pulse_gateway.store.keys import redact
-from pulse_gateway.telemetry.record import ExchangeRecord
+from pulse_gateway.telemetry.record import ExchangeRecord, ascii_json
 
 __all__ = ["configure_logs", "log_exchange"]
 
@@ -71,4 +71,4 @@ def _mask(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 
 def _to_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    return _encode(event).decode()
+    return ascii_json(_encode(event))

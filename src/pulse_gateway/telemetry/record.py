@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import msgspec
 
 from pulse_gateway.units import usd
 
-__all__ = ["ExchangeRecord", "Observer", "log_exchange"]
+__all__ = ["ExchangeRecord", "Observer", "ascii_json", "log_exchange"]
 
 _log = logging.getLogger("pulse_gateway.exchange")
 _encode = msgspec.json.encode
@@ -58,4 +59,10 @@ def log_exchange(record: ExchangeRecord) -> None:
     """The record as one line of JSON on the logger `pulse_gateway.exchange`, level INFO."""
     if _log.isEnabledFor(logging.INFO):
         fields = {"event": "exchange", **msgspec.to_builtins(record), "cost_usd": record.cost_usd}
-        _log.info("%s", _encode(fields).decode())
+        _log.info("%s", ascii_json(_encode(fields)))
+
+
+def ascii_json(data: bytes) -> str:
+    """JSON with everything beyond ASCII escaped: a client's model name may hold line separators and characters that turn the
+    direction of a terminal."""
+    return data.decode() if data.isascii() else json.dumps(json.loads(data), separators=(",", ":"))

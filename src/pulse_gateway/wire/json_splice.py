@@ -14,7 +14,8 @@ __all__ = ["remove_member", "set_members"]
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.encode
 _OPEN = re.compile(rb"[ \t\n\r]*\{[ \t\n\r]*")
-_KEY = re.compile(rb'"(?:[^"\\]|\\.)*"[ \t\n\r]*:[ \t\n\r]*')
+_KEY = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t\n\r]*:[ \t\n\r]*')
+_COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
 _NEXT = re.compile(rb"[ \t\n\r]*,[ \t\n\r]*")
 _CLOSE = re.compile(rb"[ \t\n\r]*\}[ \t\n\r]*\Z")
 
@@ -35,14 +36,14 @@ def _spans(body: bytes) -> dict[str, _Span]:
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"the body is not a JSON object: {error}") from error
     spans: dict[str, _Span] = {}
+    view = memoryview(body)
     opening = _OPEN.match(body)
     position = opening.end() if opening else 0
     for name, raw in members.items():
-        key = _KEY.match(body, position)
-        if key is None or msgspec.json.decode(key.group().rpartition(b":")[0]) != name:
-            raise InvalidRequest(f"the key {name!r} is ambiguous: does it occur twice?", param=name)
-        start, end = key.end(), key.end() + len(bytes(raw))
-        if body[start:end] != bytes(raw):
+        value = memoryview(raw)
+        start = _after_key(body, position, name)
+        end = start + len(value)
+        if start < 0 or view[start:end] != value:
             raise InvalidRequest(f"the key {name!r} occurs twice", param=name)
         spans[name] = _Span(position, start, end)
         following = _NEXT.match(body, end)
@@ -50,6 +51,18 @@ def _spans(body: bytes) -> dict[str, _Span]:
     if members and not _CLOSE.match(body, position):
         raise InvalidRequest("a key of the body occurs twice")
     return spans
+
+
+def _after_key(body: bytes, position: int, name: str) -> int:
+    """Where the value of the key `name` begins, if that key stands at `position`, else -1."""
+    plain = b'"%b"' % name.encode("utf-8", "surrogatepass")
+    if body.startswith(plain, position):
+        colon = _COLON.match(body, position + len(plain))
+        return colon.end() if colon else -1
+    key = _KEY.match(body, position)  # spelled with escapes
+    if key is None or msgspec.json.decode(key[1]) != name:
+        return -1
+    return key.end()
 
 
 def set_members(body: bytes, /, **values: Any) -> bytes:

@@ -95,12 +95,17 @@ class Passthrough(_Bytes):
     def __init__(self, codec: Codec, request_model: str) -> None:
         super().__init__(codec.decoder())
         self._codec, self._request_model = codec, request_model
+        self._unclosed = False  # the last frame came without its blank line, so what follows would be part of it
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
-        return b"" if frame is None else frame.raw
+        if frame is None:
+            return b""
+        self._unclosed = not frame.raw.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+        return frame.raw
 
     def render_error(self, error: PulseError, request_id: str) -> bytes:
-        return self._codec.encoder(self._request_model, include_usage=False).error(error, request_id)
+        event = self._codec.encoder(self._request_model, include_usage=False).error(error, request_id)
+        return b"\n\n" + event if self._unclosed else event
 
 
 class HideUsage(Passthrough):

@@ -1,0 +1,92 @@
+"""Every example runs, as its first lines say."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import openai
+from pulse_process import Process, environment, open_folder
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(name: str, *arguments: str) -> str:
+    with open_folder() as folder:
+        done = subprocess.run(
+            [sys.executable, str(EXAMPLES / name), *arguments],
+            env=environment(),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_example_is_tested() -> None:
+    tested = {"embed_in_a_script.py", "embed_in_starlette.py", "moderation_hook.py", "custom_provider.py"}
+    assert {file.name for file in EXAMPLES.glob("*.py")} == tested
+
+
+def test_embedding_in_a_script() -> None:
+    output = run("embed_in_a_script.py")
+    assert output.count("قل مرحبا بالعربية") == 2
+    assert "requests: 2 used, 58 left" in output
+    assert "tokens: 12 used, 149988 left" in output
+
+
+def test_a_moderation_hook() -> None:
+    output = run("moderation_hook.py")
+    assert "answered: ما هو رقم الحساب المصرفي الدولي؟" in output
+    assert "refused: content_blocked" in output
+    assert "JO94CBJO" not in output
+
+
+def test_a_custom_provider_is_retried_and_answers() -> None:
+    assert "Acme heard: هل تسمعني؟" in run("custom_provider.py")
+
+
+async def test_embedding_in_starlette() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "examples.embed_in_starlette:app", "--port", str(port)]
+    server = Process(command, environment(), cwd=EXAMPLES.parent)
+    try:
+        await asyncio.to_thread(server.wait_for, "Uvicorn running")
+        base = f"http://127.0.0.1:{port}"
+        body = {"model": "echo", "messages": [{"role": "user", "content": "مرحبا يا عالم"}]}
+        async with httpx.AsyncClient(base_url=base, headers={"x-my-user": "u7"}, trust_env=False) as client:
+            whole = await client.post("/ask", json=body)
+            assert whole.json()["choices"][0]["message"]["content"] == "مرحبا يا عالم"
+            streamed = await client.post("/ask", json={**body, "stream": True})
+            assert streamed.content.endswith(b"data: [DONE]\n\n")
+            refused = await client.post("/ask", json={**body, "messages": []})
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+            assert int(streamed.headers["x-ratelimit-remaining-requests"]) == 58
+    finally:
+        server.stop()
+
+
+async def test_an_sdk_can_be_pointed_at_the_starlette_example_route() -> None:
+    """The route is `/ask`, so the SDK is given a transport that knows it: what matters is that the bytes are OpenAI's."""
+    from httpx import ASGITransport
+
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        from embed_in_starlette import app
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    async with app.router.lifespan_context(app):
+        transport = ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            reply = await client.post("/ask", json={"model": "echo", "messages": [{"role": "user", "content": "hi"}]})
+    parsed = openai.types.chat.ChatCompletion.model_validate(reply.json())
+    assert parsed.choices[0].message.content == "hi"
