@@ -117,7 +117,8 @@ async def test_a_killed_server_recovers_at_the_next_start(server: EmbeddedPostgr
 async def test_a_pid_file_that_names_some_other_process_is_not_believed(server: EmbeddedPostgres) -> None:
     await ask(await asyncio.to_thread(server.start), "create table kept as select 42 as n")
     assert server.pid is not None
-    stale = (server.data / "postmaster.pid").read_text()
+    files = [server.data / "postmaster.pid", server.data / ".s.PGSQL.5432.lock"]
+    stale = [file.read_text().splitlines() for file in files]
     os.kill(server.pid, signal.SIGKILL)
     while server.pid is not None:
         await asyncio.sleep(0.002)
@@ -125,7 +126,8 @@ async def test_a_pid_file_that_names_some_other_process_is_not_believed(server: 
     user = {} if account is None else {"user": account.uid, "group": account.gid}
     stranger = subprocess.Popen(["sleep", "600"], **user)  # type: ignore[call-overload]
     try:
-        (server.data / "postmaster.pid").write_text("\n".join([str(stranger.pid), *stale.splitlines()[1:]]) + "\n")
+        for file, lines in zip(files, stale, strict=True):
+            file.write_text("\n".join([str(stranger.pid), *lines[1:]]) + "\n")
         assert await ask(await asyncio.to_thread(server.start), "select n from kept") == 42
         assert stranger.poll() is None
     finally:
@@ -324,6 +326,7 @@ def test_a_directory_that_is_not_ours_is_refused_with_the_reason(own_dir: Path) 
             DataDir(closed / "data").acquire()
 
     as_user(pwd.getpwnam("nobody") if ROOT else pwd.getpwuid(os.geteuid()), refused)
+    closed.chmod(0o700)
 
 
 async def test_a_database_made_by_another_user_is_refused_by_name(stores: DevStores) -> None:

@@ -142,25 +142,39 @@ class EmbeddedPostgres:
             )
 
     def _end_predecessor(self) -> int | None:
-        """Stop the server a killed process left behind. Returns the pid in its file if some process has that number still."""
+        """Stop what a killed process left behind. Returns the pid in the server's file if some process has that number still."""
         lines = self._pid_file()
         if not lines or not lines[0].isdigit():
             return None
         pid = int(lines[0])
-        try:
-            process = psutil.Process(pid)
-            ours = process.name() == "postgres" and Path(process.cwd()).samefile(self.data)
-        except (psutil.NoSuchProcess, FileNotFoundError):
-            ours = False
-        except (psutil.AccessDenied, PermissionError):
-            ours = False  # it belongs to another user, so it cannot be a server over our files
-        if ours:
+        left = [process for process in psutil.process_iter() if self._works_here(process)]
+        main = next((process for process in left if process.pid == pid), None)
+        if main is not None:
             _log.warning("a Postgres left behind by a killed pulse (pid %d) is stopped first", pid)
-            if not _end(process.send_signal, lambda: _gone(process)):
-                raise EmbeddedError(f"a Postgres left behind by a killed pulse (pid {pid}) cannot be ended; kill it")
+            _end(main.send_signal, lambda: not self._works_here(main))
+        for process in left:  # of a server that was itself killed: told to leave, as the server would tell them
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGQUIT)
+        begun = time.monotonic()
+        while any(map(self._works_here, left)):
+            if time.monotonic() - begun > 10.0:
+                pids = ", ".join(str(process.pid) for process in left if self._works_here(process))
+                raise EmbeddedError(
+                    f"processes of an earlier Postgres in {self.data} cannot be ended (pid {pids}); kill them"
+                )
+            time.sleep(0.01)
         if len(lines) > 4:
             self._drop_socket_dir(Path(lines[4]))
         return pid if psutil.pid_exists(pid) else None
+
+    def _works_here(self, process: psutil.Process) -> bool:
+        """Whether it is a live process of a Postgres over this folder: that is where each of them has its working directory."""
+        try:
+            return process.name() == "postgres" and Path(process.cwd()).samefile(self.data)
+        except (psutil.NoSuchProcess, FileNotFoundError):
+            return False
+        except (psutil.AccessDenied, PermissionError):
+            return False  # it belongs to another user, and our files are closed to that one
 
     def _pid_file(self) -> list[str]:
         """The lines of postmaster.pid: pid, folder, start, port, socket folder, addresses, shared memory, state."""
@@ -331,11 +345,3 @@ def _end(send_signal: Callable[[int], None], ended: Callable[[], bool]) -> bool:
                 return True
             time.sleep(0.01)
     return False
-
-
-def _gone(process: Any) -> bool:
-    """Whether a process that is not our child has ended; one that merely waits to be reaped by its parent has."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
