@@ -181,6 +181,26 @@ async def test_frame_k_is_broken_json_and_the_rest_is_well(simulator: Simulator)
         json.loads(bad[2].removeprefix(b"data: "))
 
 
+async def test_broken_frames_keep_the_framing_of_their_vendor(wire: Wire) -> None:
+    messages = {"model": "claude-sonnet-5", "max_tokens": 50, "messages": USER}
+    contents = {"contents": [{"parts": [{"text": "hi"}]}]}
+    streamed = [
+        (await wire.anthropic({**messages, "stream": True}, x_simulate="malformed=2")).text.split("\n\n")[1],
+        (await wire.gemini("sim", contents, "streamGenerateContent?alt=sse", x_simulate="malformed=2")).text.split(
+            "\r\n\r\n"
+        )[1],
+    ]
+    whole = [
+        await wire.anthropic(messages, x_simulate="malformed=1"),
+        await wire.gemini("sim", contents, x_simulate="malformed=1"),
+    ]
+    assert streamed[0].startswith("event: content_block_start\ndata: {")
+    assert streamed[1].startswith("data: {")
+    for text in [*(frame.rpartition("data: ")[2] for frame in streamed), *(answer.text for answer in whole)]:
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(text)
+
+
 async def test_an_error_event_comes_after_k_frames_and_nothing_after_it(simulator: Simulator) -> None:
     frames, failure = await frames_until_it_breaks(simulator, "error=4,status=503")
     assert failure is None

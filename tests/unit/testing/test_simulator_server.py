@@ -9,11 +9,13 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvloop
 from simulator_wire import Wire
 
 from pulse_gateway.testing.simulator import Config, Simulator, SimulatorConfigError, load_config, run
@@ -78,6 +80,51 @@ async def test_expect_continue_is_answered(simulator: Simulator) -> None:
     writer.write(body)
     assert (await reader.read(-1)).startswith(b"HTTP/1.1 200 OK\r\n")
     writer.close()
+
+
+async def test_many_pipelined_requests_wait_their_turn(simulator: Simulator) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+    for number in range(1, 60):
+        writer.write(raw(WHOLE, f"x-simulate: delay=0.001,tokens={number}".encode()))
+        await asyncio.sleep(0)
+    writer.write(raw(WHOLE, b"x-simulate: tokens=60", b"connection: close"))
+    received = await asyncio.wait_for(reader.read(-1), 10)
+    writer.close()
+    assert [int(part.split(b",")[0]) for part in received.split(b'"completion_tokens":')[1:]] == list(range(1, 61))
+
+
+async def test_a_body_without_end_is_refused(simulator: Simulator) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: s\r\ntransfer-encoding: chunked\r\n\r\n")
+    with suppress(ConnectionError):
+        for _ in range(70):
+            writer.write(b"100000\r\n" + bytes(1024 * 1024) + b"\r\n")
+            await writer.drain()
+    with suppress(ConnectionError):  # our own unread bytes may turn the farewell into a reset
+        assert (await reader.read(-1)).startswith(b"HTTP/1.1 413 ")
+    writer.close()
+    assert simulator.stats().requests == []
+
+
+async def test_a_client_that_wants_another_protocol_is_refused(simulator: Simulator) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", simulator.port)
+    writer.write(b"GET /v1/models HTTP/1.1\r\nhost: s\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n")
+    assert (await reader.read(-1)).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+def test_it_runs_under_uvloop_as_well() -> None:
+    async def outcomes() -> list[str]:
+        async with Simulator() as simulator, httpx.AsyncClient(base_url=simulator.url, timeout=0.5) as client:
+            for spec in ("", "cut=2", "one-byte,tokens=2", "drop=2", "reset=2", "stall=2"):
+                headers = {"authorization": "Bearer k", "x-simulate": spec}
+                with suppress(httpx.TransportError):
+                    await client.post("/v1/chat/completions", json={**WHOLE, "stream": True}, headers=headers)
+            while simulator.stats().requests[-1].outcome == "open":
+                await asyncio.sleep(0)
+            return [record.outcome for record in simulator.stats().requests]
+
+    assert uvloop.run(outcomes()) == ["completed", "faulted", "completed", "faulted", "faulted", "aborted"]
 
 
 async def test_what_is_not_http_is_refused(simulator: Simulator) -> None:

@@ -99,6 +99,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("system first", {"messages": [{"role": "system", "content": "s"}, USER]}, "top-level `system`"),
     ("system, old model", {"model": "claude-opus-4-7", "messages": [USER, {"role": "system", "content": "s"}, USER]},
      "not supported by this model"),
+    ("pdf of something else", {"messages": [said("user", {"type": "document", "source": {
+        "type": "base64", "media_type": "application/pdf", "data": PNG}})]}, "The PDF specified was not valid"),
+    ("document by the assistant", {"messages": [USER, said("assistant", {"type": "document", "source": {
+        "type": "url", "url": "https://a/b"}}), USER]}, "document blocks are not permitted in assistant messages"),
+    ("an id used again", {"messages": [USER, said("assistant", USE), said("user", RESULT), said("assistant", USE),
+                                       said("user", RESULT)]}, "must be unique"),
+    ("image in a system message", {"messages": [USER, {"role": "system", "content": [image(PNG)]}, USER]},
+     "only text blocks are allowed in system messages"),
     ("citations", {"messages": [said("user", {**TEXT, "citations": [{"type": "char_location"}]})]}, "not permitted"),
 ]  # fmt: skip
 
@@ -131,6 +139,17 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("four breakpoints", {"system": [MARKED], "tools": [{**TOOL, "cache_control": {"type": "ephemeral"}}],
                           "messages": [said("user", MARKED, MARKED)]}),
     ("a model nobody knows", {"model": "sim-fast", "thinking": {"type": "disabled"}}),
+    ("documents", {"messages": [said(
+        "user",
+        {"type": "document", "title": "t", "source": {"type": "text", "media_type": "text/plain", "data": "words"}},
+        {"type": "document", "source": {"type": "content", "content": [TEXT, image(PNG)]}},
+        {"type": "document", "source": {"type": "url", "url": "https://a/b.pdf"}, "citations": {"enabled": True}},
+        {"type": "document", "source": {"type": "file", "file_id": "file_1"}},
+        {"type": "search_result", "source": "s", "title": "t", "content": [TEXT]},
+    )]}),
+    ("system blocks in the middle", {"messages": [USER, {"role": "system", "content": [MARKED]}, USER]}),
+    ("tool reference", {"messages": [USER, said("assistant", USE), said(
+        "user", {**RESULT, "content": [{"type": "tool_reference", "tool_name": "f"}]})]}),
 ]  # fmt: skip
 
 
@@ -157,6 +176,25 @@ async def test_the_version_is_required_and_known(wire: Wire) -> None:
     assert (await wire.anthropic(body, anthropic_version="2024-01-01")).status_code == 400
     response = await wire.post("/v1/messages", b"{}", x_api_key="k", content_type="application/json")
     assert (response.status_code, response.json()["error"]["message"]) == (400, "anthropic-version: header is required")
+
+
+async def test_the_old_version_takes_documents_of_the_assistant(wire: Wire) -> None:
+    document = {"type": "document", "source": {"type": "url", "url": "https://a/b"}}
+    body = {"model": "claude-sonnet-5", "max_tokens": 9, "messages": [USER, said("assistant", document), USER]}
+    assert (await wire.anthropic(body, anthropic_version="2023-06-01")).status_code == 200
+
+
+async def test_what_is_no_json_or_no_message_is_refused(wire: Wire) -> None:
+    headers = {"x_api_key": "k", "anthropic_version": "2026-10-21"}
+    broken = await wire.post("/v1/messages", b"{", content_type="application/json", **headers)
+    assert broken.json()["error"]["message"].startswith("The request body is not valid JSON")
+    form = await wire.post("/v1/messages", b"{}", content_type="application/x-www-form-urlencoded", **headers)
+    assert form.json()["error"]["message"] == "content-type: must be application/json"
+    assert (await wire.get("/v1/messages", **headers)).status_code == 405
+    assert (await wire.get("/v1/nothing", **headers)).json()["error"]["type"] == "not_found_error"
+    assert (await wire.get("/v1/models/gpt-4.1", **headers)).status_code == 404
+    missing = await wire.get("/v1/models", anthropic_version="2026-10-21")
+    assert (missing.status_code, missing.json()["error"]["type"]) == (401, "authentication_error")
 
 
 async def test_x_api_key_wins_over_bearer(wire: Wire) -> None:

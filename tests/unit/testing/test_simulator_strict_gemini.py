@@ -83,6 +83,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "mode": "AUTO", "allowedFunctionNames": ["f"]}}}, "ANY or VALIDATED"),
     ("allowed but unknown", {**functions({"name": "f"}), "toolConfig": {"functionCallingConfig": {
         "mode": "ANY", "allowedFunctionNames": ["g"]}}}, "g is not a declared function"),
+    ("call by the user", {"contents": [{"parts": [{"functionCall": {"name": "f"}}]}]}, "belong to the model role"),
+    ("response by the model", {"contents": [USER, {**response(), "role": "model"}, USER]}, "belong to the user role"),
+    ("two model turns", {"contents": [USER, SIGNED, {"role": "model", "parts": [{"text": "a"}]}, USER]},
+     "immediately after a function call turn"),
+    ("system image", {"systemInstruction": {"parts": [{"fileData": {"fileUri": "https://a/b"}}]}}, "only text parts"),
+    ("file of nowhere", {"contents": [{"parts": [{"fileData": {"mimeType": "image/png"}}]}]}, "file_uri is required"),
+    ("array of nothing", functions({"name": "f", "parameters": {"type": "OBJECT", "properties": {
+        "a": {"type": "ARRAY"}}}}), "parameters.properties[a].items: missing field"),
+    ("logprobs alone", config(logprobs=2), "response_logprobs"),
+    ("unknown type", functions({"name": "f", "parameters": {"type": "OBJECT", "properties": {
+        "a": {"type": "TEXT"}}}}), "parameters.properties[a].type"),
     ("safety threshold", {"safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "NEVER"}]},
      "safetySettings[0].threshold"),
 ]  # fmt: skip
@@ -117,6 +128,9 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("every option", {**config(temperature=2, topP=0.5, topK=40, seed=1, presencePenalty=1, frequencyPenalty=-1),
                       "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
                       "serviceTier": "flex", "labels": {"a_b": "c"}}),
+    ("response with an image", {"contents": [USER, SIGNED, {"role": "user", "parts": [{"functionResponse": {
+        "name": "f", "response": {}, "parts": [{"inlineData": {"mimeType": "image/png", "data": PNG}}]}}]}]}),
+    ("logprobs", config(responseLogprobs=True, logprobs=2)),
     ("search", {"tools": [{"google_search": {}}]}),
 ]  # fmt: skip
 
@@ -167,6 +181,16 @@ async def test_keys_come_in_a_header_or_in_the_query(wire: Wire) -> None:
     assert (await wire.post(f"{path}?key=k", body)).status_code == 200
     missing = await wire.post(path, body)
     assert (missing.status_code, missing.json()["error"]["status"]) == (403, "PERMISSION_DENIED")
+
+
+async def test_what_is_no_json_or_no_model_is_refused(wire: Wire) -> None:
+    broken = await wire.post("/v1/models/gemini-3.8-flash:generateContent", b"[", x_goog_api_key="k")
+    assert broken.json()["error"]["message"].startswith("Invalid JSON payload received")
+    cached = await wire.gemini("gemini-3.8-flash", {"contents": [USER], "cachedContent": "cachedContents/1"})
+    assert cached.json()["error"]["status"] == "PERMISSION_DENIED"
+    assert (await wire.get("/v1beta/models/gemini-3.8-flash:generateContent", x_goog_api_key="k")).status_code == 405
+    assert (await wire.get("/v1beta/nothing", x_goog_api_key="k")).json()["error"]["status"] == "NOT_FOUND"
+    assert (await wire.get("/v1/models/gpt-4.1", x_goog_api_key="k")).status_code == 404
 
 
 async def test_a_stream_without_sse_is_a_json_array(wire: Wire) -> None:

@@ -93,6 +93,18 @@ REFUSED: list[tuple[str, dict[str, Any], str | None, str | None]] = [
      "unknown_parameter", "response_format.name"),
     ("strict schema", {"response_format": schema_format({"type": "object", "properties": {}}, strict=True)},
      None, "response_format"),
+    ("schema format without a schema", {"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
+     "missing_required_parameter", "response_format.json_schema.schema"),
+    ("no tool calls", {"messages": [USER, {"role": "assistant", "tool_calls": []}, USER]},
+     "empty_array", "messages[1].tool_calls"),
+    ("two calls of one id", {"messages": [USER, {"role": "assistant", "tool_calls": [CALL, CALL]}, RESULT, RESULT]},
+     "invalid_value", "messages[1].tool_calls"),
+    ("file of nothing", {"messages": parts({"type": "file", "file": {"filename": "a"}})},
+     "invalid_value", "messages[0].content[0].file"),
+    ("open object deep in a strict schema", {"response_format": schema_format(
+        {"type": "object", "additionalProperties": False, "required": ["a"], "properties": {"a": {"anyOf": [
+            {"type": "array", "items": {"type": "object"}}]}}}, strict=True)}, None, "response_format"),
+    ("long metadata key", {"metadata": {"k" * 65: "v"}}, "string_above_max_length", "metadata"),
     ("too much metadata", {"metadata": {str(number): "" for number in range(17)}},
      "object_above_max_properties", "metadata"),
     ("audio", {"modalities": ["text", "audio"]}, "unsupported_value", "modalities"),
@@ -151,6 +163,15 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
         "type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
         "additionalProperties": False}}}]}),
     ("a model nobody knows", {"model": "sim-fast", "max_tokens": 5, "reasoning_effort": "max", "temperature": 2}),
+    ("custom calls and refusals", {"messages": [
+        USER,
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}], "refusal": "no"},
+        USER,
+        {"role": "assistant", "tool_calls": [{"id": "call_1", "type": "custom", "custom": {"name": "g", "input": "x"}}]},
+        RESULT]}),
+    ("functions", {"functions": [{"name": "f"}], "function_call": {"name": "f"}}),
+    ("no function", {"functions": [{"name": "f"}], "function_call": "none"}),
+    ("file by id", {"messages": parts({"type": "file", "file": {"file_id": "file-1"}})}),
     ("search and prediction", {"web_search_options": {}, "prediction": {"type": "content", "content": "x"}}),
 ]  # fmt: skip
 

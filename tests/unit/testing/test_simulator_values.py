@@ -28,6 +28,11 @@ class Tree(BaseModel):
     children: list[Tree] = []
 
 
+class Chain(BaseModel):
+    link: Inner
+    next: Chain | None
+
+
 class Everything(BaseModel):
     text: str
     count: int = Field(gt=3, le=9)
@@ -46,7 +51,7 @@ class Everything(BaseModel):
 
 
 @pytest.mark.parametrize("draw", range(20))
-@pytest.mark.parametrize("model", [Everything, Tree, Inner])
+@pytest.mark.parametrize("model", [Everything, Tree, Chain, Inner])
 def test_values_are_valid_against_their_schema(model: type[BaseModel], draw: int) -> None:
     value = value_for(model.model_json_schema(), Dice(bytes([draw])), ARABIC)
     model.model_validate(value, strict=False)
@@ -78,6 +83,14 @@ def test_schemas_of_every_writing_give_their_kind(schema: Any, kind: type) -> No
     assert isinstance(value, kind)
 
 
+def test_schemas_that_never_end_end_anyway() -> None:
+    twice = {"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}, "required": ["a", "b"]}
+    assert value_for(twice, Dice(b"x"), LATIN)["a"]["b"]
+    assert len(value_for({"type": "array", "minItems": 10**9}, Dice(b"x"), LATIN)) == 5000
+    assert len(value_for({"type": "string", "minLength": 10**9}, Dice(b"x"), LATIN)) >= 100_000
+    assert value_for({"type": "object", "minProperties": 3}, Dice(b"x"), LATIN).keys() == {"key_0", "key_1", "key_2"}
+
+
 def test_bounds_are_kept() -> None:
     for draw in range(50):
         dice = Dice(bytes([draw]))
@@ -105,7 +118,7 @@ def test_strings_match_their_pattern(pattern: str) -> None:
         assert re.search(pattern, matching(pattern, Dice(bytes([draw]))))
 
 
-@pytest.mark.parametrize("pattern", [r"(?=a)b", r"(a)\1", r"[", r"(a", r"*", r"a)b("])
+@pytest.mark.parametrize("pattern", [r"(?=a)b", r"(a)\1", r"[", r"(a", r"*", r"a)b(", r"((a{999}){999}){999}"])
 def test_patterns_that_cannot_be_generated_say_so(pattern: str) -> None:
     with pytest.raises(UnsupportedPattern):
         matching(pattern, Dice(b"x"))

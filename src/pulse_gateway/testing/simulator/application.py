@@ -84,7 +84,7 @@ class Application:
             faults = self._faults(vendor, chat, request)
         except Refusal as refusal:
             return _refused(_Exchange(vendor, target, request_id, self.statistics.begin(record)), refusal)
-        except FaultSpecError as error:
+        except (FaultSpecError, RecursionError) as error:  # of JSON that is nested too deeply
             exchange = _Exchange(vendor, target, request_id, self.statistics.begin(record))
             return _refused(exchange, vendor.invalid(str(error)))
         return self._delivery(_Exchange(vendor, target, request_id, self.statistics.begin(record)), chat, faults)

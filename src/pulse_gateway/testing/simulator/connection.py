@@ -8,6 +8,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from typing import cast
 from urllib.parse import parse_qsl, unquote
 
 import httptools
@@ -67,8 +68,7 @@ class Connection(asyncio.Protocol):
     # ── asyncio.Protocol ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # which uvloop's is without being a subclass
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -10,6 +10,7 @@ from pulse_gateway.testing.simulator.dice import Dice
 __all__ = ["UnsupportedPattern", "matching"]
 
 _MORE = 2  # how many times an open-ended repetition goes beyond its least
+_MOST_PIECES = 10_000
 _CLASSES = {
     "d": string.digits,
     "w": string.ascii_letters + string.digits + "_",
@@ -48,6 +49,7 @@ class _Generator:
         self._pattern = pattern
         self._at = 0
         self._dice = dice
+        self._pieces = 0
 
     def alternatives(self) -> str:
         """Everything up to the end or a closing parenthesis; one branch of `|` is kept."""
@@ -88,6 +90,9 @@ class _Generator:
 
     def _atom(self) -> str:
         character = self._take()
+        self._pieces += 1
+        if self._pieces > _MOST_PIECES:
+            raise UnsupportedPattern(self._pattern)
         if character in "^$":
             return ""
         if character == ".":

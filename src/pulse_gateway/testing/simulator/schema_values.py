@@ -8,12 +8,16 @@ from typing import Any
 
 from pulse_gateway.testing.simulator.dice import Dice
 from pulse_gateway.testing.simulator.pattern_values import UnsupportedPattern, matching
+from pulse_gateway.testing.simulator.schema_shape import schema_problem
 from pulse_gateway.testing.simulator.scripts import ARABIC, Script
 
 __all__ = ["value_for"]
 
 _DEEP = 5  # from here on, optional members and items are left out, so that recursive schemas end
 _TOO_DEEP = 40
+_MOST_VALUES = 5_000  # a schema that requires itself twice would never end
+_MOST_CHARACTERS = 100_000
+_MOST_INTEGER = 2**53 - 1  # what every JSON reader holds exactly
 _FORMATS = {
     "date": "2026-11-24",
     "date-time": "2026-11-24T09:30:00Z",
@@ -44,9 +48,11 @@ class _Values:
         self._root = root
         self._dice = dice
         self._script = script
+        self._left = _MOST_VALUES
 
     def value(self, schema: Mapping[str, Any] | bool, depth: int) -> Any:
-        if isinstance(schema, bool) or not schema or depth > _TOO_DEEP:
+        self._left -= 1
+        if isinstance(schema, bool) or not schema or depth > _TOO_DEEP or self._left < 0:
             return self._text({})
         schema = self._resolved(schema)
         if "const" in schema:
@@ -69,7 +75,7 @@ class _Values:
             case "string":
                 return self._text(schema)
             case "integer":
-                return int(self._number(schema, 1))
+                return max(-_MOST_INTEGER, min(_MOST_INTEGER, int(self._number(schema, 1))))
             case "number":
                 return self._number(schema, 0.25)
             case "boolean":
@@ -98,7 +104,7 @@ class _Values:
         found: Any = self._root
         for step in reference.removeprefix("#").strip("/").split("/") if reference != "#" else ():
             found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        return found if isinstance(found, Mapping) else {}
+        return found if isinstance(found, Mapping) and schema_problem(found) is None else {}
 
     def _shallow(self, branches: list[Any]) -> Any:
         """The branch that ends a recursion soonest: null, then scalars, then objects without much in them."""
@@ -118,7 +124,7 @@ class _Values:
         made = {name: self.value(properties.get(name, {}), depth + 1) for name in names}
         extra = schema.get("additionalProperties")
         least = schema.get("minProperties", 1 if isinstance(extra, Mapping) and not properties and depth < _DEEP else 0)
-        while len(made) < least:
+        while len(made) < min(least, _MOST_VALUES):
             made[f"key_{len(made)}"] = self.value(extra if isinstance(extra, Mapping) else {}, depth + 1)
         return made
 
@@ -127,7 +133,7 @@ class _Values:
         items = schema.get("items", {})
         least = schema.get("minItems", 0)
         length = max(least, len(prefix), 0 if depth >= _DEEP or items is False else 2)
-        length = min(length, schema.get("maxItems", length))
+        length = min(length, schema.get("maxItems", length), _MOST_VALUES)
         made = [self.value(prefix[at] if at < len(prefix) else items, depth + 1) for at in range(length)]
         if not schema.get("uniqueItems"):
             return made
@@ -152,7 +158,7 @@ class _Values:
         if not self._dice.below(3):
             text += ' "\\" \n'  # what JSON has to escape
         least, most = schema.get("minLength", 0), schema.get("maxLength")
-        while len(text) < least:
+        while len(text) < min(least, _MOST_CHARACTERS):
             text += f" {self._dice.pick(self._script.words)}"
         return text if most is None else text[:most]
 

@@ -22,6 +22,7 @@ from pulse_gateway.testing.simulator.anthropic.schema import (
     ThinkingDisabled,
     ThinkingEnabled,
 )
+from pulse_gateway.testing.simulator.schema_shape import schema_problem
 
 __all__ = ["check", "read_tools", "thinking_type"]
 
@@ -47,6 +48,9 @@ def check(request: MessagesRequest, model: str, traits: Traits, *, new_version: 
         effort = request.output_config.effort
         if effort not in traits.efforts:
             raise refuse(f"output_config.effort: '{effort}' is not supported by {model}")
+    output_format = request.output_config.format if request.output_config else None
+    if output_format is not None and (problem := schema_problem(output_format.schema)):
+        raise refuse(f"output_config.format.schema: JSON schema is invalid. {problem}")
 
 
 def read_tools(request: MessagesRequest, traits: Traits) -> list[CustomTool]:
@@ -67,6 +71,8 @@ def read_tools(request: MessagesRequest, traits: Traits) -> list[CustomTool]:
             raise malformed(error, f"tools.{at}.custom") from error
         if own.input_schema.get("type") != "object":
             raise refuse(f"tools.{at}.custom.input_schema.type: Input should be 'object'")
+        if problem := schema_problem(own.input_schema):
+            raise refuse(f"tools.{at}.custom.input_schema: JSON schema is invalid. {problem}")
         custom.append(own)
         names.append(own.name)
     if len(set(names)) < len(names):

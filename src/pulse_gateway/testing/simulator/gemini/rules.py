@@ -12,6 +12,7 @@ from typing import Any
 from pulse_gateway.testing.simulator.gemini.errors import refuse
 from pulse_gateway.testing.simulator.gemini.models import Traits
 from pulse_gateway.testing.simulator.gemini.schema import FunctionDeclaration, GenerateContentRequest
+from pulse_gateway.testing.simulator.schema_shape import schema_problem
 
 __all__ = ["check", "declared"]
 
@@ -74,6 +75,7 @@ def _check_format(request: GenerateContentRequest, traits: Traits) -> None:
             raise refuse("A response schema requires response_mime_type `application/json` or `text/x.enum`.")
         if config.response_schema is not None:
             _check_schema(config.response_schema, "generation_config.response_schema")
+        _check_json_schema(config.response_json_schema, "generation_config.response_json_schema")
     if mime_type == "application/json" and declared(request) and not traits.json_with_tools:
         raise refuse("Function calling with a response mime type: 'application/json' is unsupported")
 
@@ -97,6 +99,7 @@ def _check_functions(request: GenerateContentRequest) -> None:
             _check_schema(function.parameters, f"{path}.parameters")
             if function.parameters.get("type", "").upper() != "OBJECT":
                 raise refuse(f"* GenerateContentRequest.{path}.parameters: schema should be of type OBJECT.")
+        _check_json_schema(function.parameters_json_schema, f"{path}.parameters_json_schema")
     calling = request.tool_config.function_calling_config
     if calling.allowed_function_names and calling.mode not in {"ANY", "VALIDATED"}:
         raise refuse("allowed_function_names should only be set when the function calling mode is ANY or VALIDATED.")
@@ -107,8 +110,15 @@ def _check_functions(request: GenerateContentRequest) -> None:
         raise refuse("Function calling mode is ANY but no function declarations are provided.")
 
 
+def _check_json_schema(schema: dict[str, Any] | None, path: str) -> None:
+    if problem := schema_problem(schema or {}):
+        raise refuse(f"* GenerateContentRequest.{path}: {problem}")
+
+
 def _check_schema(schema: Any, path: str) -> None:
     """The OpenAPI subset: JSON Schema's own keywords are unknown fields here."""
+    if problem := schema_problem(schema):
+        raise refuse(f"Invalid value at '{path}': {problem}")
     if not isinstance(schema, dict):
         raise refuse(f"Invalid value at '{path}' (type.googleapis.com/google.ai.generativelanguage.v1beta.Schema)")
     for name in schema:

@@ -23,6 +23,7 @@ from pulse_gateway.testing.simulator.openai.schema import (
     Message,
     ToolMessage,
 )
+from pulse_gateway.testing.simulator.schema_shape import schema_problem
 
 __all__ = ["check", "check_messages", "tool_name"]
 
@@ -215,7 +216,7 @@ def _check_parameters(tool: FunctionTool, at: int) -> None:
             code="invalid_function_parameters",
             param=f"tools[{at}].function.parameters",
         )
-    if function.strict and (problem := _not_strict(schema, ())):
+    if problem := schema_problem(schema) or (_not_strict(schema, ()) if function.strict else None):
         raise refuse(
             f"Invalid schema for function '{function.name}': {problem}",
             code="invalid_function_parameters",
@@ -237,7 +238,7 @@ def _check_format(request: ChatRequest, text: str) -> None:
                     code="missing_required_parameter",
                     param="response_format.json_schema.schema",
                 )
-            if wanted.strict and (problem := _not_strict(wanted.schema, ())):
+            if problem := schema_problem(wanted.schema) or (_not_strict(wanted.schema, ()) if wanted.strict else None):
                 raise refuse(f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format")
 
 
