@@ -13,13 +13,13 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
     """`usage` at the price `at`, in nano-USD; rounded up once, over the whole. Unknown classes count as zero.
 
     The long-context rates apply to the whole request as soon as its input, cached or not, exceeds their threshold.
-    Source: openai.com, anthropic.com and ai.google.dev pricing pages (read 2026-11-24): "the higher rate applies to all tokens".
+    Source: the pricing pages of OpenAI, Anthropic and Google, which all price the whole request by its length (read 2026-11-24).
     """
     rates = at.rates
     if at.long_rates is not None and at.long_above_tokens is not None and usage.input_total > at.long_above_tokens:
         rates = at.long_rates
     fresh, output = rates.input, rates.output
-    return price(
+    nano_usd_per_million_tokens = (
         (usage.input_tokens or 0) * fresh
         + (usage.cached_input_tokens or 0) * (fresh if rates.cached_input is None else rates.cached_input)
         + (usage.cache_write_tokens or 0) * (fresh if rates.cache_write is None else rates.cache_write)
@@ -28,6 +28,6 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
         + (usage.output_tokens or 0) * output
         + (usage.reasoning_tokens or 0) * (output if rates.reasoning is None else rates.reasoning)
         + (usage.audio_output_tokens or 0) * (output if rates.audio_output is None else rates.audio_output)
-        + (usage.image_output_tokens or 0) * (output if rates.image_output is None else rates.image_output),
-        1,
+        + (usage.image_output_tokens or 0) * (output if rates.image_output is None else rates.image_output)
     )
+    return price(1, nano_usd_per_million_tokens)

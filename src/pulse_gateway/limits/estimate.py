@@ -40,7 +40,7 @@ def estimate_output_tokens(text: str) -> int:
     return math.ceil(sum(_weight(piece) for piece in _PIECES.findall(text)))
 
 
-def hold_tokens(  # noqa: PLR0917 -- six plain numbers about one request
+def hold_tokens(
     text: str, attachments: int, max_output_tokens: int | None, n: int, model: Model, default_output_tokens: int
 ) -> int:
     """Tokens to reserve: the prompt, and `n` answers as long as the request or the model allows.

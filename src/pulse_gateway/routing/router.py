@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import random as _random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -107,6 +107,8 @@ class Router:
         self._day = catalog.day
         self._alias_choices: dict[str, _Choice] = {}
         self._name_choices: dict[str, _Choice] = {}
+        self._listed: tuple[ListedModel, ...] | None = None
+        self._spellings: dict[str, str] = {}  # what a client may have meant → how to ask for it
 
     def providers(self) -> tuple[ProviderRow, ...]:
         """Every provider that is switched on, the built-in `echo` included."""
@@ -117,10 +119,7 @@ class Router:
 
         Raises: ModelNotFound: it names models that are spelled alike, or the variable that switches the provider on.
         """
-        if self._day != (day := self._catalog.day):  # prices and shutdowns change with the date
-            self._day = day
-            self._alias_choices.clear()
-            self._name_choices.clear()
+        self._begin_day()
         choice = self._alias_choices.get(model) or self._name_choices.get(model)
         if choice is None:
             choice = self._choose(model)
@@ -128,21 +127,40 @@ class Router:
         first = self._drawn(choice.first) if choice.weighted else choice.first
         return first + choice.after
 
-    def models(self) -> list[ListedModel]:
+    def models(self) -> tuple[ListedModel, ...]:
         """What a client may use today: aliases, the chat models of the providers that are switched on, and `echo`."""
-        found = []
+        self._begin_day()
+        if self._listed is None:
+            self._listed = (*self._listed_aliases(), *self._listed_models(), ListedModel(id="echo", provider="echo"))
+            self._spellings = {}
+            for listed in self._listed:
+                self._spellings.setdefault(listed.id, listed.id)
+                self._spellings.setdefault(listed.id.removeprefix(f"{listed.provider}:"), listed.id)
+        return self._listed
+
+    # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _begin_day(self) -> None:
+        """Forget what was worked out on another day: prices and shutdowns change with the date."""
+        if self._day != (day := self._catalog.day):
+            self._day = day
+            self._alias_choices.clear()
+            self._name_choices.clear()
+            self._listed = None
+
+    def _listed_aliases(self) -> Iterator[ListedModel]:
         for alias in self._aliases.values():
             try:
                 leads_to = self.candidates(alias.name)[0].model
             except ModelNotFound:
                 continue  # none of its providers is switched on
-            found.append(_listed(alias.name, leads_to.provider, leads_to))
+            yield _listed(alias.name, leads_to.provider, leads_to)
+
+    def _listed_models(self) -> Iterator[ListedModel]:
         for row in self._providers.values():
             for model in self._catalog.models(self._vendor(row)):
                 by_prefix = _by_prefix(model.name) == row.name and model.name not in self._aliases
-                found.append(_listed(model.name if by_prefix else f"{row.name}:{model.name}", row.name, model))
-        found.append(ListedModel(id="echo", provider="echo"))
-        return found
+                yield _listed(model.name if by_prefix else f"{row.name}:{model.name}", row.name, model)
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -252,11 +270,8 @@ class Router:
 
     def _not_found(self, model: str) -> str:
         asked = model[:_LONGEST_NAME]
-        names: dict[str, str] = {}  # what may be meant → how to ask for it
-        for listed in self.models():
-            names.setdefault(listed.id, listed.id)
-            names.setdefault(listed.id.removeprefix(f"{listed.provider}:"), listed.id)
-        near = [names[name] for name in difflib.get_close_matches(asked, names, n=3, cutoff=0.6)]
+        self.models()
+        near = [self._spellings[name] for name in difflib.get_close_matches(asked, self._spellings, n=3, cutoff=0.6)]
         hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; GET /v1/models lists what there is"
         return f"the model {asked!r} does not exist or is not served here{hint}"
 

@@ -84,6 +84,18 @@ async def test_whoever_waits_exactly_as_long_as_told_is_never_refused_again(
     assert refusals == 100
 
 
+async def test_the_microsecond_that_was_told_is_met_whatever_floats_make_of_it() -> None:
+    for microseconds in range(200):  # a quarter of the moments around 1,060 s are a hair below themselves as a float
+        clock = FakeClock(monotonic=1_000 + microseconds / 1e6)
+        limiter = MemoryLimiter(clock)
+        await limiter.acquire([request(cap=1)])
+        with pytest.raises(RateLimited) as refusal:
+            await limiter.acquire([request(cap=1)])
+        assert refusal.value.retry_after_s is not None
+        clock.advance(refusal.value.retry_after_s)
+        assert await taken(limiter, request(cap=1))
+
+
 async def test_whoever_waits_for_the_retry_after_header_is_never_refused_again(
     clock: FakeClock, limiter: MemoryLimiter
 ) -> None:

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import calendar
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.errors import ModelNotFound
+from pulse_gateway.routing.router import Router
+from pulse_gateway.routing.targets import Alias, ProviderRow, Target
+from pulse_gateway.types.catalog import Price, Rates
+from pulse_gateway.types.http import Timeouts
+
+TODAY = calendar.timegm((2026, 11, 24, 12, 0, 0))
+CATALOG = Catalog.load(now=lambda: TODAY)
+
+
+def row(name: str, kind: str | None = None, **more: object) -> ProviderRow:
+    return ProviderRow(name=name, kind=kind or name, base_url=f"https://{name}.example", key="sk-hidden", **more)  # type: ignore[arg-type]
+
+
+ALL = {name: row(name) for name in ("openai", "anthropic", "google", "groq", "mistral")}
+
+
+def router(
+    *aliases: Alias,
+    providers: dict[str, ProviderRow] = ALL,
+    default: str | None = None,
+    random: Callable[[], float] = random.random,
+    catalog: Catalog = CATALOG,
+) -> Router:
+    return Router(aliases, providers, catalog, default, random)
+
+
+def names(found: Router, model: str) -> list[str]:
+    return [deployment.name for deployment in found.candidates(model)]
+
+
+def targets(*texts: str) -> tuple[Target, ...]:
+    return tuple(Target(provider=text.partition(":")[0], model=text.partition(":")[2]) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("model", "deployment"),
+    [
+        ("openai:gpt-6-sol", "openai:gpt-6-sol"),
+        ("openai/gpt-6-sol", "openai:gpt-6-sol"),
+        ("OpenAI/gpt-6-sol", "openai:gpt-6-sol"),
+        ("openai:ft:gpt-4o:mine", "openai:ft:gpt-4o:mine"),
+        ("groq/openai/gpt-oss-120b", "groq:openai/gpt-oss-120b"),
+        ("groq:openai/gpt-oss-120b", "groq:openai/gpt-oss-120b"),
+        ("google:gemini-3.8-flash", "google:gemini-3.8-flash"),
+        ("gemini:gemini-3.8-flash", "google:gemini-3.8-flash"),
+        ("gpt-6-sol", "openai:gpt-6-sol"),
+        ("gpt-99-not-known-yet", "openai:gpt-99-not-known-yet"),
+        ("chatgpt-image-latest", "openai:chatgpt-image-latest"),
+        ("o1", "openai:o1"),
+        ("o3-pro", "openai:o3-pro"),
+        ("o4-mini", "openai:o4-mini"),
+        ("claude-opus-5-5", "anthropic:claude-opus-5-5"),
+        ("anthropic:claude-opus-5-5", "anthropic:claude-opus-5-5"),
+        ("gemini-4-argon", "google:gemini-4-argon"),
+        ("nano-banana", "google:gemini-3.1-flash-image"),
+        ("nano-banana-pro", "google:gemini-3-pro-image"),
+        ("veo3", "google:veo-3.1-generate-001"),
+        ("veo-3.1-fast-generate-001", "google:veo-3.1-fast-generate-001"),
+        ("echo", "echo:echo"),
+        ("echo-2", "echo:echo-2"),
+        ("echo:anything", "echo:anything"),
+    ],
+)
+def test_names_lead_to_the_vendor_that_they_show(model: str, deployment: str) -> None:
+    assert names(router(), model) == [deployment]
+
+
+def test_an_alias_comes_before_everything_else() -> None:
+    aliases = [Alias(name=name, targets=targets("groq:llama")) for name in ("gpt-6-sol", "openai:gpt-6-sol", "echo")]
+    for alias in aliases:
+        assert names(router(*aliases), alias.name) == ["groq:llama"]
+
+
+def test_a_deployment_carries_all_that_a_call_needs() -> None:
+    own = row(
+        "eu",
+        kind="openai",
+        headers=(("x-team", "a"),),
+        timeouts=Timeouts(first_byte_s=5.0),
+        abandoned="drain",
+        proxy="http://proxy.example:3128",
+    )
+    (deployment,) = router(providers={"eu": own}).candidates("eu:gpt-4o")
+    assert (deployment.provider, deployment.kind, deployment.base_url) == ("eu", "openai", "https://eu.example")
+    assert (deployment.key, deployment.headers, deployment.proxy) == ("sk-hidden", (("x-team", "a"),), own.proxy)
+    assert (deployment.timeouts, deployment.abandoned) == (own.timeouts, "drain")
+    assert deployment.model.price == CATALOG.model("openai", "gpt-4o").price  # an account's models are its kind's
+
+
+def test_keys_are_in_no_repr() -> None:
+    (deployment,) = router().candidates("gpt-4o")
+    assert "sk-hidden" not in repr(deployment) + repr(router().providers())
+
+
+def test_an_unknown_model_of_a_known_vendor_has_no_price() -> None:
+    (deployment,) = router().candidates("openai:gpt-99")
+    assert (deployment.model.name, deployment.model.price) == ("gpt-99", None)
+
+
+def test_a_model_that_was_shut_down_still_leads_somewhere_and_says_so() -> None:
+    """The vendor has the last word: our dates are copied."""
+    (deployment,) = router().candidates("gpt-4")
+    assert deployment.model.shutdown == "2026-10-23"
+
+
+# ── aliases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_ordered_targets_come_as_written_then_the_fallbacks() -> None:
+    alias = Alias(
+        name="smart",
+        targets=targets("anthropic:claude-opus-5-5", "openai:gpt-6-sol"),
+        fallbacks=("google:gemini-3.8-flash", "anthropic:claude-opus-5-5", "gpt-6-luna"),
+    )
+    assert names(router(alias), "smart") == [
+        "anthropic:claude-opus-5-5",
+        "openai:gpt-6-sol",
+        "google:gemini-3.8-flash",
+        "openai:gpt-6-luna",
+    ]
+
+
+def test_a_fallback_may_be_an_alias_and_a_circle_ends() -> None:
+    one = Alias(name="one", targets=targets("openai:gpt-6-sol"), fallbacks=("two",))
+    two = Alias(name="two", targets=targets("groq:llama"), fallbacks=("one", "two"))
+    assert names(router(one, two), "one") == ["openai:gpt-6-sol", "groq:llama"]
+    assert names(router(one, two), "two") == ["groq:llama", "openai:gpt-6-sol"]
+
+
+def test_weighted_targets_come_first_in_proportion_to_their_weights() -> None:
+    alias = Alias(
+        name="spread",
+        strategy="weighted",
+        targets=(
+            Target(provider="openai", model="a", weight=6),
+            Target(provider="groq", model="b", weight=3),
+            Target(provider="mistral", model="c", weight=1),
+            Target(provider="google", model="never-first", weight=0),
+        ),
+        fallbacks=("echo",),
+    )
+    found = router(alias, random=random.Random(7).random)
+    orders = [names(found, "spread") for _ in range(20_000)]
+    first, second = (Counter(order[place] for order in orders) for place in (0, 1))
+    assert first["openai:a"] / 20_000 == pytest.approx(0.6, abs=0.02)
+    assert first["groq:b"] / 20_000 == pytest.approx(0.3, abs=0.02)
+    assert first["mistral:c"] / 20_000 == pytest.approx(0.1, abs=0.02)
+    assert second["groq:b"] / 20_000 == pytest.approx(0.6 * 3 / 4 + 0.1 * 3 / 9, abs=0.02)
+    assert all(order[3:] == ["google:never-first", "echo:echo"] for order in orders)
+    assert all(len(set(order)) == 5 for order in orders)
+
+
+def test_targets_whose_provider_is_off_are_passed_over() -> None:
+    alias = Alias(
+        name="smart", targets=targets("anthropic:claude-opus-5-5", "openai:gpt-6-sol"), fallbacks=("xai:grok",)
+    )
+    assert names(router(alias, providers={"openai": row("openai")}), "smart") == ["openai:gpt-6-sol"]
+
+
+def test_an_alias_none_of_whose_providers_is_on_says_what_would_switch_them_on() -> None:
+    alias = Alias(name="smart", targets=targets("anthropic:claude-opus-5-5", "openai:gpt-6-sol", "openai:gpt-6-luna"))
+    with pytest.raises(ModelNotFound, match=r"set ANTHROPIC_API_KEY or OPENAI_API_KEY$"):
+        router(alias, providers={}).candidates("smart")
+
+
+def test_an_alias_may_have_its_own_timeouts_and_price() -> None:
+    price = Price(rates=Rates(input=1, output=2), source="contract", as_of="2026-11-01")
+    alias = Alias(
+        name="cheap",
+        targets=targets("openai:gpt-4o"),
+        fallbacks=("openai:gpt-4o-mini",),
+        price=price,
+        timeouts=Timeouts(first_byte_s=1.0),
+    )
+    first, fallback = router(alias).candidates("cheap")
+    assert (first.model.price, first.timeouts.first_byte_s) == (price, 1.0)
+    assert fallback.model.price == CATALOG.model("openai", "gpt-4o-mini").price
+    assert fallback.timeouts == Timeouts()
+
+
+# ── nothing found ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("openai:gpt-6-sol", "OPENAI_API_KEY"),
+        ("gpt-6-sol", "OPENAI_API_KEY"),
+        ("claude-opus-5-5", "ANTHROPIC_API_KEY"),
+        ("gemini-3.8-flash", "GEMINI_API_KEY"),
+        ("gemini/gemini-3.8-flash", "GEMINI_API_KEY"),
+        ("x-ai/grok-4.7", "XAI_API_KEY"),
+        ("replicate/black-forest-labs/flux", "REPLICATE_API_TOKEN"),
+    ],
+)
+def test_a_provider_that_is_off_is_named_with_the_variable_that_switches_it_on(model: str, variable: str) -> None:
+    with pytest.raises(ModelNotFound, match=f"not switched on; set {variable}$") as error:
+        router(providers={}).candidates(model)
+    assert (error.value.param, error.value.status) == ("model", 404)
+
+
+def test_a_misspelled_name_is_answered_with_those_that_are_close() -> None:
+    alias = Alias(name="house-model", targets=targets("openai:gpt-6-sol"))
+    found = router(alias)
+    for asked, meant in (
+        ("house-modle", "house-model"),
+        ("cluade-opus-5-5", "claude-opus-5-5"),
+        ("mistral-large-latst", "mistral:mistral-large-latest"),
+    ):
+        with pytest.raises(ModelNotFound) as error:
+            found.candidates(asked)
+        assert "did you mean" in str(error.value)
+        assert meant in str(error.value)
+
+
+def test_a_name_like_no_other_is_pointed_to_the_list() -> None:
+    with pytest.raises(ModelNotFound, match="GET /v1/models"):
+        router().candidates("zzzzzzzz")
+
+
+@pytest.mark.parametrize("model", ["", ":", "/", "openai:", ":gpt", "meta-llama/llama-3"])
+def test_odd_names_are_not_found(model: str) -> None:
+    with pytest.raises(ModelNotFound):
+        router().candidates(model)
+
+
+def test_an_endless_name_is_not_repeated_in_full() -> None:
+    with pytest.raises(ModelNotFound) as error:
+        router().candidates("x" * 100_000)
+    assert len(str(error.value)) < 300
+
+
+def test_the_default_stands_in_for_names_that_nothing_else_matches() -> None:
+    alias = Alias(name="house-model", targets=targets("openai:gpt-6-sol", "groq:llama"))
+    assert names(router(alias, default="house-model"), "whatever") == ["openai:gpt-6-sol", "groq:llama"]
+    assert names(router(default="anthropic:claude-opus-5-5"), "whatever") == ["anthropic:claude-opus-5-5"]
+    assert names(router(default="anthropic:claude-opus-5-5"), "gpt-6-sol") == ["openai:gpt-6-sol"]
+
+
+def test_a_default_that_does_not_exist_is_not_found_either() -> None:
+    with pytest.raises(ModelNotFound, match="nowhere"):
+        router(default="nowhere").candidates("whatever")
+
+
+# ── listing and memory ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_models_are_the_aliases_the_catalogs_of_what_is_on_and_echo() -> None:
+    usable = Alias(name="house-model", targets=targets("groq:llama", "openai:gpt-6-sol"))
+    off = Alias(name="off", targets=targets("xai:grok-4.7"))
+    listed = router(usable, off).models()
+    ids = [model.id for model in listed]
+    assert ids[0] == "house-model"
+    assert ids[-1] == "echo"
+    assert {"gpt-6-sol", "claude-opus-5-5", "gemini-3.8-flash", "groq:openai/gpt-oss-120b"} < set(ids)
+    assert not {"off", "gpt-4", "xai:grok-4.7", "text-embedding-3-small", "gemini-3-pro-image"} & set(ids)
+    assert len(ids) == len(set(ids))
+    by_id = {model.id: model for model in listed}
+    assert by_id["gpt-5"].shutdown == "2026-12-11"
+    assert by_id["claude-opus-5-5"].max_output_tokens == 128_000
+    assert by_id["claude-opus-5-5"].provider == "anthropic"
+
+
+def test_every_listed_model_can_be_asked_for_by_its_id() -> None:
+    alias = Alias(name="gpt-4o", targets=targets("groq:llama"))  # hides OpenAI's model of that name
+    found = router(alias, providers={**ALL, "eu": row("eu", kind="openai")})
+    for model in found.models():
+        (deployment, *_) = found.candidates(model.id)
+        assert deployment.provider == model.provider
+    assert "openai:gpt-4o" in [model.id for model in found.models()]
+    assert "eu:gpt-4o" in [model.id for model in found.models()]
+
+
+def test_without_a_provider_there_is_echo() -> None:
+    found = router(providers={})
+    assert [model.id for model in found.models()] == ["echo"]
+    assert [provider.kind for provider in found.providers()] == ["echo"]
+
+
+def test_a_deployment_is_made_once() -> None:
+    found = router(Alias(name="smart", targets=targets("openai:gpt-6-sol")))
+    assert found.candidates("smart")[0] is found.candidates("smart")[0]
+    assert found.candidates("gpt-6-sol")[0] is found.candidates("gpt-6-sol")[0]
+
+
+def test_names_from_clients_do_not_fill_the_memory() -> None:
+    found = router(Alias(name="smart", targets=targets("openai:gpt-6-sol")))
+    kept = found.candidates("smart")[0]
+    for number in range(5_000):
+        found.candidates(f"gpt-invented-{number}")
+    assert len(found._name_choices) == 2_000
+    assert found.candidates("smart")[0] is kept
+
+
+def test_a_new_day_brings_new_prices_and_shutdowns() -> None:
+    now = [float(calendar.timegm((2026, 11, 30, 12, 0, 0)))]
+    found = router(catalog=Catalog.load(now=lambda: now[0]))
+    before = found.candidates("gemini-4-argon")[0].model.price
+    assert "gpt-5" in [model.id for model in found.models()]
+    now[0] += 12 * 86_400
+    after = found.candidates("gemini-4-argon")[0].model.price
+    assert before is not None
+    assert after is not None
+    assert after.rates.input == 2 * before.rates.input
+    assert "gpt-5" not in [model.id for model in found.models()]
