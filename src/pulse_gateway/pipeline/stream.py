@@ -100,12 +100,14 @@ class StreamBody(Generic[T]):
             items = await self._review(relay.finish())
             if window is not None:
                 items += [item for item in await window.finish() if item is not None]
-            if not relay.reading.ended and relay.reading.failed is None:
-                raise StreamInterrupted("the provider's stream ended before it was complete")
-            self._end(Outcome.COMPLETED, relay.reading.failed)
-            self._said_all = True
+            whole = relay.reading.ended or relay.reading.failed is not None
+            if whole:
+                self._end(Outcome.INTERRUPTED if relay.reading.failed else Outcome.COMPLETED, relay.reading.failed)
+                self._said_all = True
             if items and not exchange.gone:
                 yield relay.join(items)
+            if not whole:
+                raise StreamInterrupted("the provider's stream ended before it was complete")
         except UpstreamError as error:
             self._end(Outcome.INTERRUPTED, error)
             if not exchange.gone:
