@@ -18,7 +18,7 @@ import re
 
 from pulse_gateway.types.catalog import Model
 
-__all__ = ["estimate_output_tokens", "estimate_prompt_tokens", "estimate_tokens", "hold_tokens"]
+__all__ = ["estimate_output_tokens", "estimate_prompt_tokens", "hold_tokens"]
 
 _TOKENS_PER_ATTACHMENT = 1_600  # what an image of about one megapixel costs at the large vendors
 
@@ -27,12 +27,7 @@ def estimate_prompt_tokens(text: str, attachments: int = 0) -> int:
     """Tokens of a prompt with `attachments` images, audio clips or documents."""
     # ASCII text is known as such and has as many bytes as characters. A lone surrogate can come out of a client's JSON.
     size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return estimate_tokens(len(text), size_bytes, attachments)
-
-
-def estimate_tokens(chars: int, size_bytes: int, attachments: int = 0) -> int:
-    """Tokens of a text of which only its length is known: in characters, and in bytes of UTF-8."""
-    return -(-(chars + 4 * size_bytes) // 20) + _TOKENS_PER_ATTACHMENT * attachments
+    return -(-(len(text) + 4 * size_bytes) // 20) + _TOKENS_PER_ATTACHMENT * attachments
 
 
 def estimate_output_tokens(text: str) -> int:

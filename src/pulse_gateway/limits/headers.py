@@ -14,9 +14,10 @@ from pulse_gateway.errors import AdmissionError, PulseError, QuotaExceeded, Rate
 from pulse_gateway.limits.limiter import Standing
 from pulse_gateway.types.http import Headers
 
-__all__ = ["limit_headers", "refusal_headers", "retry_headers"]
+__all__ = ["limit_headers", "refusal_headers"]
 
 _EDGE_S = 2e-6  # a place frees a microsecond after its window: that is for those who wait for it, not for those who read about it
+_TOLD_AS_OPENAI_DOES = frozenset({("requests", False), ("tokens", True)})  # kind, and whether it is a monthly quota
 _LONGEST_RETRY_S = 120.0  # openai's clients give up beyond it; anthropic's would sleep for hours, unless told not to
 
 
@@ -43,7 +44,7 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
         elif limit is not None:
             policies.append(f'"{kind}";q={limit};w={_whole(standing.window_s)}')
             windows.append(f'"{kind}";r={remaining};t={_whole(reset_s)}')
-        if limit is not None and (kind == "tokens" or (kind == "requests" and standing.window_s is not None)):
+        if limit is not None and (kind, standing.window_s is None) in _TOLD_AS_OPENAI_DOES:
             classic.append((f"x-ratelimit-limit-{kind}", str(limit)))
             classic.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
             classic.append((f"x-ratelimit-reset-{kind}", _duration(reset_s)))
@@ -51,22 +52,17 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
     return (*((name, ", ".join(members)) for name, members in named if members), *classic)
 
 
-def retry_headers(wait_s: float | None) -> Headers:
-    """When to come back: `retry-after` in whole seconds and `retry-after-ms`, both rounded up; nothing without a time."""
-    if wait_s is None:
-        return ()
-    return (("retry-after", str(_whole(wait_s))), ("retry-after-ms", str(_whole(wait_s * 1000))))
-
-
 def refusal_headers(error: PulseError) -> Headers:
     """What goes with an error: when to come back, and, from a limiter, where the caller stands.
 
+    `retry-after` in whole seconds and `retry-after-ms`, both rounded up, where the error knows a time.
     `x-should-retry: false` where the wait is too long to sit out in a client: for quotas, and beyond two minutes.
     """
-    found = retry_headers(error.retry_after_s)
-    if isinstance(error, AdmissionError):
-        found = limit_headers(error.standings, error) + found
-    too_long = error.retry_after_s is not None and error.retry_after_s > _LONGEST_RETRY_S
+    found = limit_headers(error.standings, error) if isinstance(error, AdmissionError) else ()
+    wait_s = error.retry_after_s
+    if wait_s is not None:
+        found += (("retry-after", str(_whole(wait_s))), ("retry-after-ms", str(_whole(wait_s * 1000))))
+    too_long = wait_s is not None and wait_s > _LONGEST_RETRY_S
     if too_long or isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
         found += (("x-should-retry", "false"),)
     return found

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-__all__ = ["Month", "month_of", "period_of"]
+__all__ = ["Month", "month_of"]
 
 
 class Month(msgspec.Struct, frozen=True):
@@ -27,9 +27,3 @@ def month_of(now_s: float) -> Month:
         starts_at=calendar.timegm((year, month, 1, 0, 0, 0)),
         resets_at=calendar.timegm((next_year, next_month, 1, 0, 0, 0)),
     )
-
-
-def period_of(now_s: float) -> int:
-    """The month of `now_s` as ledger and limiter write it, `202611`."""
-    year, month = time.gmtime(now_s)[:2]
-    return year * 100 + month

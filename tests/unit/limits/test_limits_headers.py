@@ -12,7 +12,7 @@ from pulse_gateway.errors import (
     Unauthenticated,
     UpstreamQuotaExhausted,
 )
-from pulse_gateway.limits.headers import limit_headers, refusal_headers, retry_headers
+from pulse_gateway.limits.headers import limit_headers, refusal_headers
 from pulse_gateway.limits.limiter import Standing
 
 WINDOW = Standing(kind="requests", limit=60, used=48, reserved=0, reset_s=30.2, window_s=60.0)
@@ -118,4 +118,3 @@ def test_a_store_that_is_down_says_when_to_come_back() -> None:
         ("retry-after", "1"),
         ("retry-after-ms", "200"),
     )
-    assert retry_headers(None) == ()
