@@ -84,7 +84,7 @@ class Gateway:
         self._transport = transport
         self._supervisor = Supervisor()
         self._drains = Drains()
-        self._catalog = Catalog.load()
+        self._catalog = Catalog.load(now=self.clock.now)
         self._handler: Handler | None = None
         self.reload(config or Config())
 
@@ -126,7 +126,6 @@ class Gateway:
     async def aclose(self, *, drain_s: float = 30.0) -> None:
         """Let what is under way settle, write the ledger out, and close every connection."""
         await self._supervisor.drain(drain_s)
-        await self.ledger.flush()
         await self.ledger.aclose()
         if self._transport is not None:
             await self._transport.aclose()
