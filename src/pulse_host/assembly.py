@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import structlog
+import msgspec
 
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import Config
@@ -21,17 +22,30 @@ from pulse_host.app import Services
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import create_pool
 from pulse_host.health import Readiness
-from pulse_host.logs import log_exchange
+from pulse_host.logs import log_exchange, set_log_level
 from pulse_host.metrics import Metrics
 
-__all__ = ["assembled"]
+__all__ = ["Assembly", "assembled"]
 
-_log = structlog.get_logger("pulse")
+_DATABASE_WAIT_S = 10.0
+_CLOSE_S = 5.0
+
+
+class Assembly(msgspec.Struct, frozen=True):
+    """`apply` swaps a new configuration into every part that has one, but for the server's own and the stores' address.
+
+    It raises ConfigError; then nothing has changed.
+    """
+
+    services: Services
+    apply: Callable[[Config], None]
 
 
 @asynccontextmanager
-async def assembled(config: Config, *, given_keys: Iterable[str] = ()) -> AsyncIterator[Services]:
+async def assembled(config: Config, *, given_keys: Iterable[str] = ()) -> AsyncIterator[Assembly]:
     """A server's parts, open; closed in order afterwards. `given_keys` are keys an operator chose, of any form.
+
+    Waits up to 10 s for a database that does not answer yet.
 
     Raises: ConfigError for a database that is missing, unreachable or not migrated.
     """
@@ -40,7 +54,7 @@ async def assembled(config: Config, *, given_keys: Iterable[str] = ()) -> AsyncI
             "no database: set PULSE_DATABASE_URL, or stores.database_url in the config file; "
             "for a server that brings its own, run `pulse dev`"
         )
-    pool = await create_pool(config.stores.database_url)
+    pool = await create_pool(config.stores.database_url, wait_s=_DATABASE_WAIT_S)
     try:
         async with pool.acquire() as connection:
             await require_migrated(connection)
@@ -58,13 +72,27 @@ async def assembled(config: Config, *, given_keys: Iterable[str] = ()) -> AsyncI
         async def ledger_keeps_up() -> None:
             ledger.check()
 
+        def apply(fresh: Config) -> None:
+            gateway.reload(msgspec.structs.replace(fresh, server=config.server, stores=config.stores))
+            keys.plans = gateway.plans
+            set_log_level(fresh.telemetry.log_level)
+
         readiness = Readiness({"postgres": lambda: _answers(pool), "ledger": ledger_keeps_up})
         try:
-            yield Services(gateway=gateway, keys=keys, readiness=readiness, metrics=metrics)
+            yield Assembly(Services(gateway=gateway, keys=keys, readiness=readiness, metrics=metrics), apply)
         finally:
             await keys.aclose()
     finally:
-        await pool.close()
+        await _close(pool)
+
+
+async def _close(pool: Any) -> None:
+    """In order, unless Postgres does not even answer that."""
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def _answers(pool: Any) -> None:

@@ -9,15 +9,18 @@ import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 import msgspec
 
 from pulse_gateway import __version__
 from pulse_gateway.config import Config
-from pulse_gateway.environment import load_config
+from pulse_gateway.environment import find_config_file, load_config
 from pulse_gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pulse_host.reload import Source
 
 __all__ = ["main"]
 
@@ -68,16 +71,10 @@ def dev(host: str | None, port: int | None, data_dir: str, config_file: str | No
     from pulse_host.dev.run import run_dev
     from pulse_host.server import run_async
 
-    config = _listen(load_config(config_file), host, port)
-    run_async(
-        run_dev(
-            config,
-            Path(data_dir),
-            api_key=os.environ.get("PULSE_DEV_API_KEY") or None,
-            plan=os.environ.get("PULSE_DEV_PLAN") or "unlimited",
-            config_file=config_file,
-        )
-    )
+    source = _source(config_file, host, port)
+    api_key = os.environ.get("PULSE_DEV_API_KEY") or None
+    plan = os.environ.get("PULSE_DEV_PLAN") or "unlimited"
+    run_async(lambda signals: run_dev(source, signals, Path(data_dir), api_key=api_key, plan=plan))
 
 
 @main.command()
@@ -102,7 +99,8 @@ def serve(host: str | None, port: int | None, workers: int, config_file: str | N
             "--workers must be 1: limits and quotas are counted in the memory of one process, "
             "and a second one would grant them all again"
         )
-    run_async(run_serve(_listen(load_config(config_file), host, port), config_file))
+    source = _source(config_file, host, port)
+    run_async(lambda signals: run_serve(source, signals))
 
 
 @main.command()
@@ -244,12 +242,17 @@ def openapi(config_file: str | None) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(offline_document(load_config(config_file)))).decode())
 
 
-def _listen(config: Config, host: str | None, port: int | None) -> Config:
-    server = config.server
-    listen = msgspec.structs.replace(
-        server, host=server.host if host is None else host, port=server.port if port is None else port
-    )
-    return msgspec.structs.replace(config, server=listen)
+def _source(config_file: str | None, host: str | None, port: int | None) -> Source:
+    """The configuration with the options of the command line put over it, now and at every reload."""
+    from pulse_host.reload import Source
+
+    options = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+
+    def read() -> Config:
+        config = load_config(config_file)
+        return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **options))
+
+    return Source(read, find_config_file(config_file, os.environ))
 
 
 def _database_url(config: Config) -> str:

@@ -62,28 +62,35 @@ class Ingress:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"{scope['method']} is not served here; use POST")
             if self._draining():
-                raise StoreUnavailable("this server is shutting down", retry_after_s=1.0)
+                raise _shutting_down()
             timeout_s, tags = _timeout_s(headers), _tags(headers)
             body = await self._body(headers, receive)
+            inbound = Inbound(
+                dialect=route.dialect,
+                operation=route.operation,
+                body=body,
+                model=route.model,
+                stream=route.stream,
+                credential=credential_of(headers),
+                headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
+                request_id=request_id,
+                trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
+                timeout_s=timeout_s,
+                tags=tags,
+            )
+            reply = await self._gateway.handle(inbound)
         except PulseError as error:
             await _refuse(send, route.dialect, error, request_id)
             return
         except _Disconnected:
             return
-        inbound = Inbound(
-            dialect=route.dialect,
-            operation=route.operation,
-            body=body,
-            model=route.model,
-            stream=route.stream,
-            credential=credential_of(headers),
-            headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
-            request_id=request_id,
-            trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
-            timeout_s=timeout_s,
-            tags=tags,
-        )
-        reply = await self._gateway.handle(inbound)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not self._draining():
+                raise
+            task.uncancel()  # done by a server that has waited long enough: the client is told, and all is said
+            await _refuse(send, route.dialect, _shutting_down(), request_id)
+            return
         if reply.stream is None:
             await _send_whole(send, reply)
         else:
@@ -128,8 +135,9 @@ class Ingress:
         except asyncio.CancelledError:
             if not reply.gone:
                 await send({"type": "http.response.body", "body": reply.farewell(), "more_body": False})
-                raise
-            relaying.uncancel()
+                if not self._draining():
+                    raise
+            relaying.uncancel()  # done by `_listen`, or by a server that has waited long enough: all is said
             return
         finally:
             listening.cancel()
@@ -201,6 +209,10 @@ async def _send_whole(send: Send, reply: Reply) -> None:
     reply.headers.append(("content-length", str(len(reply.body))))
     await send(_start(reply))
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _shutting_down() -> StoreUnavailable:
+    return StoreUnavailable("this server is shutting down", retry_after_s=1.0)
 
 
 async def _refuse(send: Send, dialect: str, error: PulseError, request_id: str) -> None:

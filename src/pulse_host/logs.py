@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -14,47 +16,99 @@ from pulse_gateway.config import TelemetryConfig
 from pulse_gateway.store.keys import redact
 from pulse_gateway.telemetry.record import ExchangeRecord, ascii_json
 
-__all__ = ["configure_logs", "log_exchange"]
+__all__ = ["configure_logs", "log_exchange", "set_log_level"]
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 # Frames without their local variables: those hold keys and prompts.
 _tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _plain = structlog.dev.plain_traceback
 _exchanges = structlog.get_logger("pulse.exchange")
+_LEVELS = logging.getLevelNamesMapping()
+# Never below warnings: their debug lines hold headers and bodies.
+_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncpg", "asyncio")
+
+
+class _Output:
+    """stdout. A line that cannot be written is lost: no request may fail, and no signal go unheard, for that.
+
+    When nobody reads any more (a pipe's other end or a terminal's window was closed), the rest goes to the null device.
+    """
+
+    def write(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+        except OSError as error:
+            self._lost(error)
+
+    def flush(self) -> None:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            self._lost(error)
+
+    def _lost(self, error: OSError) -> None:
+        if error.errno in {errno.EPIPE, errno.EIO}:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
+
+
+class _Threshold:
+    """Drops what is below a level that may change at any time; a logger that was once used keeps all else it was made with."""
+
+    def __init__(self) -> None:
+        self.level = logging.INFO
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if _LEVELS.get(method.upper(), logging.ERROR) < self.level:  # `exception` is no level's name
+            raise structlog.DropEvent
+        return event
+
+
+_threshold = _Threshold()
 
 
 def configure_logs(config: TelemetryConfig) -> None:
     """Send structlog and the standard library's logging to stdout in one format."""
     as_json = (config.log_format or ("console" if sys.stdout.isatty() else "json")) == "json"
-    level = logging.getLevelNamesMapping()[config.log_level.upper()]
+    output = cast("TextIO", _Output())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]
     ending: list[Processor] = (
-        [_tracebacks, _mask, _to_json] if as_json else [_mask, structlog.dev.ConsoleRenderer(exception_formatter=_plain)]
+        [_tracebacks, _mask, _to_json]
+        if as_json
+        else [_mask, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain)]
     )
     structlog.configure(
-        processors=[*shared, *ending],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(),
+        processors=[_threshold, *shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
+        logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore"):
+    logging.getLogger().handlers[:] = [handler]
+    for name in _LIBRARIES:
         logger = logging.getLogger(name)
         logger.handlers[:] = []
         logger.propagate = True
-        logger.setLevel(max(level, logging.WARNING))
+    set_log_level(config.log_level)
+
+
+def set_log_level(name: str) -> None:
+    """The lowest level written from now on."""
+    level = _LEVELS[name.upper()]
+    _threshold.level = level
+    logging.getLogger().setLevel(level)
+    for library in _LIBRARIES:
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))
 
 
 def log_exchange(record: ExchangeRecord) -> None:

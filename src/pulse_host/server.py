@@ -6,8 +6,9 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -17,10 +18,25 @@ from litestar import Litestar
 from pulse_gateway.errors import ConfigError
 from pulse_host.health import Readiness
 
-__all__ = ["bind", "run_async", "serve"]
+__all__ = ["Signals", "address_of", "bind", "run_async", "serve"]
 
 _log = structlog.get_logger("pulse")
 _LISTEN_BACKLOG = 2048
+_FAREWELL_S = 1.5  # for a request that is broken off, to say so and to close its provider's connection
+_FLUSH_S = 1.0  # for the last bytes to leave through a socket
+
+
+class Signals:
+    """What the process has been told so far. SIGTERM and SIGINT ask for an end in order, a second one for haste.
+
+    Without a server, which looks at the events itself, the first one cancels the work; what was begun is undone in order.
+    """
+
+    def __init__(self) -> None:
+        self.stop_asked = asyncio.Event()
+        self.haste_asked = asyncio.Event()
+        self.serving = False
+        self.on_hangup: Callable[[], None] | None = None
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -46,23 +62,25 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handling, which ends the process by the signal instead of with exit code 0."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+def address_of(listener: socket.socket) -> str:
+    """The URL under which the socket is reached from this machine."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def serve(
     app: Litestar,
     listener: socket.socket,
     readiness: Readiness,
+    signals: Signals,
     *,
     drain_s: float,
     on_ready: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; then no new work, running streams up to `drain_s`, settle, return."""
+    """Serve until asked to stop; then no new work, running requests up to `drain_s`, settle, return.
+
+    Raises: ConfigError when the application does not start.
+    """
     config = uvicorn.Config(
         app,
         http="httptools",
@@ -72,55 +90,126 @@ async def serve(
         access_log=False,
         server_header=False,
         date_header=True,
-        timeout_graceful_shutdown=max(1, round(drain_s)),
         timeout_keep_alive=75,
     )
-    server = _Server(config)
-    async with _signals(server, readiness):
-        watching = asyncio.create_task(_announce(server, on_ready))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            watching.cancel()
-    if not server.started:
-        raise ConfigError("the server could not start; the log above says why")
-
-
-@asynccontextmanager
-async def _signals(server: _Server, readiness: Readiness) -> AsyncIterator[None]:
-    """The first signal drains, a second one stops waiting for streams; what settles is never skipped."""
-    loop = asyncio.get_running_loop()
-
-    def stop(name: str) -> None:
-        if readiness.draining:
-            server.force_exit = True
-            return
-        _log.info("stopping", signal=name)
-        readiness.draining = True
-        server.should_exit = True
-
-    names = (signal.SIGTERM, signal.SIGINT)
-    for each in names:
-        loop.add_signal_handler(each, stop, each.name)
+    server = _Server(config, readiness, signals, drain_s, on_ready)
+    signals.serving = True
     try:
-        yield
+        await server.serve(sockets=[listener])
+    except SystemExit as error:  # uvicorn's word for an application that failed to start
+        raise ConfigError("the server could not start; the log above says why") from error
     finally:
-        for each in names:
-            loop.remove_signal_handler(each)
+        signals.serving = False
 
 
-async def _announce(server: _Server, on_ready: Callable[[], None]) -> None:
-    while not server.started:  # noqa: ASYNC110 -- uvicorn offers a flag, no event
-        await asyncio.sleep(0.02)
-    on_ready()
+class _Server(uvicorn.Server):
+    """uvicorn with an end of our own. Its own one ends the process by the signal instead of with exit code 0, closes the
+    socket before a balancer could see /ready change, and does not wait for those whose request it cancels to settle."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        readiness: Readiness,
+        signals: Signals,
+        drain_s: float,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._readiness, self._signals, self._drain_s, self._on_ready = readiness, signals, drain_s, on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield  # `run_async` has them
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        return self._signals.stop_asked.is_set() or await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """New requests are answered 503 for as long as others still run, so that whoever probes or retries is told."""
+        self._readiness.draining = True
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await self._requests_end()
+        for listening in self.servers:
+            listening.close()
+        await self._break_off()
+        await self._flush()
+        await self.lifespan.shutdown()
+
+    async def _requests_end(self) -> None:
+        """Returns when no request is under way, when the time is over, or when a second signal makes haste."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._drain_s
+        haste = loop.create_task(self._signals.haste_asked.wait())
+        while self.server_state.tasks and not haste.done() and (left_s := until - loop.time()) > 0:
+            running = {*self.server_state.tasks, haste}
+            await asyncio.wait(running, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        haste.cancel()
+
+    async def _break_off(self) -> None:
+        """Cancel what still runs. Each says so to its client and settles; one whose client reads nothing is cancelled again."""
+        late = set(self.server_state.tasks)
+        if late:
+            _log.warning("requests are broken off", requests=len(late))
+        for _ in range(2):
+            for task in late:
+                task.cancel()
+            if late:
+                _, late = await asyncio.wait(late, timeout=_FAREWELL_S)
+
+    async def _flush(self) -> None:
+        """Close every connection once its last bytes have left."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _FLUSH_S
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections and loop.time() < until:  # noqa: ASYNC110 -- uvicorn keeps a set, no event
+            await asyncio.sleep(0.01)
 
 
-def run_async(main: Coroutine[Any, Any, None]) -> None:
-    """Run `main` on uvloop where there is one."""
+def run_async(main: Callable[[Signals], Coroutine[Any, Any, None]]) -> None:
+    """Run `main` on uvloop where there is one; signals are minded from its first step to its last."""
     try:
         import uvloop
     except ImportError:  # Windows has none
-        asyncio.run(main)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+        asyncio.run(_minding_signals(main))
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_minding_signals(main))
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)  # all is settled: a late one must not turn exit code 0 into another
+
+
+async def _minding_signals(main: Callable[[Signals], Coroutine[Any, Any, None]]) -> None:
+    loop = asyncio.get_running_loop()
+    signals = Signals()
+    work = loop.create_task(main(signals))
+
+    def stop(name: str) -> None:
+        if signals.stop_asked.is_set():
+            signals.haste_asked.set()
+            return
+        _log.info("stopping", signal=name)
+        signals.stop_asked.set()
+        if not signals.serving:
+            work.cancel()
+
+    had_terminal = sys.stdout.isatty()
+
+    def hang_up() -> None:
+        if had_terminal and not sys.stdout.isatty():
+            stop("SIGHUP")  # its window was closed
+        elif signals.on_hangup is not None:
+            signals.on_hangup()
+
+    loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
+    loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if not signals.stop_asked.is_set():
+            raise

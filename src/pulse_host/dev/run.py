@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from pulse_gateway.config import Config
+from pulse_gateway.config import ServerConfig
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.store.keys import create_key
 from pulse_gateway.store.postgres import add_key, save_user
@@ -21,8 +23,8 @@ from pulse_host.database.pool import open_connection
 from pulse_host.dev.data_dir import DataDir
 from pulse_host.dev.embedded import DevStores
 from pulse_host.logs import configure_logs
-from pulse_host.reload import reloading
-from pulse_host.server import bind, serve
+from pulse_host.reload import Source, reloading
+from pulse_host.server import Signals, address_of, bind, serve
 
 __all__ = ["run_dev"]
 
@@ -30,37 +32,52 @@ _DEV_USER = "dev@localhost"
 _KEY_FILE = "dev-api-key"
 
 
-async def run_dev(
-    config: Config, data_dir: Path, *, api_key: str | None, plan: str, config_file: str | None = None
-) -> None:
+async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: str | None, plan: str) -> None:
     """Bring up the stores below `data_dir`, migrate, serve until told to stop, and take everything down in order.
 
     Raises: ConfigError.
     """
+    config = source.read()
     configure_logs(config.telemetry)
     if plan not in config.plan_table():
         raise ConfigError(f"PULSE_DEV_PLAN={plan!r} is not a plan; known: {', '.join(config.plan_table())}")
-    if api_key is not None and not re.fullmatch(r"[\x21-\x7e]+", api_key):
-        raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only, without spaces")
-    listener = bind(config.server.host, config.server.port)
+    if api_key is not None and not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", api_key):
+        raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only: it is sent in a header")
+    listener = _bind(config.server, data_dir)
     try:
         async with _stores(config.stores.database_url, data_dir) as (data, url):
             await migrate(url)
             key = api_key or data.secret(_KEY_FILE, lambda: create_key("test").secret)
             await _own_key(url, key, plan)
             settings = msgspec.structs.replace(config, stores=msgspec.structs.replace(config.stores, database_url=url))
-            async with assembled(settings, given_keys=(key,)) as services:
-                address = "http://{}:{}".format(*listener.getsockname()[:2])
-                async with reloading(services.gateway, config_file):
+            async with assembled(settings, given_keys=(key,)) as assembly:
+                services = assembly.services
+                async with reloading(source, config, assembly.apply, signals):
                     await serve(
                         create_app(services),
                         listener,
                         services.readiness,
+                        signals,
                         drain_s=config.server.drain_s,
-                        on_ready=lambda: _welcome(address, key, plan, services, data_dir),
+                        on_ready=lambda: _welcome(address_of(listener), key, plan, services, data_dir),
                     )
     finally:
         listener.close()
+
+
+def _bind(server: ServerConfig, data_dir: Path) -> socket.socket:
+    """The port first: it is soon tried, and nothing has to be taken down again.
+
+    Raises: ConfigError; where the port is another pulse dev's over the same data dir, it says that.
+    """
+    try:
+        return bind(server.host, server.port)
+    except ConfigError:
+        if data_dir.exists():
+            data = DataDir(data_dir)
+            data.acquire()
+            data.release()
+        raise
 
 
 @asynccontextmanager
@@ -91,6 +108,7 @@ def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Pa
         if providers
         else "no provider key found: the model `echo` answers"
     )
+    header = shlex.quote(f"Authorization: Bearer {key}")
     click.echo(
         f"""
   Pulse is running at  {address}
@@ -101,7 +119,7 @@ def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Pa
 
   Try it:
 
-  curl {address}/v1/chat/completions -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+  curl {address}/v1/chat/completions -H {header} -H "Content-Type: application/json" \\
     -d '{{"model": "echo", "messages": [{{"role": "user", "content": "مرحبا"}}], "stream": false}}'
 
   OpenAI(base_url="{address}/v1")   Anthropic(base_url="{address}")   genai: base_url="{address}"
