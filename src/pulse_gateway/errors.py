@@ -32,6 +32,7 @@ __all__ = [
     "StreamInterrupted",
     "Unauthenticated",
     "UnsupportedParameter",
+    "UpstreamDisconnected",
     "UpstreamError",
     "UpstreamFailed",
     "UpstreamModelNotFound",
@@ -272,6 +273,15 @@ class UpstreamUnreachable(UpstreamError):
     """No connection: nothing of the request was processed."""
 
     code = "upstream_unreachable"
+    advice = Advice.RETRY
+
+
+class UpstreamDisconnected(UpstreamError):
+    """The connection ended without a byte of an answer: mostly a kept-alive one that the provider had just closed. Tried again, as
+    the vendors' own SDKs do.
+    """
+
+    code = "upstream_disconnected"
     advice = Advice.RETRY
 
 

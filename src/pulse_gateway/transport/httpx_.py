@@ -14,7 +14,13 @@ from typing import Any
 
 import httpx
 
-from pulse_gateway.errors import StreamInterrupted, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from pulse_gateway.errors import (
+    StreamInterrupted,
+    UpstreamDisconnected,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["HttpxTransport"]
@@ -64,10 +70,12 @@ class HttpxTransport:
             raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
         except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
             raise UpstreamUnreachable(f"no connection to the provider: {type(error).__name__}") from error
+        except (httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
+            raise UpstreamDisconnected(f"the connection broke before an answer: {type(error).__name__}") from error
         except httpx.RemoteProtocolError as error:
-            raise UpstreamProtocolError("the provider closed the connection without an answer") from error
-        except httpx.TransportError as error:
-            raise UpstreamProtocolError(f"the connection broke before an answer: {type(error).__name__}") from error
+            if "without sending a response" in str(error):
+                raise UpstreamDisconnected("the provider closed the connection without an answer") from error
+            raise UpstreamProtocolError("the provider's answer is not HTTP") from error
         phases["read"] = timeouts.idle_s
         return _HttpxResponse(response, timeouts)
 

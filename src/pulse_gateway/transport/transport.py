@@ -31,7 +31,7 @@ class HttpResponse(Protocol):
 
 class Transport(Protocol):
     async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> HttpResponse:
-        """Raises: UpstreamUnreachable, UpstreamTimeout (no head within `first_byte_s`), UpstreamProtocolError."""
+        """Raises: UpstreamUnreachable, UpstreamDisconnected, UpstreamTimeout (no head in `first_byte_s`), UpstreamProtocolError."""
         ...
 
     async def aclose(self) -> None: ...
