@@ -48,7 +48,9 @@ class Acme:
 async def acme_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answers anything with one sentence; busy at the first call."""
     head = await reader.readuntil(b"\r\n\r\n")
-    length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+    length = next(
+        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+    )
     asked = json.loads(await reader.readexactly(length))
     acme_server.calls = getattr(acme_server, "calls", 0) + 1  # type: ignore[attr-defined]
     busy = acme_server.calls == 1  # type: ignore[attr-defined]
@@ -63,7 +65,10 @@ async def acme_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     }
     body = b"{}" if busy else json.dumps(answer).encode()
     status = b"498 Busy" if busy else b"200 OK"
-    writer.write(b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (status, len(body)))
+    writer.write(
+        b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        % (status, len(body))
+    )
     writer.write(body)
     await writer.drain()
     writer.close()
@@ -71,11 +76,13 @@ async def acme_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 
 async def main() -> None:
     server = await asyncio.start_server(acme_server, "127.0.0.1", 0)
-    address = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     config = Config(providers={"acme": ProviderConfig(key="secret", base_url=address)})
     async with server, Gateway(config, providers={"acme": Acme()}) as gateway:
         try:
-            reply = await gateway.chat(model="acme:roadrunner-2", messages=[{"role": "user", "content": "هل تسمعني؟"}], user="u1")
+            reply = await gateway.chat(
+                model="acme:roadrunner-2", messages=[{"role": "user", "content": "هل تسمعني؟"}], user="u1"
+            )
             print(reply.text, reply.usage)
         except PulseError as error:
             print("failed:", error.code, error.message)
