@@ -21,27 +21,26 @@ from pulse_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from pulse_gateway.transport.lanes import Lanes
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["HttpxTransport"]
 
 
 class HttpxTransport:
-    """A pool per proxy, kept alive between calls.
+    """Keep-alive connections per origin and proxy, at most `max_connections` in use at once to each.
 
-    `max_connections` bounds each pool; a call that finds none free waits, within its connect time-out.
+    Each connection is an httpx transport of its own: httpcore's pool looks at every connection for every request, which at 32
+    connections costs several times what the request does.
     """
 
     def __init__(
-        self, *, max_connections: int = 1000, keepalive_expiry_s: float = 30.0, verify: ssl.SSLContext | bool = True
+        self, *, max_connections: int = 1000, keepalive_expiry_s: float = 30.0, verify: ssl.SSLContext | None = None
     ) -> None:
-        self._limits = httpx.Limits(
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=keepalive_expiry_s,
-        )
-        self._verify = verify
-        self._pools: dict[str | None, httpx.AsyncHTTPTransport] = {}
+        self._max_connections = max_connections
+        self._keepalive_expiry_s = keepalive_expiry_s
+        self._verify = verify or httpx.create_ssl_context(trust_env=False)
+        self._origins: dict[tuple[str, str | None], Lanes[httpx.AsyncHTTPTransport]] = {}
 
     async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> _HttpxResponse:
         # httpcore reads this dict anew for each phase, which is how the time between chunks differs from the first byte's.
@@ -58,49 +57,71 @@ class HttpxTransport:
             content=request.body,
             extensions={"timeout": phases},
         )
-        whole = None if timeouts.first_byte_s is None else timeouts.connect_s + timeouts.first_byte_s
+        lanes = self._lanes(outgoing.url, proxy)
+        lane = await lanes.take(timeouts.connect_s)
         try:
-            async with asyncio.timeout(whole):  # a head that drips in byte by byte never trips the read time-out
-                response = await self._pool(proxy).handle_async_request(outgoing)
-        except TimeoutError as error:
-            raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
-        except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise UpstreamUnreachable(f"no connection within {timeouts.connect_s:g} s") from error
-        except httpx.TimeoutException as error:
-            raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
-        except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
-            raise UpstreamUnreachable(f"no connection to the provider: {type(error).__name__}") from error
-        except (httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
-            raise UpstreamDisconnected(f"the connection broke before an answer: {type(error).__name__}") from error
-        except httpx.RemoteProtocolError as error:
-            if "without sending a response" in str(error):
-                raise UpstreamDisconnected("the provider closed the connection without an answer") from error
-            raise UpstreamProtocolError("the provider's answer is not HTTP") from error
+            response = await _head(lane, outgoing, timeouts)
+        except BaseException:
+            await asyncio.shield(lanes.give_back(lane))
+            raise
         phases["read"] = timeouts.idle_s
-        return _HttpxResponse(response, timeouts)
+        return _HttpxResponse(response, timeouts, lanes, lane)
 
     async def aclose(self) -> None:
-        pools, self._pools = self._pools, {}
-        for pool in pools.values():
-            await pool.aclose()
+        origins, self._origins = self._origins, {}
+        for lanes in origins.values():
+            await lanes.aclose()
 
-    def _pool(self, proxy: str | None) -> httpx.AsyncHTTPTransport:
-        pool = self._pools.get(proxy)
-        if pool is None:
-            pool = self._pools[proxy] = httpx.AsyncHTTPTransport(
-                limits=self._limits,
-                verify=self._verify,
-                trust_env=False,
-                retries=0,
-                proxy=httpx.Proxy(proxy) if proxy else None,
+    def _lanes(self, url: httpx.URL, proxy: str | None) -> Lanes[httpx.AsyncHTTPTransport]:
+        key = (f"{url.scheme}://{url.netloc.decode()}", proxy)
+        lanes = self._origins.get(key)
+        if lanes is None:
+            lanes = self._origins[key] = Lanes(
+                lambda: self._open_lane(proxy), limit=self._max_connections, idle_s=self._keepalive_expiry_s
             )
-        return pool
+        return lanes
+
+    def _open_lane(self, proxy: str | None) -> httpx.AsyncHTTPTransport:
+        limits = httpx.Limits(max_connections=1, keepalive_expiry=self._keepalive_expiry_s)
+        return httpx.AsyncHTTPTransport(
+            limits=limits, verify=self._verify, trust_env=False, retries=0, proxy=httpx.Proxy(proxy) if proxy else None
+        )
+
+
+async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:
+    """The answer once its head is there."""
+    whole = None if timeouts.first_byte_s is None else timeouts.connect_s + timeouts.first_byte_s
+    try:
+        async with asyncio.timeout(whole):  # a head that drips in byte by byte never trips the read time-out
+            return await lane.handle_async_request(request)
+    except TimeoutError as error:
+        raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
+    except httpx.ConnectTimeout as error:
+        raise UpstreamUnreachable(f"no connection within {timeouts.connect_s:g} s") from error
+    except httpx.TimeoutException as error:
+        raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
+    except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+        raise UpstreamUnreachable(f"no connection to the provider: {type(error).__name__}") from error
+    except (httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
+        raise UpstreamDisconnected(f"the connection broke before an answer: {type(error).__name__}") from error
+    except httpx.RemoteProtocolError as error:
+        if "without sending a response" in str(error):
+            raise UpstreamDisconnected("the provider closed the connection without an answer") from error
+        raise UpstreamProtocolError("the provider's answer is not HTTP") from error
 
 
 class _HttpxResponse:
-    def __init__(self, response: httpx.Response, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        timeouts: Timeouts,
+        lanes: Lanes[httpx.AsyncHTTPTransport],
+        lane: httpx.AsyncHTTPTransport,
+    ) -> None:
         self._response = response
         self._timeouts = timeouts
+        self._lanes = lanes
+        self._lane: httpx.AsyncHTTPTransport | None = lane
         self.status: int = response.status_code
         self.headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
@@ -118,4 +139,10 @@ class _HttpxResponse:
             raise StreamInterrupted(f"the connection broke inside the answer: {type(error).__name__}") from error
 
     async def aclose(self) -> None:
-        await self._response.aclose()
+        lane, self._lane = self._lane, None
+        if lane is None:
+            return
+        try:
+            await self._response.aclose()
+        finally:
+            await self._lanes.give_back(lane)
