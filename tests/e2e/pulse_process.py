@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import asyncpg
 import httpx
 import msgspec
 
@@ -25,6 +27,32 @@ _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "COVERAGE_PROCESS_STAR
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
+
+
+def run_pulse(
+    *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command of `pulse` that ends by itself."""
+    command = [sys.executable, "-m", "pulse_host", *arguments]
+    return subprocess.run(
+        command,
+        env=environment(env),
+        cwd=cwd or Path("/"),
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that other users may pass through: run by root, the embedded Postgres is another user, and pytest closes
+    its own folders to those."""
+    with tempfile.TemporaryDirectory(prefix="pulse-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 class Process:
@@ -74,10 +102,17 @@ class Process:
             raise AssertionError(f"{pattern!r} did not appear; the output was:\n{self.output}")
         return found
 
+    @property
+    def ended(self) -> bool:
+        return self._child.poll() is not None
+
+    def send(self, how: int) -> None:
+        if not self.ended:
+            self._child.send_signal(how)
+
     def stop(self, how: int = signal.SIGTERM) -> int:
         """Signal the process and return its exit code."""
-        if self._child.poll() is None:
-            self._child.send_signal(how)
+        self.send(how)
         try:
             code = self._child.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -132,8 +167,22 @@ class Simulation:
 class Pulse:
     """A `pulse dev` or `pulse serve`."""
 
-    def __init__(self, process: Process, url: str, key: str) -> None:
-        self.process, self.url, self.key = process, url, key
+    def __init__(self, process: Process, url: str, key: str, data_dir: Path) -> None:
+        self.process, self.url, self.key, self.data_dir = process, url, key, data_dir
+
+    @property
+    def database_url(self) -> str:
+        """The embedded Postgres, found the way its own tools find it: in postmaster.pid."""
+        _, _, _, port, socket_dir, *_ = (self.data_dir / "postgres" / "postmaster.pid").read_text().splitlines()
+        return f"postgresql://postgres@/postgres?host={socket_dir}&port={port}"
+
+    async def entries(self) -> list[dict[str, Any]]:
+        """Every row of the ledger."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return [dict(row) for row in await connection.fetch("select * from usage_entry order by at")]
+        finally:
+            await connection.close()
 
     @classmethod
     @contextmanager
@@ -163,9 +212,34 @@ class Pulse:
             url = process.wait_for(r"running at\s+(\S+)")[1]
             key = process.wait_for(r"API key\s+(\S+)")[1]
             process.wait_for(r"Ctrl-C")
-            yield cls(process, url, key)
+            yield cls(process, url, key, data_dir)
         finally:
             process.stop(stop)
+
+    @classmethod
+    @contextmanager
+    def serve(
+        cls,
+        database_url: str,
+        env: Mapping[str, str] | None = None,
+        *,
+        key: str = "",
+        arguments: list[str] | None = None,
+        cwd: Path | None = None,
+    ) -> Iterator[Self]:
+        """A running `pulse serve`; `key` is one made for it before."""
+        command = [sys.executable, "-m", "pulse_host", "serve", "--port", "0", *(arguments or [])]
+        settings = {"PULSE_DATABASE_URL": database_url, "PULSE_LOG_FORMAT": "json", **(env or {})}
+        process = Process(command, environment(settings), cwd=cwd or Path("/"))
+        try:
+            url = process.wait_for(r"http://\S+?:\d+")[0]
+            yield cls(process, url, key, cwd or Path("/"))
+        finally:
+            process.stop()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
 
     def log_lines(self, event: str = "exchange") -> list[dict[str, Any]]:
         """The JSON log lines of one kind."""
