@@ -136,7 +136,7 @@ class _Server(uvicorn.Server):
         for listening in self.servers:
             listening.close()
         await self._break_off()
-        await self._flush()
+        await self._close_connections()
         await self.lifespan.shutdown()
 
     async def _requests_end(self) -> None:
@@ -150,24 +150,27 @@ class _Server(uvicorn.Server):
         haste.cancel()
 
     async def _break_off(self) -> None:
-        """Cancel what still runs. Each says so to its client and settles; one whose client reads nothing is cancelled again."""
+        """Cancel what still runs: each says so to its client, and settles."""
         late = set(self.server_state.tasks)
         if late:
             _log.warning("requests are broken off", requests=len(late))
-        for _ in range(2):
             for task in late:
                 task.cancel()
-            if late:
-                _, late = await asyncio.wait(late, timeout=_FAREWELL_S)
+            await asyncio.wait(late, timeout=_FAREWELL_S)
 
-    async def _flush(self) -> None:
-        """Close every connection once its last bytes have left."""
+    async def _close_connections(self) -> None:
+        """Each once its last bytes have left; those of clients that read nothing, at once after that."""
+        state = self.server_state
         loop = asyncio.get_running_loop()
-        until = loop.time() + _FLUSH_S
-        for connection in list(self.server_state.connections):
+        for connection in list(state.connections):
             connection.shutdown()
-        while self.server_state.connections and loop.time() < until:  # noqa: ASYNC110 -- uvicorn keeps a set, no event
+        until = loop.time() + _FLUSH_S
+        while state.connections and loop.time() < until:  # noqa: ASYNC110 -- uvicorn keeps a set, no event
             await asyncio.sleep(0.01)
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(set(state.tasks), timeout=_FLUSH_S)
 
 
 def run_async(main: Callable[[Signals], Coroutine[Any, Any, None]]) -> None:

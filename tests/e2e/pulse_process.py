@@ -164,6 +164,15 @@ class Simulation:
         httpx.post(f"{self.url}/_reset", trust_env=False).raise_for_status()
 
 
+async def entries_of(database_url: str) -> list[dict[str, Any]]:
+    """Every row of the ledger in a database."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return [dict(row) for row in await connection.fetch("select * from usage_entry order by at")]
+    finally:
+        await connection.close()
+
+
 class Pulse:
     """A `pulse dev` or `pulse serve`."""
 
@@ -178,11 +187,7 @@ class Pulse:
 
     async def entries(self) -> list[dict[str, Any]]:
         """Every row of the ledger."""
-        connection = await asyncpg.connect(self.database_url)
-        try:
-            return [dict(row) for row in await connection.fetch("select * from usage_entry order by at")]
-        finally:
-            await connection.close()
+        return await entries_of(self.database_url)
 
     @classmethod
     @contextmanager
