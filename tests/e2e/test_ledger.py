@@ -51,11 +51,12 @@ def body(dialect: str, model: str, number: int, *, stream: bool) -> dict[str, An
 
 async def ask(client: httpx.AsyncClient, number: int, draw: random.Random) -> None:
     dialect, stream = draw.choice(list(PATHS)), draw.random() < 0.6
-    fault = draw.choice(FAULTS)
+    leaves_after = draw.randrange(1, 6) if stream and draw.random() < 0.3 else None
+    # Who leaves does so in the middle: such a stream takes its time, and nothing is wrong with it.
+    fault = draw.choice(FAULTS) if leaves_after is None else "chunks=40,chunk-delay=0.02"
     model = draw.choice(MODELS) + (f"+{fault}" if fault else "")
     method = "streamGenerateContent?alt=sse" if stream else "generateContent"
     path = PATHS[dialect].format(model=model, method=method)
-    leaves_after = draw.randrange(1, 6) if stream and draw.random() < 0.3 else None
     headers = {"x-request-id": f"request-{number}"}
     request = client.build_request("POST", path, json=body(dialect, model, number, stream=stream), headers=headers)
     response = await client.send(request, stream=True)
