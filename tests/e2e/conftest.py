@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterator
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import asyncpg
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, open_folder
+from pulse_process import Pulse, Simulation, open_folder, run_pulse
+
+from pulse_host.dev.embedded import EmbeddedPostgres
 
 API_KEY = "pls-test-key-of-the-suite"
 
@@ -23,6 +29,37 @@ def pulse(simulation: Simulation) -> Iterator[Pulse]:
     settings = {**simulation.provider_environment(), "PULSE_DEV_API_KEY": API_KEY, "PULSE_RATE_LIMIT": "off"}
     with open_folder() as folder, Pulse.dev(folder / "data", settings) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def new_database() -> Iterator[Callable[[], str]]:
+    """Makes an empty database and gives its address, on one Postgres for the session."""
+    numbers = itertools.count(1)
+
+    async def create(server_url: str, name: str) -> None:
+        connection = await asyncpg.connect(server_url)
+        await connection.execute(f"create database {name}")
+        await connection.close()
+
+    with open_folder() as folder:
+        server = EmbeddedPostgres(folder / "postgres", log=folder / "postgres.log", settings={"fsync": "off"})
+
+        def make() -> str:
+            name = f"pulse_{next(numbers)}"
+            with ThreadPoolExecutor(1) as thread:  # apart from the test's own event loop
+                thread.submit(lambda: asyncio.run(create(server.start(), name))).result()
+            return server.url(name)
+
+        yield make
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def database_url(new_database: Callable[[], str]) -> str:
+    """A migrated database for the tests of one file."""
+    url = new_database()
+    assert run_pulse("migrate", env={"PULSE_DATABASE_URL": url}).returncode == 0
+    return url
 
 
 @pytest.fixture
