@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import cast
+from urllib.parse import urlsplit
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.config import AliasConfig, Config, HookConfig, ModerationConfig, PriceConfig, ProviderConfig
@@ -21,6 +23,10 @@ from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.types.catalog import Price, Rates
 
 __all__ = ["build_chain", "build_router"]
+
+# Source: RFC 9110 §5.6.2 (token) and §5.5 (field-value), without what only old servers send.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 
 
 def build_router(config: Config, catalog: Catalog, own_providers: Mapping[str, Provider]) -> Router:
@@ -55,8 +61,17 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
     base_url = row.base_url or described.base_url
     if not base_url:
         raise ConfigError(f"providers.{name}.base_url is needed: the kind {kind!r} has no address of its own")
-    if not base_url.startswith(("http://", "https://", "echo:")):
-        raise ConfigError(f"providers.{name}.base_url = {base_url!r} is not an http or https address")
+    if not base_url.startswith("echo:"):
+        _require_address(base_url, f"providers.{name}.base_url")
+        if "@" in urlsplit(base_url).netloc:
+            raise ConfigError(f"providers.{name}.base_url holds a user or a password, which are not sent; use headers")
+    if row.proxy is not None:
+        _require_address(row.proxy, f"providers.{name}.proxy")
+    if row.key is not None and not _HEADER_VALUE.fullmatch(row.key):
+        raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
+    for header, value in row.headers.items():
+        if not _HEADER_NAME.fullmatch(header) or not _HEADER_VALUE.fullmatch(value):
+            raise ConfigError(f"providers.{name}.headers: {header!r} is not a name and value that HTTP can carry")
     return ProviderRow(
         name=name,
         kind=kind,
@@ -67,6 +82,17 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         abandoned=row.abandoned,
         proxy=row.proxy,
     )
+
+
+def _require_address(url: str, key: str) -> None:
+    """Raises: ConfigError that names `key`, and not the address: a password may be in it."""
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        well = False
+    if not well:
+        raise ConfigError(f"{key} is not an http or https address")
 
 
 def _alias(name: str, alias: AliasConfig, rows: Mapping[str, ProviderRow]) -> Alias:

@@ -163,7 +163,9 @@ def resolve_secret(reference: str | None, key: str, environ: Mapping[str, str], 
         return None
     scheme, separator, rest = reference.partition(":")
     if separator and scheme == "env":
-        value = environ.get(rest)
+        value = environ.get(
+            rest, ""
+        ).strip()  # a line break at the end comes easily with a secret, and is never part of it
         if not value:
             raise ConfigError(
                 f"{key} refers to the variable {rest}, which is not set; export it or change the reference"

@@ -6,10 +6,11 @@ import asyncio
 
 import msgspec
 
-from pulse_gateway.config import Config
-from pulse_gateway.errors import ConfigError, UpstreamError
+from pulse_gateway.config import AliasConfig, Config
+from pulse_gateway.errors import ConfigError, ModelNotFound, UpstreamError
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.providers.registry import provider
+from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import ProviderRow
 from pulse_gateway.transport.httpx_ import HttpxTransport
 from pulse_gateway.types.http import HttpRequest, Timeouts
@@ -30,19 +31,39 @@ class Row(msgspec.Struct, frozen=True):
 
 
 async def check_everything(config: Config) -> list[Row]:
-    """The configuration itself, the database, and one call to each provider that costs nothing: its list of models.
+    """The configuration itself, where each alias leads, the database, and one call to each provider that costs nothing.
 
     Raises: ConfigError for a configuration that no gateway can be made of.
     """
-    gateway = Gateway(config)
+    router = Gateway(config).router
     transport = HttpxTransport()
     try:
         answers = await asyncio.gather(
-            _database(config), *(_provider(transport, row) for row in gateway.router.providers() if row.kind != "echo")
+            _database(config), *(_provider(transport, row) for row in router.providers() if row.kind != "echo")
         )
     finally:
         await transport.aclose()
-    return [Row("config", True, f"{len(config.models)} aliases, {len(config.providers)} providers"), *answers]
+    aliases = [_alias(router, name, alias) for name, alias in config.models.items()]
+    return [Row("config", True, f"{len(config.models)} aliases, {len(config.providers)} providers"), *aliases, *answers]
+
+
+def _alias(router: Router, name: str, alias: AliasConfig) -> Row:
+    row = f"model {name}"
+    written = [target if isinstance(target, str) else target.target for target in alias.targets]
+    lost = [model for model in (*written, *alias.fallbacks) if not _leads_somewhere(router, model)]
+    try:
+        leads_to = ", ".join(dict.fromkeys(deployment.name for deployment in router.candidates(name)))
+    except ModelNotFound as error:
+        return Row(row, False, error.message)
+    return Row(row, True, leads_to + (f"; leads nowhere: {', '.join(lost)}" if lost else ""))
+
+
+def _leads_somewhere(router: Router, model: str) -> bool:
+    try:
+        router.candidates(model)
+    except ModelNotFound:
+        return False
+    return True
 
 
 async def _database(config: Config) -> Row:
@@ -68,12 +89,21 @@ async def _provider(transport: HttpxTransport, row: ProviderRow) -> Row:
         finally:
             await response.aclose()
     except UpstreamError as error:
-        return Row(name, False, f"{_origin(request)}: {error.message}")
+        return Row(name, False, f"{_origin(request)}: {_cause(error) or error.message}")
     if status < 300:
         return Row(name, True, f"{_origin(request)} answers, the key is accepted")
     if status in {401, 403} or (status == 400 and row.kind == "google"):
         return Row(name, False, f"{_origin(request)} refuses the key (status {status})")
     return Row(name, False, f"{_origin(request)} answers {request.method} with status {status}")
+
+
+def _cause(error: BaseException | None) -> str | None:
+    """What the operating system said: `Connection refused`, `Name or service not known`."""
+    while error is not None:
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _origin(request: HttpRequest) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_WAIT_S = 5.0  # for a database, where somebody sits and waits
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -117,7 +119,7 @@ def migrate(only_check: bool, config_file: str | None) -> None:
     url = _database_url(load_config(config_file))
 
     async def check() -> int:
-        async with open_connection(url) as connection:
+        async with open_connection(url, wait_s=_WAIT_S) as connection:
             todo = await migrations.pending(connection)
         for migration in todo:
             click.echo(f"missing  {migration.label}")
@@ -195,6 +197,8 @@ def keys_list(user: str | None, as_json: bool, config_file: str | None) -> None:
     from pulse_host import key_admin
 
     rows = _with_database(load_config(config_file), lambda pool: key_admin.rows(pool, user))
+    if rows and not as_json:
+        click.echo(key_admin.KeyRow.HEADINGS)
     for row in rows:
         click.echo(msgspec.json.encode(row).decode() if as_json else row.line())
     if not rows and not as_json:
@@ -268,7 +272,7 @@ def _with_database(config: Config, action: Callable[[Any], Coroutine[Any, Any, T
     url = _database_url(config)
 
     async def run() -> T:
-        pool = await create_pool(url, max_size=1, query_timeout_s=5.0, wait_s=5.0)
+        pool = await create_pool(url, max_size=1, query_timeout_s=5.0, wait_s=_WAIT_S)
         try:
             async with pool.acquire() as connection:
                 await require_migrated(connection)

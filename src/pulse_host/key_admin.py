@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -13,6 +14,9 @@ from pulse_gateway.store.postgres import KeyRecord, add_key, find_user, list_key
 __all__ = ["Created", "KeyRow", "create", "revoke", "rows"]
 
 
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+
+
 class Created(msgspec.Struct, frozen=True):
     secret: str
     record: KeyRecord
@@ -21,6 +25,8 @@ class Created(msgspec.Struct, frozen=True):
 
 class KeyRow(msgspec.Struct, frozen=True):
     """What a list shows of one key."""
+
+    HEADINGS: ClassVar[str] = f"{'key id':<12} {'key':<18} {'state':<8} {'plan':<10} {'user':<30} name"
 
     key_id: str
     key: str
@@ -41,8 +47,10 @@ async def create(
 
     Raises: ConfigError for an address or a plan that cannot be.
     """
-    if "@" not in email.strip("@"):
+    if not _EMAIL.fullmatch(email):
         raise ConfigError(f"--user {email!r} is not an e-mail address")
+    if not name.isprintable():
+        raise ConfigError("--name may hold printable characters only")
     plans = config.plan_table()
     async with pool.acquire() as connection:
         known = await find_user(connection, email)

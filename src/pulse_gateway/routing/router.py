@@ -123,6 +123,8 @@ class Router:
         choice = self._alias_choices.get(model) or self._name_choices.get(model)
         if choice is None:
             choice = self._choose(model)
+            if choice is None:
+                raise ModelNotFound(self._not_found(self._default or model), param="model")
             self._keep(model, choice)
         first = self._drawn(choice.first) if choice.weighted else choice.first
         return first + choice.after
@@ -164,14 +166,15 @@ class Router:
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _choose(self, model: str, *, seen: frozenset[str] = frozenset()) -> _Choice:
+    def _choose(self, model: str, *, seen: frozenset[str] = frozenset()) -> _Choice | None:
+        """None: nothing has that name. Raises: ModelNotFound when it leads only to providers that are off."""
         if alias := self._aliases.get(model):
             return self._alias_choice(alias, seen | {model})
         if target := self._named(model):
             return _Choice((self._deployment(target),))
         if self._default is not None and self._default not in seen and model != self._default:
             return self._choose(self._default, seen=seen | {model})
-        raise ModelNotFound(self._not_found(model), param="model")
+        return None
 
     def _alias_choice(self, alias: Alias, seen: frozenset[str]) -> _Choice:
         first = tuple(self._deployment(target, alias) for target in alias.targets if target.provider in self._providers)
@@ -183,6 +186,8 @@ class Router:
                 choice = self._choose(fallback, seen=seen)
             except ModelNotFound:
                 continue  # its provider is not switched on
+            if choice is None:
+                continue
             after.update((deployment.name, deployment) for deployment in choice.first + choice.after)
         for deployment in first:
             after.pop(deployment.name, None)

@@ -138,6 +138,14 @@ def test_a_fallback_may_be_an_alias_and_a_circle_ends() -> None:
     assert names(router(one, two), "two") == ["groq:llama", "openai:gpt-6-sol"]
 
 
+def test_a_fallback_that_nothing_is_called_is_passed_over() -> None:
+    alias = Alias(name="smart", targets=targets("openai:gpt-6-sol"), fallbacks=("nonsense",))
+    assert names(router(alias), "smart") == ["openai:gpt-6-sol"]
+    lost = Alias(name="lost", targets=targets("xai:grok"), fallbacks=("nonsense",))
+    with pytest.raises(ModelNotFound, match="no provider of the model 'lost' is switched on"):
+        router(lost).candidates("lost")
+
+
 def test_weighted_targets_come_first_in_proportion_to_their_weights() -> None:
     alias = Alias(
         name="spread",
