@@ -47,6 +47,13 @@ def _plain_errors(command: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
+def _not_empty(context: click.Context, option: click.Parameter, value: str) -> str:
+    """An empty word, which an unset variable of a shell leaves behind, would mean the working directory itself."""
+    if not value.strip():
+        raise click.BadParameter("it is empty")
+    return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="pulse")
 def main() -> None:
@@ -59,7 +66,13 @@ def main() -> None:
 @main.command()
 @click.option("--host", default=None, help="Address to bind. Default: 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help="Port; 0 takes a free one. Default: 8000.")
-@click.option("--data-dir", default=".pulse", show_default=True, help="Where everything is kept: database, key, files.")
+@click.option(
+    "--data-dir",
+    default=".pulse",
+    show_default=True,
+    callback=_not_empty,
+    help="Where everything is kept: database, key, files.",
+)
 @_config_option
 @_plain_errors
 def dev(host: str | None, port: int | None, data_dir: str, config_file: str | None) -> None:
@@ -84,7 +97,9 @@ def dev(host: str | None, port: int | None, data_dir: str, config_file: str | No
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=None, help="Port. Default: server.port of the config, 8000."
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; this version runs one."
+)
 @_config_option
 @_plain_errors
 def serve(host: str | None, port: int | None, workers: int, config_file: str | None) -> None:
@@ -227,9 +242,9 @@ def keys_revoke(key_id: str, config_file: str | None) -> None:
 @click.option("--config", "config_file", metavar="FILE", help="TOML file with the simulator's own settings.")
 @_plain_errors
 def simulate(host: str, port: int, seed: int, config_file: str | None) -> None:
-    """The provider simulator: OpenAI's, Anthropic's and Google's wire protocols, deterministic, with faults on demand.
+    """The provider simulator: vendors' wire protocols, faults on demand.
 
-    Faults are asked for by model name or by the header x-simulate; GET /_stats counts what was served and what it would cost.
+    OpenAI's, Anthropic's and Google's, on one port, deterministic. Faults are asked for by model name or by the header x-simulate; GET /_stats counts what was served and what it would cost.
     """
     from pulse_gateway.testing import simulator
 

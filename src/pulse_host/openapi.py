@@ -42,27 +42,40 @@ def describe_data_plane(document: OpenAPI) -> None:
     """Add the routes that are served as raw ASGI, and the list of models."""
     paths = document.paths = document.paths or {}
     for path, summary, tag in _ROUTES:
-        model = [Parameter(name="model", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))]
         paths[path] = PathItem(
             post=Operation(
                 operation_id=path.strip("/").replace("/", "_").replace("{model}:", ""),
                 summary=summary,
                 description=f"Request, answer, stream and errors are those of the vendor's own API ({summary}).",
                 tags=[tag],
-                parameters=list(model) if "{model}" in path else None,
+                parameters=[_model()] if "{model}" in path else None,
                 request_body=RequestBody(content={"application/json": OpenAPIMediaType(schema=_OBJECT)}, required=True),
                 responses=_responses("The answer; as text/event-stream when a stream was asked for"),
             )
         )
     for path in ("/v1/models", "/v1beta/models"):
+        operation_id = path.strip("/").replace("/", "_")
         paths[path] = PathItem(
             get=Operation(
-                operation_id=path.strip("/").replace("/", "_"),
+                operation_id=operation_id,
                 summary="The models that the caller may use, in the shape of the SDK that asks",
                 tags=["models"],
                 responses=_responses("The list"),
             )
         )
+        paths[f"{path}/{{model}}"] = PathItem(
+            get=Operation(
+                operation_id=f"{operation_id}_one",
+                summary="One model, in the shape of the SDK that asks",
+                tags=["models"],
+                parameters=[_model()],
+                responses=_responses("The model"),
+            )
+        )
+
+
+def _model() -> Parameter | Reference:
+    return Parameter(name="model", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))
 
 
 def _responses(good: str) -> dict[str, OpenAPIResponse | Reference]:
