@@ -242,9 +242,10 @@ def keys_revoke(key_id: str, config_file: str | None) -> None:
 @click.option("--config", "config_file", metavar="FILE", help="TOML file with the simulator's own settings.")
 @_plain_errors
 def simulate(host: str, port: int, seed: int, config_file: str | None) -> None:
-    """The provider simulator: vendors' wire protocols, faults on demand.
+    """The provider simulator: vendors' protocols, faults on demand.
 
-    OpenAI's, Anthropic's and Google's, on one port, deterministic. Faults are asked for by model name or by the header x-simulate; GET /_stats counts what was served and what it would cost.
+    OpenAI's, Anthropic's and Google's, on one port, deterministic. Faults are asked for by model name or by the header
+    x-simulate; GET /_stats counts what was served and what it would cost.
     """
     from pulse_gateway.testing import simulator
 
