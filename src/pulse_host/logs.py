@@ -15,12 +15,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from pulse_gateway.config import TelemetryConfig
 from pulse_gateway.store.keys import redact
 from pulse_gateway.telemetry.record import ExchangeRecord, ascii_json
+from pulse_host import tracebacks
 
 __all__ = ["configure_logs", "log_exchange", "set_log_level"]
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
-# Frames without their local variables: those hold keys and prompts.
-_tracebacks = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _plain = structlog.dev.plain_traceback
 _exchanges = structlog.get_logger("pulse.exchange")
 _LEVELS = logging.getLevelNamesMapping()
@@ -77,9 +76,13 @@ def configure_logs(config: TelemetryConfig) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     ]
     ending: list[Processor] = (
-        [_tracebacks, _mask, _to_json]
+        [tracebacks.as_structure, _mask, _to_json]
         if as_json
-        else [_mask, structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain)]
+        else [
+            tracebacks.as_text,
+            _mask,
+            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain),
+        ]
     )
     structlog.configure(
         processors=[_threshold, *shared, *ending],

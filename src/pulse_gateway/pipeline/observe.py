@@ -25,6 +25,7 @@ from pulse_gateway.units import usd
 __all__ = ["Observe"]
 
 _log = logging.getLogger("pulse_gateway")
+_LONGEST_NAME = 200  # characters of the model a client names that are reported: it may be any text
 
 
 class Observe:
@@ -44,8 +45,7 @@ class Observe:
             return await self._refuse(exchange, error)
         except asyncio.CancelledError:
             # The task is being cancelled: what settles must not run on it.
-            outcome = Outcome.CLIENT_GONE if exchange.gone else Outcome.CANCELLED
-            self._supervisor.spawn(exchange.close(outcome))
+            self._supervisor.spawn(exchange.close(Outcome.CANCELLED))
             raise
         except Exception:  # noqa: BLE001 -- a defect must not take the client's connection or the settlement with it
             _log.exception("an exchange failed for a reason of ours", extra={"request_id": exchange.request_id})
@@ -54,7 +54,7 @@ class Observe:
             )
         exchange.status = reply.status
         if reply.stream is None:
-            await exchange.close(Outcome.COMPLETED)
+            await self._close(exchange, Outcome.COMPLETED)
         else:
             reply.settle_with(self._supervisor, exchange.close)
         reply.headers += self._headers(exchange)
@@ -62,7 +62,7 @@ class Observe:
 
     async def _refuse(self, exchange: Exchange, error: PulseError) -> Reply:
         exchange.status = error.status
-        await exchange.close(_outcome(exchange, error), error)
+        await self._close(exchange, _outcome(exchange, error), error)
         if exchange.client is None:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
@@ -91,10 +91,17 @@ class Observe:
         )
         return headers
 
+    async def _close(self, exchange: Exchange, outcome: Outcome, error: PulseError | None = None) -> None:
+        """On a task of its own: cancelling the request must not cancel what settles it."""
+        await asyncio.shield(self._supervisor.spawn(exchange.close(outcome, error)))
+
     async def _report(self, exchange: Exchange) -> None:
         record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
         for observer in self._observers:
-            observer(record)
+            try:
+                observer(record)
+            except Exception:  # noqa: BLE001 -- observers are not ours, and one must not silence the next
+                _log.exception("an observer failed", extra={"request_id": exchange.request_id})
 
 
 def _outcome(exchange: Exchange, error: PulseError) -> Outcome:
@@ -117,7 +124,7 @@ def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
         dialect=inbound.dialect or "native",
         operation=inbound.operation,
         stream=envelope.stream if envelope else bool(inbound.stream),
-        model=envelope.model if envelope else inbound.model,
+        model=(envelope.model if envelope else inbound.model or "")[:_LONGEST_NAME] or None,
         provider=deployment.provider if deployment else None,
         provider_model=deployment.model.name if deployment else None,
         attempts=exchange.attempts,
