@@ -16,7 +16,7 @@ _WITH_WORDS = (OSError, ImportError)
 
 def _told(exc_info: ExcInfo) -> list[dict[str, Any]]:
     """The error and what caused it, the first cause last."""
-    told = []
+    told: list[dict[str, Any]] = []
     error: BaseException | None = exc_info[1]
     while error is not None and len(told) < 10:
         frames = [
