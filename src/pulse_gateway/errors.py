@@ -13,6 +13,8 @@ __all__ = [
     "AdmissionError",
     "Advice",
     "AllAttemptsFailed",
+    "AnswerInterrupted",
+    "AnswerNotExpressible",
     "CallerError",
     "ConfigError",
     "ContentBlocked",
@@ -296,6 +298,19 @@ class UpstreamProtocolError(UpstreamError):
     """The provider's answer is not what its protocol allows."""
 
     code = "upstream_bad_response"
+    advice = Advice.NEXT
+
+
+class AnswerNotExpressible(UpstreamProtocolError):
+    """The provider's answer cannot be said in the client's dialect. Asking again, anywhere, would be billed again."""
+
+    advice = Advice.STOP
+
+
+class AnswerInterrupted(UpstreamError):
+    """The answer broke off before anything of it had reached the client: another deployment may still give it."""
+
+    code = "upstream_interrupted"
     advice = Advice.NEXT
 
 

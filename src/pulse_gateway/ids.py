@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import uuid
@@ -10,6 +11,7 @@ __all__ = ["new_entry_id", "new_request_id", "new_span_id", "new_trace_id"]
 
 _random = random.SystemRandom()
 _fast = random.Random(_random.getrandbits(256))  # ids need to be unique, not secret
+os.register_at_fork(after_in_child=lambda: _fast.seed(_random.getrandbits(256)))
 
 
 def new_entry_id() -> str:

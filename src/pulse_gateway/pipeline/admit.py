@@ -67,4 +67,4 @@ async def _settle(exchange: Exchange) -> None:
     if exchange.outcome is Outcome.REFUSED and exchange.attempts == 0:
         await exchange.permit.cancel()
     else:
-        await exchange.permit.settle({"tokens": exchange.used_tokens})
+        exchange.standings = await exchange.permit.settle({"tokens": exchange.used_tokens})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import PulseError
@@ -18,6 +20,7 @@ from pulse_gateway.wire.reading import Reading
 __all__ = ["Attempt", "settled_usage"]
 
 _NOTHING = Usage()
+_MOST_TOKENS = 1_000_000_000
 
 
 class Attempt:
@@ -31,6 +34,7 @@ class Attempt:
         self._started = clock.monotonic()
         self._first_byte_ms: float | None = None
         self._ended = False
+        self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
 
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
@@ -38,14 +42,15 @@ class Attempt:
         self._first_byte_ms = (now - self._started) * 1000
         self._exchange.first_byte_ms = (now - self._exchange.started) * 1000
 
-    def end(self, outcome: Outcome, reading: Reading | None = None, error: PulseError | None = None) -> None:
+    def end(self, outcome: Outcome, error: PulseError | None = None) -> None:
         if self._ended:
             return
         self._ended = True
         exchange, deployment = self._exchange, self._deployment
         usage, source = _NOTHING, UsageSource.NONE
-        if reading is not None:
-            usage, source = settled_usage(reading, exchange)
+        if self.reading is not None:
+            usage, source = settled_usage(self.reading, exchange)
+            usage = _clamped(usage)
         price = deployment.model.price
         cost_nano_usd = 0 if source is UsageSource.NONE else None if price is None else cost(usage, price)
         tokens = usage.total
@@ -89,7 +94,7 @@ class Attempt:
 def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSource]:
     """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
     if reading.usage_is_final and reading.usage is not None:
-        return reading.usage, UsageSource.DRAINED if exchange.gone else UsageSource.PROVIDER
+        return reading.usage, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
     if not reading.started:
         return _NOTHING, UsageSource.NONE
     envelope = exchange.envelope
@@ -115,3 +120,16 @@ def _written(reading: Reading) -> int:
     if not sample:
         return 0
     return math.ceil(estimate_output_tokens(sample) * max(1.0, reading.output_chars / len(sample)))
+
+
+def _clamped(usage: Usage) -> Usage:
+    """Counts as a vendor may honestly send them: one absurd number must not use up a user's month or overflow a column."""
+    counts = msgspec.structs.astuple(usage)
+    if all(count is None or 0 <= count <= _MOST_TOKENS for count in counts):
+        return usage
+    return Usage(
+        **{
+            field: None if count is None else min(max(count, 0), _MOST_TOKENS)
+            for field, count in zip(usage.__struct_fields__, counts, strict=True)
+        }
+    )

@@ -7,7 +7,16 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import ContentBlocked, UpstreamError, UpstreamProtocolError
+from pulse_gateway.errors import (
+    AnswerInterrupted,
+    AnswerNotExpressible,
+    ContentBlocked,
+    PulseError,
+    StreamInterrupted,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeout,
+)
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.moderation.chain import Chain
 from pulse_gateway.pipeline.attempt import Attempt
@@ -26,11 +35,13 @@ from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import Codec
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.relay import HideUsage, Native, Passthrough, Piece, Relay, Translate
+from pulse_gateway.wire.sse import MAX_EVENT_BYTES
 
 __all__ = ["Call"]
 
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
+_READ_OUT_S = 0.5
 _EVENT_STREAM = "text/event-stream"
 
 
@@ -73,12 +84,16 @@ class Call:
             if exchange.envelope.stream:
                 return await self._stream(exchange, deployment, attempt, prepared, upstream, response)
             reply = await self._whole(exchange, attempt, prepared, upstream, response)
-        except UpstreamError as error:
-            attempt.end(Outcome.FAILED, error=error)
+        except StreamInterrupted as error:  # nothing of it has reached the client
+            interrupted = AnswerInterrupted(error.message)
+            attempt.end(Outcome.FAILED, interrupted)
             await self._leave(response)
-            raise
-        except (asyncio.CancelledError, ContentBlocked):
-            attempt.end(Outcome.CANCELLED)
+            raise interrupted from error
+        except BaseException as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            attempt.end(
+                Outcome.CANCELLED if cancelled else Outcome.FAILED, error if isinstance(error, PulseError) else None
+            )
             await self._leave(response)
             raise
         finally:
@@ -92,21 +107,29 @@ class Call:
         body = await _read(response, _MAX_REPLY_BYTES)
         attempt.first_byte()
         reading = Reading()
+        value = None
         if prepared.verbatim:
             text = upstream.read_reply(body, reading)
-            value = None
         else:
             value = upstream.decode_reply(body)
             reading.observe_reply(value)
             text = "\n".join(_text_of(choice.parts) for choice in value.choices)
-        attempt.end(Outcome.COMPLETED, reading)
+        attempt.reading = reading
         if self._chain.reviews_answers and text:
-            await review(self._chain, exchange, text, "answer")
-        if value is None:
-            return Reply(200, [("content-type", "application/json")], body)
-        if exchange.client is None:
+            try:
+                await review(self._chain, exchange, text, "answer")
+            except ContentBlocked as error:
+                attempt.end(Outcome.BLOCKED, error)
+                raise
+        if value is not None and exchange.client is not None:
+            try:
+                body = exchange.client.encode_reply(value)
+            except UpstreamError as error:
+                raise AnswerNotExpressible(error.message) from error
+        attempt.end(Outcome.COMPLETED)
+        if value is not None and exchange.client is None:
             return Reply(200, [], value=msgspec.structs.replace(value, cost_nano_usd=exchange.cost_nano_usd))
-        return Reply(200, [("content-type", "application/json")], exchange.client.encode_reply(value))
+        return Reply(200, [("content-type", "application/json")], body)
 
     async def _stream(
         self,
@@ -127,9 +150,13 @@ class Call:
         held = await _until_committed(relay, chunks)
         attempt.first_byte()
 
+        attempt.reading = relay.reading
+
         async def finish(exchange: Exchange) -> None:
+            attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail
+            if relay.reading.ended:
+                await _read_out(chunks)
             await response.aclose()
-            attempt.end(exchange.outcome, relay.reading, exchange.error)
 
         exchange.defer(finish)
         body = StreamBody(
@@ -173,18 +200,37 @@ async def _until_committed(relay: Relay[Any], chunks: AsyncIterator[bytes]) -> l
     Raises: UpstreamError.
     """
     held: list[Piece[Any]] = []
+    reading, size = relay.reading, 0
     async for chunk in chunks:
         held += relay.feed_pieces(chunk)
-        if relay.reading.failed is not None:
-            raise relay.reading.failed
-        if relay.reading.started:
+        size += len(chunk)
+        _raise_failure(relay)
+        if reading.started:
             return held
+        if size > MAX_EVENT_BYTES:
+            raise UpstreamProtocolError(f"the provider's stream held nothing in its first {size} bytes")
     held += relay.finish()
-    if relay.reading.failed is not None:
-        raise relay.reading.failed
-    if not relay.reading.started:
+    _raise_failure(relay)
+    if not reading.started:
         raise UpstreamProtocolError("the provider's stream was empty")
     return held
+
+
+def _raise_failure(relay: Relay[Any]) -> None:
+    if relay.reading.failed is not None:
+        raise relay.reading.failed
+    if relay.broken is not None:
+        raise relay.broken
+
+
+async def _read_out(chunks: AsyncIterator[bytes]) -> None:
+    """Read what follows a stream's terminal frame, mostly nothing, so that its connection can be used again."""
+    try:
+        async with asyncio.timeout(_READ_OUT_S):
+            async for _ in chunks:
+                pass
+    except (UpstreamError, TimeoutError):
+        return  # the answer was whole; only the connection is lost
 
 
 async def _read(response: HttpResponse, limit_bytes: int, *, cut: bool = False) -> bytes:
@@ -194,13 +240,17 @@ async def _read(response: HttpResponse, limit_bytes: int, *, cut: bool = False) 
     """
     pieces: list[bytes] = []
     size = 0
-    async for piece in response:
-        pieces.append(piece)
-        size += len(piece)
-        if size > limit_bytes:
-            if cut:
-                break
-            raise UpstreamProtocolError(f"the provider's answer exceeds {limit_bytes} bytes")
+    try:
+        async for piece in response:
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit_bytes:
+                if cut:
+                    break
+                raise UpstreamProtocolError(f"the provider's answer exceeds {limit_bytes} bytes")
+    except (StreamInterrupted, UpstreamTimeout):
+        if not cut:
+            raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
@@ -62,10 +63,12 @@ class Exchange:
         "_request",
         "attempts",
         "candidates",
+        "candidates_left",
         "client",
         "cost_nano_usd",
         "deadline",
         "deployment",
+        "drained",
         "dropped",
         "envelope",
         "error",
@@ -97,6 +100,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.envelope: Envelope | None = None
         self.candidates: Sequence[Deployment] = ()
+        self.candidates_left = 0  # how many stand behind the one that is being tried
         self.deployment: Deployment | None = None
         self.permit: Permit | None = None
         self.period = 0
@@ -104,6 +108,7 @@ class Exchange:
         self.attempts = 0
         self.dropped: tuple[str, ...] = ()
         self.gone = False  # the client has left
+        self.drained = False  # and its stream was read on without it
         self.outcome = Outcome.REFUSED
         self.error: PulseError | None = None
         self.status = 0
@@ -138,9 +143,14 @@ class Exchange:
             return
         self._closed = True
         self.outcome, self.error = outcome, error
+        cancelled: asyncio.CancelledError | None = None
         while self._deferred:
             finalizer = self._deferred.pop()
             try:
                 await finalizer(self)
+            except asyncio.CancelledError as interrupted:
+                cancelled = interrupted  # the rest must still settle
             except Exception:  # noqa: BLE001 -- one broken ending must not keep the others from settling
                 _log.exception("a finalizer failed", extra={"request_id": self.request_id})
+        if cancelled is not None:
+            raise cancelled

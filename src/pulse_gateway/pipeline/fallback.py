@@ -17,10 +17,11 @@ class Fallback:
     async def __call__(self, exchange: Exchange) -> Reply:
         failures: list[UpstreamError] = []
         unsupported: UnsupportedParameter | None = None
-        for deployment in exchange.candidates:
+        for place, deployment in enumerate(exchange.candidates, 1):
             if exchange.attempts >= self._max_attempts:
                 break
             exchange.deployment = deployment
+            exchange.candidates_left = len(exchange.candidates) - place
             try:
                 return await self._inner(
                     exchange

@@ -13,6 +13,8 @@ from pulse_gateway.wire.codec import Envelope
 
 __all__ = ["Resolve", "Router"]
 
+_LONGEST_MODEL_NAME = 256
+
 
 class Router(Protocol):
     def candidates(self, model: str, /) -> Sequence[Deployment]:
@@ -32,8 +34,21 @@ class Resolve:
             exchange.envelope = _envelope_of(exchange.request)
         else:
             exchange.envelope = exchange.client.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
-        exchange.candidates = self._router.candidates(exchange.envelope.model)
+        exchange.candidates = self._router.candidates(_clean(exchange.envelope.model))
         return await self._inner(exchange)
+
+
+def _clean(model: str) -> str:
+    """The name, if it can stand in headers, logs and rows.
+
+    Raises: InvalidRequest.
+    """
+    if not model or len(model) > _LONGEST_MODEL_NAME or not model.isprintable():
+        raise InvalidRequest(
+            f"the model's name must be 1 to {_LONGEST_MODEL_NAME} printable characters without line breaks",
+            param="model",
+        )
+    return model
 
 
 def _envelope_of(request: ChatRequest) -> Envelope:

@@ -37,7 +37,9 @@ class Retry:
 
     def _wait_s(self, exchange: Exchange, error: UpstreamError, retries: int) -> float | None:
         """How long to wait before the next try; None: there is none."""
-        if error.advice is not Advice.RETRY or exchange.attempts >= self._max_attempts:
-            return None
+        if error.advice is not Advice.RETRY or exchange.attempts >= self._max_attempts - exchange.candidates_left:
+            return None  # each deployment behind this one is owed its attempt
+        if error.retry_after_s is not None and exchange.candidates_left:
+            return None  # another one may answer while this one asks us to wait
         left_s = exchange.deadline - self._clock.monotonic()
         return retry_wait_s(retries, error.retry_after_s, left_s, base_s=self._base_s, max_wait_s=self._max_wait_s)

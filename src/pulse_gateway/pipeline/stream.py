@@ -58,6 +58,7 @@ class StreamBody(Generic[T]):
         self._idle_s = idle_s
         self._drain_until: float | None = None
         self._said_all = False
+        self._ended_upstream = False
 
     @property
     def gone(self) -> bool:
@@ -76,6 +77,7 @@ class StreamBody(Generic[T]):
             return False
         if self._may_drain and self._drains.free > 0 and self._drain_until is None:
             self._drains.free -= 1
+            self._exchange.drained = True
             self._drain_until = self._clock.monotonic() + self._drains.seconds
             return False
         self.ending = (Outcome.CLIENT_GONE, None)
@@ -83,31 +85,23 @@ class StreamBody(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         relay, window, exchange = self._relay, self._window, self._exchange
+        reading = relay.reading
         try:
-            for item in await self._review(self._held):
-                yield item
-            while (chunk := await self._next()) is not None:
-                if window is None:
-                    items = relay.feed(chunk)
-                else:
-                    items = await self._review(relay.feed_pieces(chunk))
-                if relay.reading.failed is not None:
-                    self._end(Outcome.INTERRUPTED, relay.reading.failed)
+            items = await self._review(self._held)
+            while True:
+                at_end = reading.ended or reading.failed is not None
+                if at_end:
+                    if window is not None:
+                        items += [item for item in await window.finish() if item is not None]
+                    self._end(Outcome.COMPLETED if reading.ended else Outcome.INTERRUPTED, reading.failed)
+                    self._said_all = True
                 if items and not exchange.gone:
                     yield relay.join(items)
-                if relay.reading.failed is not None:
+                if at_end:
                     return
-            items = await self._review(relay.finish())
-            if window is not None:
-                items += [item for item in await window.finish() if item is not None]
-            whole = relay.reading.ended or relay.reading.failed is not None
-            if whole:
-                self._end(Outcome.INTERRUPTED if relay.reading.failed else Outcome.COMPLETED, relay.reading.failed)
-                self._said_all = True
-            if items and not exchange.gone:
-                yield relay.join(items)
-            if not whole:
-                raise StreamInterrupted("the provider's stream ended before it was complete")
+                if relay.broken is not None:
+                    raise relay.broken
+                items = await self._more()
         except UpstreamError as error:
             self._end(Outcome.INTERRUPTED, error)
             if not exchange.gone:
@@ -117,8 +111,23 @@ class StreamBody(Generic[T]):
             if not exchange.gone:
                 yield relay.render_error(error, exchange.request_id)
         finally:
+            self._said_all = True
             if self._drain_until is not None:
                 self._drains.free += 1
+
+    async def _more(self) -> list[T]:
+        """What the next slice of the upstream gives, or its end.
+
+        Raises: StreamInterrupted when there is nothing more and the answer is not whole.
+        """
+        chunk = await self._next()
+        if chunk is not None:
+            relay = self._relay
+            return relay.feed(chunk) if self._window is None else await self._review(relay.feed_pieces(chunk))
+        if self._ended_upstream:
+            raise StreamInterrupted("the provider's stream ended before it was complete")
+        self._ended_upstream = True
+        return await self._review(self._relay.finish())
 
     async def _review(self, pieces: list[Piece[T]]) -> list[T]:
         window = self._window
@@ -134,18 +143,26 @@ class StreamBody(Generic[T]):
         return [item for item in released if item is not None]
 
     async def _next(self) -> bytes | None:
-        now = self._clock.monotonic()
-        if self._drain_until is not None and now >= self._drain_until:
-            raise StreamInterrupted(f"not drained within {self._drains.seconds:g} s")
-        left_s = self._exchange.deadline - now
+        """The next slice; None at the end. The exchange's deadline and the bound on draining hold while waiting for it.
+
+        Raises: UpstreamError.
+        """
+        if self._ended_upstream:
+            return None
+        now, until = self._clock.monotonic(), self._exchange.deadline
+        if self._drain_until is not None:
+            until = min(until, self._drain_until)
+        left_s = until - now
         if self._idle_s is not None and left_s > self._idle_s:
-            return await anext(self._chunks, None)
+            return await anext(self._chunks, None)  # the transport's own time-out comes first
         try:
             async with asyncio.timeout(max(0.0, left_s)) as timer:
                 return await anext(self._chunks, None)
         except TimeoutError as error:
             if not timer.expired():
                 raise
+            if until == self._drain_until:
+                raise StreamInterrupted(f"not drained within {self._drains.seconds:g} s") from error
             raise DeadlineExceeded("the time for this request is over") from error
 
     def _end(self, outcome: Outcome, error: PulseError | None) -> None:

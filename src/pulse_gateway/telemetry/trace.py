@@ -15,6 +15,7 @@ from pulse_gateway.types.http import Headers
 __all__ = ["TraceContext", "read_trace"]
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_LONGEST = 1024
 _AMZN_ROOT = re.compile(r"(?:^|;)\s*Root=1-([0-9a-fA-F]{8})-([0-9a-fA-F]{24})(?:;|$)")
 _AMZN_SAMPLED = re.compile(r"(?:^|;)\s*Sampled=1(?:;|$)")
 
@@ -40,6 +41,7 @@ class TraceContext(msgspec.Struct, frozen=True):
 
 def read_trace(traceparent: str | None, tracestate: str | None, amzn: str | None) -> TraceContext:
     """The caller's trace, or a new one. An invalid traceparent takes its tracestate with it, as the standard says."""
+    tracestate, amzn = _clean(tracestate), _clean(amzn)
     match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
     if match and match[1] != "ff" and not (match[1] == "00" and match[5]) and int(match[2], 16) and int(match[3], 16):
         return TraceContext(match[2], new_span_id(), match[4], tracestate, amzn)
@@ -47,3 +49,8 @@ def read_trace(traceparent: str | None, tracestate: str | None, amzn: str | None
         sampled = "01" if _AMZN_SAMPLED.search(amzn) else "00"
         return TraceContext((root[1] + root[2]).lower(), new_span_id(), sampled, None, amzn)
     return TraceContext(new_trace_id(), new_span_id(), "00", None, amzn)
+
+
+def _clean(value: str | None) -> str | None:
+    """What can be handed on in a header; the rest is dropped, as the standard says of a tracestate that cannot be read."""
+    return value if value and len(value) <= _LONGEST and value.isascii() and value.isprintable() else None

@@ -62,7 +62,7 @@ class HttpxTransport:
         try:
             response = await _head(lane, outgoing, timeouts)
         except BaseException:
-            await asyncio.shield(lanes.give_back(lane))
+            lanes.drop(lane)
             raise
         phases["read"] = timeouts.idle_s
         return _HttpxResponse(response, timeouts, lanes, lane)
@@ -122,6 +122,7 @@ class _HttpxResponse:
         self._timeouts = timeouts
         self._lanes = lanes
         self._lane: httpx.AsyncHTTPTransport | None = lane
+        self._read = False  # to its end
         self.status: int = response.status_code
         self.headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
@@ -133,6 +134,7 @@ class _HttpxResponse:
             async with aclosing(aiter(stream)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+            self._read = True
         except httpx.TimeoutException as error:
             raise UpstreamTimeout(f"the provider sent nothing for {self._timeouts.idle_s:g} s") from error
         except httpx.TransportError as error:
@@ -142,7 +144,9 @@ class _HttpxResponse:
         lane, self._lane = self._lane, None
         if lane is None:
             return
-        try:
+        if self._read:
             await self._response.aclose()
-        finally:
             await self._lanes.give_back(lane)
+        else:
+            # Half an answer is still in the pipe. httpcore's own clean-up does not survive a second cancellation.
+            self._lanes.drop(lane)

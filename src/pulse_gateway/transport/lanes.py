@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -10,6 +11,8 @@ from typing import Generic, Protocol, TypeVar
 from pulse_gateway.errors import UpstreamUnreachable
 
 __all__ = ["Lanes"]
+
+_log = logging.getLogger(__name__)
 
 
 class Closable(Protocol):
@@ -29,6 +32,7 @@ class Lanes(Generic[T]):
         self._open_lane, self._idle_s = open_lane, idle_s
         self._free = asyncio.Semaphore(limit)
         self._idle: deque[tuple[T, float]] = deque()  # with the loop's time of its last use, oldest first
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def take(self, wait_s: float) -> T:
         """A lane, at once or after waiting for one.
@@ -46,14 +50,28 @@ class Lanes(Generic[T]):
         return self._idle.pop()[0] if self._idle else self._open_lane()
 
     async def give_back(self, lane: T) -> None:
-        """End the use of `lane`, and close one that nobody has used for long."""
+        """End the use of `lane`, whose last answer was read to its end; close one that nobody has used for long."""
         now = asyncio.get_running_loop().time()
         self._idle.append((lane, now))
         self._free.release()
         if now - self._idle[0][1] > self._idle_s:
             await self._idle.popleft()[0].aclose()
 
+    def drop(self, lane: T) -> None:
+        """End the use of `lane` in the middle of something: it is closed, never used again. Waits for nothing, so it is safe
+        in a task that is being cancelled."""
+        self._free.release()
+        closing = asyncio.get_running_loop().create_task(lane.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closed)
+
     async def aclose(self) -> None:
         """Close the lanes that are not in use."""
         while self._idle:
             await self._idle.popleft()[0].aclose()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    def _closed(self, closing: asyncio.Task[None]) -> None:
+        self._closing.discard(closing)
+        if not closing.cancelled() and (error := closing.exception()) is not None:
+            _log.debug("a connection did not close well: %s", type(error).__name__)

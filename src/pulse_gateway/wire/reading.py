@@ -30,14 +30,16 @@ _UNKNOWN = Usage()
 class Reading:
     """Folds the events of one answer. `usage` is the vendor's last word on it, None while there is none.
 
-    `usage_is_final`: usage was reported with or after the finish reason and says what was written, so nothing needs estimating.
+    `usage_is_final`: usage was reported with or after the finish reason of every choice and says what was written, so nothing needs estimating.
     A stream of Anthropic's begins with usage too, of which only the input is more than a guess.
     `sample` is the beginning of what the model wrote, `output_chars` the length of all of it: enough to estimate a cut stream, and
     bounded whatever the upstream sends.
     """
 
     __slots__ = (
+        "_finished",
         "_pieces",
+        "_seen",
         "ended",
         "failed",
         "finish_reason",
@@ -60,6 +62,8 @@ class Reading:
         self.usage_is_final = False
         self.output_chars = 0
         self._pieces: list[str] = []
+        self._seen: set[int] = set()  # choices that have said something
+        self._finished: set[int] = set()
 
     def observe(self, events: Sequence[Event]) -> None:
         """The events of one frame."""
@@ -67,6 +71,7 @@ class Reading:
         for event in events:
             kind = type(event)
             if kind is TextDelta:
+                self._seen.add(event.choice)  # type: ignore[attr-defined]
                 self.count(event.text)
             elif kind is ToolArgumentsDelta:
                 self.count(event.fragment)  # type: ignore[attr-defined]
@@ -80,6 +85,7 @@ class Reading:
                     self.usage = event.usage
             elif isinstance(event, Finished):
                 self.finish_reason = event.reason
+                self._finished.add(event.choice)
             elif isinstance(event, Ended):
                 self.ended = True
             elif isinstance(event, Failed):
@@ -87,8 +93,9 @@ class Reading:
             elif isinstance(event, RefusalDelta):
                 self.count(event.refusal)
             elif isinstance(event, ToolCallStarted):
+                self._seen.add(event.choice)
                 self.count(event.name)
-        if reported and self.finish_reason is not None:
+        if reported and self._finished and self._seen <= self._finished:
             self.usage_is_final = _says_output(self.usage)
 
     def observe_reply(self, reply: ChatReply) -> None:

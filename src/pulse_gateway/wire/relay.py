@@ -6,10 +6,12 @@ follow.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import takewhile
 from typing import Generic, TypeVar
 
-from pulse_gateway.errors import PulseError
-from pulse_gateway.types.events import Event, Finished
+from pulse_gateway.errors import PulseError, UpstreamError
+from pulse_gateway.types.events import Event, Failed, Finished
 from pulse_gateway.wire.codec import Codec, StreamDecoder
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
@@ -39,28 +41,44 @@ class Piece(Generic[T]):
 class Relay(Generic[T]):
     """The loop all relays share. Subclasses say what a frame becomes.
 
-    Raises: UpstreamProtocolError when the upstream leaves its dialect. A failure that the upstream *reports* is not raised:
-    it is in `reading.failed`, already rendered. After `finish`, `reading.ended` says whether the answer is whole.
+    It never raises, so that what came before an error in the same slice is not lost. A failure that the upstream *reports* is in
+    `reading.failed`, already rendered. A frame that leaves its dialect, or cannot be said in the client's, is in `broken`, not
+    rendered. After either, and after the terminal frame (`reading.ended`), what follows is ignored.
     """
 
     def __init__(self, decoder: StreamDecoder) -> None:
         self.reading = Reading()
+        self.broken: UpstreamError | None = None
         self._decoder = decoder
         self._frames = SSEDecoder()
+        self._finished = False
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will come of this stream."""
+        return self.reading.ended or self.reading.failed is not None or self.broken is not None
 
     def feed(self, data: bytes) -> list[T]:
-        return [self._step(frame)[0] for frame in self._frames.feed(data)]
+        return [item for item, _ in self._steps(data)]
 
     def feed_pieces(self, data: bytes) -> list[Piece[T]]:
         """As `feed`, with the visible text of each frame, for a moderator."""
-        return [self._piece(frame) for frame in self._frames.feed(data)]
+        return [Piece(item, events) for item, events in self._steps(data)]
 
     def finish(self) -> list[Piece[T]]:
-        pieces = [self._piece(frame) for frame in self._frames.finish()]
-        events = self._decoder.finish()
-        self.reading.observe(events)
-        if events:
-            pieces.append(Piece(self.render(None, events), events))
+        """The upstream has ended. Again: nothing more."""
+        if self._finished:
+            return []
+        self._finished = True
+        pieces = [Piece(item, events) for item, events in self._each(self._frames.finish())]
+        if not self.over:
+            try:
+                events = self._decoder.finish()
+                self.reading.observe(events)
+                if events:
+                    pieces.append(Piece(self.render(None, events), events))
+            except UpstreamError as error:
+                self.broken = error
         return pieces
 
     def join(self, items: list[T]) -> T:
@@ -75,13 +93,26 @@ class Relay(Generic[T]):
         """The client dialect's error event; nothing follows it."""
         raise NotImplementedError
 
-    def _step(self, frame: ServerSentEvent) -> tuple[T, list[Event]]:
-        events = self._decoder.decode(frame)
-        self.reading.observe(events)
-        return self.render(frame, events), events
+    def _steps(self, data: bytes) -> Iterator[tuple[T, list[Event]]]:
+        try:
+            frames = self._frames.feed(data)
+        except UpstreamError as error:
+            self.broken = error
+            return
+        yield from self._each(frames)
 
-    def _piece(self, frame: ServerSentEvent) -> Piece[T]:
-        return Piece(*self._step(frame))
+    def _each(self, frames: list[ServerSentEvent]) -> Iterator[tuple[T, list[Event]]]:
+        for frame in frames:
+            if self.over:
+                return
+            try:
+                events = self._decoder.decode(frame)
+                self.reading.observe(events)
+                item = self.render(frame, events)
+            except UpstreamError as error:
+                self.broken = error
+                return
+            yield item, events
 
 
 class _Bytes(Relay[bytes]):
@@ -101,18 +132,21 @@ class Passthrough(_Bytes):
         if frame is None:
             return b""
         self._unclosed = not frame.raw.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-        return frame.raw
+        return self._shown(frame)
 
     def render_error(self, error: PulseError, request_id: str) -> bytes:
         event = self._codec.encoder(self._request_model, include_usage=False).error(error, request_id)
         return b"\n\n" + event if self._unclosed else event
 
+    def _shown(self, frame: ServerSentEvent) -> bytes:
+        return frame.raw
+
 
 class HideUsage(Passthrough):
     """The same, for a client that did not ask for the usage the gateway asked for."""
 
-    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
-        return b"" if frame is None else self._codec.hide_usage(frame)
+    def _shown(self, frame: ServerSentEvent) -> bytes:
+        return self._codec.hide_usage(frame)
 
 
 class Translate(_Bytes):
@@ -126,10 +160,11 @@ class Translate(_Bytes):
         self._request_id = request_id
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
-        if self.reading.failed is not None:
-            return self._encoder.error(self.reading.failed, self._request_id)
         encode = self._encoder.encode
-        return encode(events[0]) if len(events) == 1 else b"".join([encode(event) for event in events])
+        if self.reading.failed is None:
+            return encode(events[0]) if len(events) == 1 else b"".join([encode(event) for event in events])
+        said = b"".join([encode(event) for event in takewhile(_is_answer, events)])
+        return said + self._encoder.error(self.reading.failed, self._request_id)
 
     def render_error(self, error: PulseError, request_id: str) -> bytes:
         return self._encoder.error(error, request_id)
@@ -146,3 +181,7 @@ class Native(Relay[list[Event]]):
 
     def render_error(self, error: PulseError, request_id: str) -> list[Event]:
         raise error
+
+
+def _is_answer(event: Event) -> bool:
+    return not isinstance(event, Failed)

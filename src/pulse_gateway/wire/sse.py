@@ -8,7 +8,7 @@ import msgspec
 
 from pulse_gateway.errors import UpstreamProtocolError
 
-__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode_comment", "encode_event"]
+__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode_event"]
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -42,11 +42,6 @@ class SSEDecoder:
         self._scanned = 0
         self._max_event_bytes = max_event_bytes
 
-    @property
-    def pending_bytes(self) -> int:
-        """How much of an unfinished event is held."""
-        return len(self._buffer)
-
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         self._buffer += data
         events: list[ServerSentEvent] = []
@@ -60,20 +55,18 @@ class SSEDecoder:
         if start:
             del self._buffer[:start]
         self._scanned = max(0, len(self._buffer) - 3)
-        if len(self._buffer) > self._max_event_bytes:
+        if len(self._buffer) > self._max_event_bytes and not events:  # what is whole is given out first
             raise UpstreamProtocolError(f"one event of the stream exceeds {self._max_event_bytes} bytes")
         return events
 
     def finish(self) -> list[ServerSentEvent]:
-        """What is left at the end of the stream. An event without its blank line counts only if a lone `\\r` closed it."""
+        """What is left at the end of the stream: a last event whose blank line is missing, as long as its last line is whole."""
         rest = bytes(self._buffer)
         self._buffer.clear()
         self._scanned = 0
         if not rest:
             return []
-        if re.search(rb"(?:\r\n|\n|\r)\r\Z", rest):
-            return [_parse(rest)]
-        # A last event whose blank line is missing: vendors do this; what it says is still worth hearing.
+        # Vendors leave the last blank line out, and what such an event says is still worth hearing. JSON ends in a bracket.
         return [_parse(rest)] if rest.endswith((b"\n", b"\r", b"}", b"]")) else []
 
 
@@ -95,7 +88,3 @@ def encode_event(data: bytes, event: str | None = None) -> bytes:
     if event is None:
         return b"data: " + data + b"\n\n"
     return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
-
-
-def encode_comment(text: str) -> bytes:
-    return b": " + text.encode() + b"\n\n"
