@@ -46,9 +46,9 @@ _INTRO = """# Configuration
 <!-- Generated from the structs in src/pulse_gateway/config.py by `make docs`. -->
 
 One optional TOML file: `--config FILE`, else `PULSE_CONFIG`, else `./pulse.toml`. The environment overrides it. Unknown keys
-are refused with the nearest valid name. Secrets are references, `env:NAME` or `file:PATH`, and are never printed. SIGHUP
-reads the file again; an invalid one is reported and the last good one stays. Names end in their unit: `_s` seconds, `_bytes`
-bytes.
+are refused with the nearest valid name. Secrets are references, `env:NAME` or `file:PATH`, and are never printed. SIGHUP or a
+change of the file reads it again: a valid one is swapped in whole, an invalid one is reported and the last good one stays;
+`[server]` and `[stores]` take a restart. Names end in their unit: `_s` seconds, `_bytes` bytes.
 
 ```toml
 [providers.openai]
