@@ -104,14 +104,15 @@ class StreamBody(Generic[T]):
                 items = await self._more()
         except UpstreamError as error:
             self._end(Outcome.INTERRUPTED, error)
+            self._said_all = True
             if not exchange.gone:
                 yield relay.render_error(error, exchange.request_id)
         except ContentBlocked as error:
             self._end(Outcome.BLOCKED, error)
+            self._said_all = True
             if not exchange.gone:
                 yield relay.render_error(error, exchange.request_id)
         finally:
-            self._said_all = True
             if self._drain_until is not None:
                 self._drains.free += 1
 
