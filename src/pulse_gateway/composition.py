@@ -157,5 +157,5 @@ def _load_hook(path: str) -> Moderator:
         raise ConfigError(f"moderation.hooks: {path!r} is neither `terms` nor of the form package.module:Class")
     try:
         return cast("Moderator", getattr(import_module(module), name)())
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError(f"moderation.hooks: {path!r} cannot be loaded: {error}") from error
+    except Exception as error:  # the module is not ours, and may raise anything
+        raise ConfigError(f"moderation.hooks: {path!r} cannot be loaded: {type(error).__name__}: {error}") from error

@@ -28,6 +28,7 @@ __all__ = [
     "PulseError",
     "QuotaExceeded",
     "RateLimited",
+    "RequestTimeout",
     "RequestTooLarge",
     "RouteNotFound",
     "StoreUnavailable",
@@ -115,6 +116,10 @@ class RouteNotFound(CallerError):
 
 class MethodNotAllowed(CallerError):
     status, code = 405, "method_not_allowed"
+
+
+class RequestTimeout(CallerError):
+    status, code = 408, "request_timeout"
 
 
 class RequestTooLarge(CallerError):

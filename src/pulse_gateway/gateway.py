@@ -14,7 +14,7 @@ from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.composition import build_chain, build_router
 from pulse_gateway.config import Config, parse_rate
 from pulse_gateway.environment import load_config
-from pulse_gateway.errors import ConfigError
+from pulse_gateway.errors import ConfigError, PulseError
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.limits.estimate import hold_tokens
@@ -148,6 +148,17 @@ class Gateway:
             raise RuntimeError("the gateway is not open: use `async with Gateway(...)`, or await `open()`")
         client = None if inbound.dialect is None else wire.codec(inbound.dialect)
         return await self._handler(Exchange(inbound, client, self.clock.monotonic()))
+
+    async def refuse(self, inbound: Inbound, error: PulseError) -> Reply:
+        """The reply to a request that is refused before it is one: logged and counted as every exchange is."""
+
+        async def refusing(exchange: Exchange) -> Reply:
+            exchange.principal = inbound.principal
+            raise error
+
+        client = wire.codec(inbound.dialect or _NATIVE_DIALECT)
+        observe = Observe(refusing, clock=self.clock, supervisor=self._supervisor, observers=self._observers)
+        return await observe(Exchange(inbound, client, self.clock.monotonic()))
 
     async def chat(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], user: str, plan: str | None = None, **fields: Any

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, cast
 
 import msgspec
 from litestar import Litestar, MediaType, Response, asgi, get
-from litestar.openapi.config import OpenAPIConfig
 from litestar.types import HTTPScope, Receive, Scope, Send
 
-from pulse_gateway import __version__
 from pulse_gateway.config import Config
-from pulse_gateway.errors import PulseError, Unauthenticated
 from pulse_gateway.gateway import Gateway
-from pulse_gateway.ids import new_request_id
 from pulse_gateway.pipeline.authenticate import Authenticator
 from pulse_gateway.store.memory import MemoryKeyStore
-from pulse_gateway.wire import registry as wire
 from pulse_host.docs_page import docs_page
 from pulse_host.endpoints import FIXED
 from pulse_host.errors import EXCEPTION_HANDLERS
 from pulse_host.health import Readiness, health, readiness_route
-from pulse_host.ingress import Ingress, clean_request_id, credential_of
+from pulse_host.ingress import Ingress
 from pulse_host.metrics import CONTENT_TYPE, Metrics
-from pulse_host.models import dialect_of, list_models, show_model
-from pulse_host.openapi import describe_data_plane
+from pulse_host.models import send_models
+from pulse_host.openapi import openapi_document
 from pulse_host.usage.controllers import usage_route
 
 __all__ = ["Services", "create_app", "offline_document"]
@@ -48,6 +44,7 @@ def create_app(services: Services) -> Litestar:
     server = gateway.config.server
     ingress = Ingress(
         gateway,
+        keys,
         max_body_bytes=server.max_body_bytes,
         keep_alive_s=server.keep_alive_s,
         draining=lambda: readiness.draining,
@@ -66,7 +63,7 @@ def create_app(services: Services) -> Litestar:
         if http["method"] == "POST" and rest:
             await ingress.gemini(rest, http, receive, send)
         else:
-            await _send_json(send, *await _models(gateway, keys, http, rest))
+            await send_models(gateway, keys, http, rest, send)
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
@@ -74,11 +71,11 @@ def create_app(services: Services) -> Litestar:
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_json() -> Response[bytes]:
-        return Response(_encode(app.openapi_schema.to_schema()), media_type="application/json")
+        return Response(_encode(document()), media_type="application/json")
 
     @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
     async def docs() -> str:
-        return docs_page(app.openapi_schema.to_schema())
+        return docs_page(document())
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -89,62 +86,24 @@ def create_app(services: Services) -> Litestar:
             readiness.draining = True
             await gateway.aclose()
 
+    described: list[Any] = [usage_route(gateway, keys), health, readiness_route(readiness)]
+
+    @cache
+    def document() -> dict[str, Any]:
+        return openapi_document(described)
+
     operations: Sequence[Any] = (metrics_page, openapi_json, docs) if server.expose_operations else ()
-    app = Litestar(
-        route_handlers=[
-            data_plane,
-            models,
-            usage_route(gateway, keys),
-            health,
-            readiness_route(readiness),
-            *operations,
-        ],
+    return Litestar(
+        route_handlers=[data_plane, models, *described, *operations],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
-        openapi_config=OpenAPIConfig(title="Pulse", version=__version__, path="/schema", render_plugins=[]),
+        openapi_config=None,  # it would serve pages of its own that load scripts from elsewhere
         logging_config=None,
         request_max_body_size=server.max_body_bytes,
     )
-    describe_data_plane(app.openapi_schema)
-    return app
 
 
 def offline_document(config: Config) -> dict[str, Any]:
     """The OpenAPI document of a server with this configuration, without any store."""
     gateway = Gateway(config)
-    services = Services(
-        gateway=gateway,
-        keys=MemoryKeyStore({}),
-        readiness=Readiness({}),
-        metrics=Metrics(ledger_backlog=lambda: 0, open_permits=lambda: 0),
-    )
-    return create_app(services).openapi_schema.to_schema()
-
-
-async def _models(
-    gateway: Gateway, keys: Authenticator, scope: HTTPScope, rest: str
-) -> tuple[int, dict[str, Any] | bytes, str]:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    request_id = clean_request_id(headers.get("x-request-id")) or new_request_id()
-    dialect = "gemini" if scope["raw_path"].startswith(b"/v1beta") else dialect_of(headers)
-    try:
-        secret = credential_of(headers)
-        if secret is None:
-            raise Unauthenticated("no API key was sent; use the header Authorization: Bearer KEY")
-        await keys.authenticate(secret)
-        listed = gateway.router.models()
-        body = show_model(listed, rest, dialect) if rest else list_models(listed, dialect)
-    except PulseError as error:
-        return error.status, wire.codec(dialect).encode_error(error, request_id), request_id
-    return 200, body, request_id
-
-
-async def _send_json(send: Send, status: int, body: dict[str, Any] | bytes, request_id: str) -> None:
-    content = body if isinstance(body, bytes) else _encode(body)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"x-request-id", request_id.encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": content, "more_body": False})
+    return openapi_document([usage_route(gateway, MemoryKeyStore({})), health, readiness_route(Readiness({}))])

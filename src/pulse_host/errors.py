@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException
 
 from pulse_gateway.errors import InternalError, PulseError
 from pulse_gateway.ids import new_request_id
+from pulse_gateway.limits.headers import refusal_headers
 from pulse_host.ingress import clean_request_id
 
 __all__ = ["EXCEPTION_HANDLERS"]
@@ -40,7 +41,9 @@ def _response(
 
 
 def _pulse_error(request: Request[Any, Any, Any], error: PulseError) -> Response[dict[str, object]]:
-    return _response(request, error.status, error.code, error.kind, error.message, error.param)
+    response = _response(request, error.status, error.code, error.kind, error.message, error.param)
+    response.headers.update(dict(refusal_headers(error)))
+    return response
 
 
 def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:

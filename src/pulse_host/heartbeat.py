@@ -8,7 +8,13 @@ from typing import Self
 
 from litestar.types import Send
 
-__all__ = ["Heartbeat"]
+__all__ = ["ClientStalled", "Heartbeat"]
+
+_STALL_S = 30.0
+
+
+class ClientStalled(Exception):
+    """The client has read nothing for so long that it will not be waited for."""
 
 
 class Heartbeat:
@@ -36,9 +42,20 @@ class Heartbeat:
             self._task.cancel()
 
     async def send(self, item: bytes) -> None:
-        async with self._lock:
-            await self._send({"type": "http.response.body", "body": item, "more_body": True})
-            self._sent_at = asyncio.get_running_loop().time()
+        """Send `item`; nothing is not sent, and does not count as a sign of life.
+
+        Raises: ClientStalled.
+        """
+        if not item:
+            return
+        try:
+            async with asyncio.timeout(_STALL_S) as timer, self._lock:
+                await self._send({"type": "http.response.body", "body": item, "more_body": True})
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise ClientStalled from error
+        self._sent_at = asyncio.get_running_loop().time()
 
     async def _beat(self, keep_alive: bytes) -> None:
         loop = asyncio.get_running_loop()
@@ -46,7 +63,10 @@ class Heartbeat:
             wait_s = self._sent_at + self._seconds - loop.time()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            elif not self._lock.locked():
-                await self.send(keep_alive)
-            else:
+            elif self._lock.locked():
                 await asyncio.sleep(self._seconds)
+            else:
+                try:
+                    await self.send(keep_alive)
+                except ClientStalled:
+                    return  # the next item finds out too, and ends the stream

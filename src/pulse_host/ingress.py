@@ -3,84 +3,100 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
+from msgspec.structs import replace
 
-from pulse_gateway.errors import InvalidRequest, MethodNotAllowed, PulseError, RequestTooLarge, StoreUnavailable
+from pulse_gateway.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    PulseError,
+    RequestTimeout,
+    RequestTooLarge,
+    StoreUnavailable,
+    Unauthenticated,
+    UnsupportedParameter,
+)
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.ids import new_request_id
+from pulse_gateway.limits.headers import refusal_headers
+from pulse_gateway.pipeline.authenticate import Authenticator
 from pulse_gateway.pipeline.exchange import Inbound
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.telemetry.trace import read_trace
+from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
 from pulse_host.endpoints import FIXED, Route, gemini_route
-from pulse_host.heartbeat import Heartbeat
+from pulse_host.heartbeat import ClientStalled, Heartbeat
 
-__all__ = ["Ingress", "clean_request_id", "credential_of"]
+__all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 _MAX_REQUEST_ID = 128
+_BODY_S = 30.0
 Headers = dict[str, str]
 
 
 class Ingress:
-    """Serves every route of `endpoints.py`. Reads at most `max_body_bytes`; refuses new work while `draining()`."""
+    """Serves every route of `endpoints.py`: who calls is known before a byte of the body is read.
+
+    Reads at most `max_body_bytes`, within `_BODY_S`; refuses new work while `draining()`.
+    """
 
     def __init__(
-        self, gateway: Gateway, *, max_body_bytes: int, keep_alive_s: float, draining: Callable[[], bool]
+        self,
+        gateway: Gateway,
+        keys: Authenticator,
+        *,
+        max_body_bytes: int,
+        keep_alive_s: float,
+        draining: Callable[[], bool],
     ) -> None:
-        self._gateway = gateway
+        self._gateway, self._keys = gateway, keys
         self._max_body_bytes = max_body_bytes
         self._keep_alive_s = keep_alive_s
         self._draining = draining
 
     async def fixed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """A route whose path says everything."""
-        await self._serve(FIXED[scope["path"].rstrip("/")], scope, receive, send)
+        await self._serve(FIXED[scope["path"].rstrip("/")], headers_of(scope), scope, receive, send)
 
     async def gemini(self, rest: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """`rest` is what follows `/models/`."""
+        """`rest` is what follows `/models/`, decoded once by the server."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
-        headers = _headers(scope)
-        if "x-goog-api-key" not in headers and query.get("key"):
-            headers["x-goog-api-key"] = query["key"][0]
+        headers = headers_of(scope)
         try:
-            route = gemini_route(unquote(rest), query.get("alt", [None])[0])
+            route = gemini_route(rest, query.get("alt", [None])[0])
         except PulseError as error:
-            await _refuse(send, "gemini", error, _request_id(headers))
+            await self._refuse(send, Inbound(dialect="gemini", request_id=request_id_of(headers)), error)
             return
-        await self._serve(route, scope, receive, send, headers)
+        await self._serve(route, headers, scope, receive, send)
 
-    async def _serve(
-        self, route: Route, scope: HTTPScope, receive: Receive, send: Send, headers: Headers | None = None
-    ) -> None:
-        headers = _headers(scope) if headers is None else headers
-        request_id = _request_id(headers)
+    async def _serve(self, route: Route, headers: Headers, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        inbound = Inbound(
+            dialect=route.dialect,
+            operation=route.operation,
+            model=route.model,
+            stream=route.stream,
+            headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
+            request_id=request_id_of(headers),
+            trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
+        )
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed(f"{scope['method']} is not served here; use POST")
             if self._draining():
                 raise _shutting_down()
-            timeout_s, tags = _timeout_s(headers), _tags(headers)
-            body = await self._body(headers, receive)
-            inbound = Inbound(
-                dialect=route.dialect,
-                operation=route.operation,
-                body=body,
-                model=route.model,
-                stream=route.stream,
-                credential=credential_of(headers),
-                headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
-                request_id=request_id,
-                trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
-                timeout_s=timeout_s,
-                tags=tags,
-            )
+            principal = await authenticated(headers, self._keys)
+            inbound = replace(inbound, principal=principal, timeout_s=_timeout_s(headers), tags=_tags(headers))
+            _refuse_unsupported(headers)
+            inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
         except PulseError as error:
-            await _refuse(send, route.dialect, error, request_id)
+            await self._refuse(send, inbound, error)
             return
         except _Disconnected:
             return
@@ -89,12 +105,15 @@ class Ingress:
             if task is None or not self._draining():
                 raise
             task.uncancel()  # done by a server that has waited long enough: the client is told, and all is said
-            await _refuse(send, route.dialect, _shutting_down(), request_id)
+            await _send_whole(send, _ending(inbound))
             return
         if reply.stream is None:
             await _send_whole(send, reply)
         else:
             await self._send_stream(reply, receive, send)
+
+    async def _refuse(self, send: Send, inbound: Inbound, error: PulseError) -> None:
+        await _send_whole(send, await self._gateway.refuse(inbound, error))
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if headers.get("content-encoding", "identity") != "identity":
@@ -103,8 +122,15 @@ class Ingress:
             )
         too_large = RequestTooLarge(f"the body exceeds {self._max_body_bytes} bytes")
         length = headers.get("content-length")
-        if length is not None and length.isdigit() and int(length) > self._max_body_bytes:
+        if length is not None and re.fullmatch(r"[0-9]{1,18}", length) and int(length) > self._max_body_bytes:
             raise too_large
+        try:
+            async with asyncio.timeout(_BODY_S):
+                return await self._received(receive, too_large)
+        except TimeoutError as error:
+            raise RequestTimeout(f"the body did not arrive within {_BODY_S:g} s") from error
+
+    async def _received(self, receive: Receive, too_large: RequestTooLarge) -> bytes:
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -123,15 +149,18 @@ class Ingress:
 
     async def _send_stream(self, reply: Reply, receive: Receive, send: Send) -> None:
         """Move the stream until it ends or the client leaves. Leaving is noticed at once, by a task that listens for it."""
-        await send(_start(reply))
         relaying = asyncio.current_task()
         assert relaying is not None
         listening = asyncio.create_task(_listen(receive, reply, relaying))
         heartbeat = Heartbeat(send, reply.keep_alive, self._keep_alive_s)
         try:
-            async with reply, heartbeat:
-                async for item in reply:
-                    await heartbeat.send(item)
+            async with reply:
+                await send(_start(reply))
+                async with heartbeat:
+                    async for item in reply:
+                        await heartbeat.send(item)
+        except ClientStalled:
+            return  # left without its end, the connection is closed
         except asyncio.CancelledError:
             if not reply.gone:
                 await send({"type": "http.response.body", "body": reply.farewell(), "more_body": False})
@@ -155,8 +184,25 @@ async def _listen(receive: Receive, reply: Reply, relaying: asyncio.Task[object]
         relaying.cancel()
 
 
-def _headers(scope: HTTPScope) -> Headers:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+def headers_of(scope: HTTPScope) -> Headers:
+    """By lower-case name. The key that Gemini's clients may put into the query stands where they put it otherwise."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    if b"key=" in scope["query_string"] and "x-goog-api-key" not in headers:
+        key = parse_qs(scope["query_string"].decode("latin-1")).get("key")
+        if key:
+            headers["x-goog-api-key"] = key[0]
+    return headers
+
+
+async def authenticated(headers: Headers, keys: Authenticator) -> Principal:
+    """The caller.
+
+    Raises: Unauthenticated, StoreUnavailable, PermissionDenied.
+    """
+    secret = credential_of(headers)
+    if secret is None:
+        raise Unauthenticated("no API key was sent; use the header Authorization: Bearer KEY")
+    return await keys.authenticate(secret)
 
 
 def credential_of(headers: Headers) -> str | None:
@@ -174,7 +220,8 @@ def clean_request_id(value: str | None) -> str | None:
     return None
 
 
-def _request_id(headers: Headers) -> str:
+def request_id_of(headers: Headers) -> str:
+    """The caller's, or a new one."""
     return clean_request_id(headers.get("x-request-id")) or new_request_id()
 
 
@@ -182,9 +229,22 @@ def _timeout_s(headers: Headers) -> float | None:
     value = headers.get("x-pulse-timeout-ms")
     if value is None:
         return None
-    if not value.isdigit() or int(value) == 0:
+    if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) == 0:
         raise InvalidRequest("x-pulse-timeout-ms is not a positive number of milliseconds", param="x-pulse-timeout-ms")
     return int(value) / 1000
+
+
+def _refuse_unsupported(headers: Headers) -> None:
+    """What would promise something that is not kept.
+
+    Raises: UnsupportedParameter.
+    """
+    if "idempotency-key" in headers:
+        raise UnsupportedParameter(
+            "idempotency keys are not kept by this version, so a repeated request would run and be billed again; "
+            "leave the header out",
+            param="idempotency-key",
+        )
 
 
 def _tags(headers: Headers) -> tuple[tuple[str, str], ...]:
@@ -215,9 +275,9 @@ def _shutting_down() -> StoreUnavailable:
     return StoreUnavailable("this server is shutting down", retry_after_s=1.0)
 
 
-async def _refuse(send: Send, dialect: str, error: PulseError, request_id: str) -> None:
-    """A refusal from before there was an exchange."""
-    headers = [("content-type", "application/json"), ("x-request-id", request_id)]
-    if error.retry_after_s is not None:
-        headers.append(("retry-after", str(max(1, round(error.retry_after_s)))))
-    await _send_whole(send, Reply(error.status, headers, wire.codec(dialect).encode_error(error, request_id)))
+def _ending(inbound: Inbound) -> Reply:
+    """The answer to a request whose exchange this server has broken off, and thereby reported."""
+    error = _shutting_down()
+    request_id = inbound.request_id or new_request_id()
+    headers = [("content-type", "application/json"), ("x-request-id", request_id), *refusal_headers(error)]
+    return Reply(error.status, headers, wire.codec(inbound.dialect or "").encode_error(error, request_id))

@@ -81,6 +81,7 @@ def configure_logs(config: TelemetryConfig) -> None:
         else [
             tracebacks.as_text,
             _mask,
+            _brief,
             structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=_plain),
         ]
     )
@@ -127,5 +128,15 @@ def _mask(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return event
 
 
+def _brief(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """For people: without what says nothing, and with as many digits as can be read."""
+    return {
+        name: round(value, 1) if isinstance(value, float) else value
+        for name, value in event.items()
+        if value not in (None, {})
+    }
+
+
 def _to_json(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    return ascii_json(_encode(event))
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event")}
+    return ascii_json(_encode({**first, **event}))

@@ -5,10 +5,48 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pulse_gateway.errors import ModelNotFound
-from pulse_gateway.routing.router import ListedModel
+import msgspec
+from litestar.types import HTTPScope, Send
 
-__all__ = ["dialect_of", "list_models", "show_model"]
+from pulse_gateway.errors import MethodNotAllowed, ModelNotFound, PulseError
+from pulse_gateway.gateway import Gateway
+from pulse_gateway.limits.headers import refusal_headers
+from pulse_gateway.pipeline.authenticate import Authenticator
+from pulse_gateway.routing.router import ListedModel
+from pulse_gateway.wire import registry as wire
+from pulse_host.ingress import authenticated, headers_of, request_id_of
+
+__all__ = ["dialect_of", "list_models", "send_models", "show_model"]
+
+_encode = msgspec.json.encode
+
+
+async def send_models(gateway: Gateway, keys: Authenticator, scope: HTTPScope, name: str, send: Send) -> None:
+    """Answer `GET …/models`, or `GET …/models/{name}`, to whoever may use them."""
+    headers = headers_of(scope)
+    request_id = request_id_of(headers)
+    dialect = "gemini" if scope["raw_path"].startswith(b"/v1beta") else dialect_of(headers)
+    sent = [("content-type", "application/json"), ("x-request-id", request_id)]
+    if dialect == "anthropic.messages":
+        sent.append(("request-id", request_id))
+    status = 200
+    try:
+        if scope["method"] not in {"GET", "HEAD"}:
+            raise MethodNotAllowed(f"{scope['method']} is not served here; use GET")
+        await authenticated(headers, keys)
+        listed = gateway.router.models()
+        content = _encode(show_model(listed, name, dialect) if name else list_models(listed, dialect))
+    except PulseError as error:
+        status, content = error.status, wire.codec(dialect).encode_error(error, request_id)
+        sent += refusal_headers(error)
+        if isinstance(error, MethodNotAllowed):
+            sent.append(("allow", "GET"))
+    sent.append(("content-length", str(len(content))))
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send(
+        {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content, "more_body": False}
+    )
 
 
 def dialect_of(headers: dict[str, str]) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Litestar
+from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import (
     OpenAPI,
     OpenAPIMediaType,
@@ -15,7 +20,9 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.enums import OpenAPIType
 
-__all__ = ["describe_data_plane"]
+from pulse_gateway import __version__
+
+__all__ = ["openapi_document"]
 
 _OBJECT = Schema(type=OpenAPIType.OBJECT)
 _ROUTES = (
@@ -38,7 +45,17 @@ _ERRORS = {
 }
 
 
-def describe_data_plane(document: OpenAPI) -> None:
+def openapi_document(handlers: Sequence[Any]) -> dict[str, Any]:
+    """The document of `handlers`, the data plane included."""
+    described = Litestar(
+        handlers, openapi_config=OpenAPIConfig(title="Pulse", version=__version__), logging_config=None
+    )
+    document = described.openapi_schema
+    _describe_data_plane(document)
+    return document.to_schema()
+
+
+def _describe_data_plane(document: OpenAPI) -> None:
     """Add the routes that are served as raw ASGI, and the list of models."""
     paths = document.paths = document.paths or {}
     for path, summary, tag in _ROUTES:

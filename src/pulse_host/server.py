@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
-import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +17,7 @@ from litestar import Litestar
 
 from pulse_gateway.errors import ConfigError
 from pulse_host.health import Readiness
+from pulse_host.protocol import BoundedHttp
 
 __all__ = ["Signals", "address_of", "bind", "run_async", "serve"]
 
@@ -83,7 +84,7 @@ async def serve(
     """
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -200,11 +201,11 @@ async def _minding_signals(main: Callable[[Signals], Coroutine[Any, Any, None]])
         if not signals.serving:
             work.cancel()
 
-    had_terminal = sys.stdout.isatty()
+    terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
     def hang_up() -> None:
-        if had_terminal and not sys.stdout.isatty():
-            stop("SIGHUP")  # its window was closed
+        if terminals and not any(map(os.isatty, terminals)):
+            stop("SIGHUP")  # the terminal's window was closed
         elif signals.on_hangup is not None:
             signals.on_hangup()
 

@@ -10,11 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import asyncpg
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, open_folder, run_pulse
+from pulse_process import API_KEY, Pulse, Simulation, open_folder, run_pulse
 
 from pulse_host.dev.embedded import EmbeddedPostgres
-
-API_KEY = "pls-test-key-of-the-suite"
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ import asyncpg
 import httpx
 import msgspec
 
+API_KEY = "pls-test-key-of-the-suite"
 START_S = 60.0
 STOP_S = 60.0
 # Nothing of the machine's own setting may reach the processes: a provider key in the environment would switch it on.

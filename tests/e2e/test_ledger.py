@@ -10,9 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, open_folder
-
-from conftest import API_KEY
+from pulse_process import API_KEY, Pulse, Simulation, open_folder
 
 MODELS = ("openai:gpt-5.2", "anthropic:claude-opus-5", "google:gemini-3.8-flash", "vllm:gpt-5.2")
 FAULTS = (

@@ -10,9 +10,7 @@ import anthropic
 import httpx
 import openai
 import pytest
-from pulse_process import Pulse, Simulation, open_folder
-
-from conftest import API_KEY
+from pulse_process import API_KEY, Pulse, Simulation, open_folder
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from typing import Any
 import anthropic
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, open_folder
-
-from conftest import API_KEY
+from pulse_process import API_KEY, Pulse, Simulation, open_folder
 
 CONFIG = """
 [moderation]

@@ -100,6 +100,15 @@ def test_plans_follow_a_reload_and_what_cannot_is_said(database_url: str, folder
         assert refused.json()["error"]["code"] == "insufficient_quota"
 
 
+def test_pulse_dev_follows_its_file_too(folder: Path) -> None:
+    (folder / "pulse.toml").write_text(alias("first"))
+    with Pulse.dev(folder / "data") as pulse:
+        (folder / "pulse.toml").write_text(alias("second"))
+        assert "takes_a_restart" not in wait_for_reloads(pulse, 1)
+        assert ask(pulse, "second").status_code == 200
+        assert ask(pulse, "first").status_code == 404
+
+
 def usage_limit(pulse: Pulse) -> int:
     limit: int = httpx.get(f"{pulse.url}/v1/usage/me", headers=pulse.headers, trust_env=False).json()["tokens"]["limit"]
     return limit

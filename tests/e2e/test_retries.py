@@ -9,9 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, open_folder
-
-from conftest import API_KEY
+from pulse_process import API_KEY, Pulse, Simulation, open_folder
 
 _numbers = itertools.count()
 

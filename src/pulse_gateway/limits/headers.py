@@ -18,6 +18,8 @@ __all__ = ["limit_headers", "refusal_headers"]
 
 _EDGE_S = 2e-6  # a place frees a microsecond after its window: that is for those who wait for it, not for those who read about it
 _TOLD_AS_OPENAI_DOES = frozenset({("requests", False), ("tokens", True)})  # kind, and whether it is a monthly quota
+_TELLS_WHEN = frozenset({429, 503})
+_UNKNOWN_WAIT_S = 1.0
 _LONGEST_RETRY_S = 120.0  # openai's clients give up beyond it; anthropic's would sleep for hours, unless told not to
 
 
@@ -55,11 +57,14 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
 def refusal_headers(error: PulseError) -> Headers:
     """What goes with an error: when to come back, and, from a limiter, where the caller stands.
 
-    `retry-after` in whole seconds and `retry-after-ms`, both rounded up, where the error knows a time.
+    `retry-after` in whole seconds and `retry-after-ms`, both rounded up, where the error knows a time; one second on a 429 or 503
+    that does not.
     `x-should-retry: false` where the wait is too long to sit out in a client: for quotas, and beyond two minutes.
     """
     found = limit_headers(error.standings, error) if isinstance(error, AdmissionError) else ()
     wait_s = error.retry_after_s
+    if wait_s is None and error.status in _TELLS_WHEN and not isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
+        wait_s = _UNKNOWN_WAIT_S
     if wait_s is not None:
         found += (("retry-after", str(_whole(wait_s))), ("retry-after-ms", str(_whole(wait_s * 1000))))
     too_long = wait_s is not None and wait_s > _LONGEST_RETRY_S

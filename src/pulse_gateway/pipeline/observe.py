@@ -10,6 +10,7 @@ from pulse_gateway.errors import (
     CallerError,
     ContentBlocked,
     InternalError,
+    MethodNotAllowed,
     PulseError,
     UpstreamError,
 )
@@ -66,6 +67,8 @@ class Observe:
         if exchange.client is None:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
+        if isinstance(error, MethodNotAllowed):
+            headers.append(("allow", "POST"))
         return Reply(error.status, headers, exchange.client.encode_error(error, exchange.request_id))
 
     def _headers(self, exchange: Exchange) -> list[tuple[str, str]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,13 +15,14 @@ from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 __all__ = ["EchoTransport"]
 
 _SCHEME = "echo:"
+_PIECES_PER_TURN = 64
 _WORDS = re.compile(r"\S+\s*|\s+")
 _encode = msgspec.json.encode
 
 
 class _TextPart(msgspec.Struct):
     type: str = "text"
-    text: str = ""
+    text: str | None = None
 
 
 class _Message(msgspec.Struct):
@@ -29,7 +31,7 @@ class _Message(msgspec.Struct):
 
 
 class _StreamOptions(msgspec.Struct):
-    include_usage: bool = False
+    include_usage: bool | None = False
 
 
 class _Request(msgspec.Struct):
@@ -47,16 +49,18 @@ class _Answer:
 
     status = 200
 
-    def __init__(self, headers: Headers, pieces: list[bytes]) -> None:
+    def __init__(self, headers: Headers, pieces: Iterable[bytes]) -> None:
         self.headers = headers
         self._pieces = pieces
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
+        for number, piece in enumerate(self._pieces):
+            if number % _PIECES_PER_TURN == _PIECES_PER_TURN - 1:
+                await asyncio.sleep(0)  # a long echo must not keep everybody else waiting
             yield piece
 
     async def aclose(self) -> None:
-        self._pieces = []
+        self._pieces = ()
 
 
 class EchoTransport:
@@ -68,7 +72,6 @@ class EchoTransport:
     async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> _Answer:
         asked = _decode(request.body)
         text = _last_user_text(asked.messages)
-        words = _WORDS.findall(text) or [""]
         identity = {
             "id": "chatcmpl-echo-" + hashlib.sha256(request.body).hexdigest()[:24],
             "object": "chat.completion.chunk" if asked.stream else "chat.completion",
@@ -88,10 +91,8 @@ class EchoTransport:
             return _Answer(
                 (("content-type", "application/json"),), [_encode({**identity, "choices": [choice], "usage": usage})]
             )
-        show_usage = asked.stream_options is not None and asked.stream_options.include_usage
-        return _Answer(
-            (("content-type", "text/event-stream"),), _stream(identity, words, usage if show_usage else None)
-        )
+        show_usage = asked.stream_options is not None and bool(asked.stream_options.include_usage)
+        return _Answer((("content-type", "text/event-stream"),), _stream(identity, text, usage if show_usage else None))
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -104,7 +105,7 @@ class EchoTransport:
 def _text_of(message: _Message) -> str:
     if isinstance(message.content, str):
         return message.content
-    return "".join(part.text for part in message.content or () if part.type == "text")
+    return "".join(part.text or "" for part in message.content or () if part.type == "text")
 
 
 def _last_user_text(messages: list[_Message]) -> str:
@@ -112,7 +113,8 @@ def _last_user_text(messages: list[_Message]) -> str:
     return _text_of((users or messages)[-1])
 
 
-def _stream(identity: dict[str, Any], words: list[str], usage: dict[str, int] | None) -> list[bytes]:
+def _stream(identity: dict[str, Any], text: str, usage: dict[str, int] | None) -> Iterator[bytes]:
+    """Frames as they are asked for: never all at once."""
     extra: dict[str, Any] = {} if usage is None else {"usage": None}
 
     def frame(choices: list[dict[str, Any]], **more: Any) -> bytes:
@@ -121,11 +123,10 @@ def _stream(identity: dict[str, Any], words: list[str], usage: dict[str, int] | 
     def delta(value: dict[str, Any], finish: str | None = None) -> bytes:
         return frame([{"index": 0, "delta": value, "logprobs": None, "finish_reason": finish}])
 
-    frames = [
-        delta({"role": "assistant", "content": ""}),
-        *(delta({"content": word}) for word in words),
-        delta({}, "stop"),
-    ]
+    yield delta({"role": "assistant", "content": ""})
+    for word in _WORDS.finditer(text):
+        yield delta({"content": word[0]})
+    yield delta({}, "stop")
     if usage is not None:
-        frames.append(frame([], usage=usage))
-    return [*frames, b"data: [DONE]\n\n"]
+        yield frame([], usage=usage)
+    yield b"data: [DONE]\n\n"

@@ -12,7 +12,7 @@ from litestar import Request, get
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.limits.limiter import Standing
 from pulse_gateway.pipeline.authenticate import Authenticator
-from pulse_host.authentication import principal_of
+from pulse_host.ingress import authenticated
 
 __all__ = ["Amounts", "Overview", "Period", "Requests", "overview_of", "usage_route"]
 
@@ -78,7 +78,7 @@ def _moment(epoch_s: float | None) -> str:
 def usage_route(gateway: Gateway, keys: Authenticator) -> Any:
     @get("/v1/usage/me", summary="What the caller has used this month, and what is left", tags=["usage"])
     async def usage_me(request: Request[Any, Any, Any]) -> Overview:
-        principal = await principal_of(request, keys)
+        principal = await authenticated(dict(request.headers.items()), keys)
         return overview_of(principal.plan.name, await gateway.usage(principal))
 
     return usage_me
