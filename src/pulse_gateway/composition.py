@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -24,6 +25,8 @@ from pulse_gateway.types.catalog import Price, Rates
 
 __all__ = ["build_chain", "build_router"]
 
+_log = logging.getLogger(__name__)
+
 # Source: RFC 9110 §5.6.2 (token) and §5.5 (field-value), without what only old servers send.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
@@ -34,6 +37,17 @@ def build_router(config: Config, catalog: Catalog, own_providers: Mapping[str, P
     rows = {name: _provider_row(name, row, own_providers) for name, row in config.providers.items()}
     aliases = [_alias(name, alias, rows) for name, alias in config.models.items()]
     router = Router(aliases, rows, catalog, config.default_model)
+    for name, alias in config.models.items():
+        for fallback in alias.fallbacks:
+            if not router.names_something(fallback):
+                raise ConfigError(f"models.{name}.fallbacks: nothing is called {fallback!r}")
+    for described in aliases:
+        for target in described.targets:
+            if target.provider not in rows and target.provider != "echo":
+                _log.warning(
+                    "models.%s: %s:%s is passed over, its provider is not switched on",
+                    described.name, target.provider, target.model,
+                )  # fmt: skip
     if config.default_model is not None:
         try:
             router.candidates(config.default_model)

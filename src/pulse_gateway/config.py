@@ -79,7 +79,7 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str | None, Meta(description="default: the vendor's; in the form the vendor's own SDK takes")
     ] = None
     headers: Annotated[dict[str, str], Meta(description="sent with every call; values may be secret references")] = {}
-    timeouts: Annotated[Timeouts, Meta(description="connect_s, first_byte_s, idle_s, total_s")] = Timeouts()
+    timeouts: Annotated[Timeouts, Meta(description="connect_s, first_byte_s, idle_s")] = Timeouts()
     proxy: Annotated[str | None, Meta(description="HTTP proxy for this provider, `http://host:port`")] = None
     abandoned: Annotated[
         Literal["abort", "drain"],
@@ -87,6 +87,10 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="when a client leaves mid-stream: stop the provider and estimate, or read on to its usage frame"
         ),
     ] = "abort"
+
+    def __repr__(self) -> str:
+        """Without the key and the headers, which may hold one."""
+        return f"ProviderConfig(kind={self.kind!r}, base_url={self.base_url!r})"
 
 
 class TargetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,12 +101,12 @@ class TargetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Overrides a model's price: USD per million tokens, as decimal strings or numbers."""
+    """Overrides a model's price: USD per million tokens."""
 
     input: Annotated[float, Meta(ge=0, description="fresh input")]
     output: Annotated[float, Meta(ge=0, description="output and reasoning")]
-    cached_input: Annotated[float | None, Meta(description="input read from a prompt cache")] = None
-    cache_write: Annotated[float | None, Meta(description="input written to a prompt cache")] = None
+    cached_input: Annotated[float | None, Meta(ge=0, description="input read from a prompt cache")] = None
+    cache_write: Annotated[float | None, Meta(ge=0, description="input written to a prompt cache")] = None
 
 
 class AliasConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,9 +137,9 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class PlanConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Monthly quotas (UTC calendar month). Left out: no cap; usage is counted all the same."""
 
-    tokens: Annotated[int | None, Meta(description="input and output tokens together")] = None
-    images: Annotated[int | None, Meta(description="images")] = None
-    videos: Annotated[int | None, Meta(description="videos")] = None
+    tokens: Annotated[int | None, Meta(ge=0, description="input and output tokens together")] = None
+    images: Annotated[int | None, Meta(ge=0, description="images")] = None
+    videos: Annotated[int | None, Meta(ge=0, description="videos")] = None
 
 
 class HookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -38,7 +38,6 @@ _TIMEOUT_NOTES = {
     "connect_s": "to get a connection",
     "first_byte_s": "from the request to the head of the answer",
     "idle_s": "between two chunks of an answer",
-    "total_s": "for one whole call",
 }
 
 _INTRO = """# Configuration

@@ -164,6 +164,13 @@ class Router:
                 by_prefix = _by_prefix(model.name) == row.name and model.name not in self._aliases
                 yield _listed(model.name if by_prefix else f"{row.name}:{model.name}", row.name, model)
 
+    def names_something(self, model: str) -> bool:
+        """Whether `model` leads to a deployment, or would if its provider were switched on."""
+        try:
+            return self._choose(model) is not None
+        except ModelNotFound:
+            return True
+
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _choose(self, model: str, *, seen: frozenset[str] = frozenset()) -> _Choice | None:

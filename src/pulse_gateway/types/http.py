@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 __all__ = ["Headers", "HttpRequest", "Timeouts", "header"]
 
@@ -28,7 +31,6 @@ class HttpRequest(msgspec.Struct, frozen=True):
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long an upstream call may take, in seconds. None: without bound."""
 
-    connect_s: float = 5.0
-    first_byte_s: float | None = 60.0
-    idle_s: float | None = 30.0
-    total_s: float | None = 600.0
+    connect_s: Annotated[float, Meta(gt=0)] = 5.0
+    first_byte_s: Annotated[float, Meta(gt=0)] | None = 60.0
+    idle_s: Annotated[float, Meta(gt=0)] | None = 30.0

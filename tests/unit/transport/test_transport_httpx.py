@@ -251,3 +251,54 @@ async def test_a_proxy_is_used_where_one_is_named(transport: HttpxTransport) -> 
         response = await transport.send(request("http://vendor.example"), QUICK, proxy=address)
         await response.aclose()
     assert seen[0].startswith(b"POST http://vendor.example/x HTTP/1.1")
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_cancelled_twice_a_connection_is_never_used_again_and_is_closed(
+    transport: HttpxTransport, steps: int
+) -> None:
+    """The client leaves just as its deadline passes: two cancellations, a few steps of the loop apart."""
+    closed, arrived = 0, asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal closed
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(2)
+            if b"POST /slow" in head:
+                arrived.set()
+                await reader.read()  # returns when the client closes
+                closed += 1
+                return
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    async with server(serve) as url:
+        slow = HttpRequest("POST", f"{url}/slow", (), b"{}")
+        sending = asyncio.create_task(transport.send(slow, Timeouts()))
+        async with asyncio.timeout(5):
+            while not arrived.is_set():
+                await asyncio.sleep(0)
+        sending.cancel()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        for _ in range(3):
+            assert await collected(transport, url) == (200, b"ok")
+        async with asyncio.timeout(5):
+            while not closed:
+                await asyncio.sleep(0)
+
+
+async def test_when_every_connection_is_busy_the_wait_is_bounded() -> None:
+    transport = HttpxTransport(max_connections=1)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with server(answering(head, then_wait=True)) as url:
+        held = await transport.send(request(url), QUICK)
+        with pytest.raises(UpstreamUnreachable, match="busy"):
+            await transport.send(request(url), Timeouts(connect_s=0.05, first_byte_s=0.3))
+        await held.aclose()
+        again = await transport.send(request(url), QUICK)  # the place is free at once
+        await again.aclose()
+    await transport.aclose()
