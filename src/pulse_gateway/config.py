@@ -39,6 +39,8 @@ __all__ = [
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
+Price = Annotated[float, Meta(ge=0)]
+Amount = Annotated[int, Meta(ge=0)]
 
 
 class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,8 +107,8 @@ class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     input: Annotated[float, Meta(ge=0, description="fresh input")]
     output: Annotated[float, Meta(ge=0, description="output and reasoning")]
-    cached_input: Annotated[float | None, Meta(ge=0, description="input read from a prompt cache")] = None
-    cache_write: Annotated[float | None, Meta(ge=0, description="input written to a prompt cache")] = None
+    cached_input: Annotated[Price | None, Meta(description="input read from a prompt cache")] = None
+    cache_write: Annotated[Price | None, Meta(description="input written to a prompt cache")] = None
 
 
 class AliasConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -137,9 +139,9 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class PlanConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Monthly quotas (UTC calendar month). Left out: no cap; usage is counted all the same."""
 
-    tokens: Annotated[int | None, Meta(ge=0, description="input and output tokens together")] = None
-    images: Annotated[int | None, Meta(ge=0, description="images")] = None
-    videos: Annotated[int | None, Meta(ge=0, description="videos")] = None
+    tokens: Annotated[Amount | None, Meta(description="input and output tokens together")] = None
+    images: Annotated[Amount | None, Meta(description="images")] = None
+    videos: Annotated[Amount | None, Meta(description="videos")] = None
 
 
 class HookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
