@@ -115,7 +115,13 @@ class RouteNotFound(CallerError):
 
 
 class MethodNotAllowed(CallerError):
+    """`allowed` is what the address takes, for the header `Allow`."""
+
     status, code = 405, "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class RequestTimeout(CallerError):

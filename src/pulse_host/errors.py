@@ -9,56 +9,62 @@ from typing import Any
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
-from pulse_gateway.errors import InternalError, PulseError
-from pulse_gateway.ids import new_request_id
+from pulse_gateway.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    PermissionDenied,
+    PulseError,
+    RequestTooLarge,
+    RouteNotFound,
+    Unauthenticated,
+)
 from pulse_gateway.limits.headers import refusal_headers
-from pulse_host.ingress import clean_request_id
+from pulse_gateway.wire import registry as wire
+from pulse_host.ingress import request_id_of
 
 __all__ = ["EXCEPTION_HANDLERS"]
 
 _log = logging.getLogger("pulse_host")
-_CODES = {
-    400: "invalid_request",
-    401: "unauthenticated",
-    403: "permission_denied",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "request_too_large",
-    503: "unavailable",
+_DIALECTS = (("/v1beta/", "gemini"), ("/v1/messages", "anthropic.messages"))
+_KINDS: dict[int, type[PulseError]] = {
+    401: Unauthenticated,
+    403: PermissionDenied,
+    404: RouteNotFound,
+    413: RequestTooLarge,
 }
 
 
-def _request_id(request: Request[Any, Any, Any]) -> str:
-    return clean_request_id(request.headers.get("x-request-id")) or new_request_id()
+def _response(request: Request[Any, Any, Any], error: PulseError) -> Response[bytes]:
+    """In the shape of whoever's address it was."""
+    path = request.url.path
+    dialect = next((dialect for prefix, dialect in _DIALECTS if path.startswith(prefix)), "openai.chat")
+    request_id = request_id_of(dict(request.headers.items()))
+    headers = {"x-request-id": request_id, **dict(refusal_headers(error))}
+    if isinstance(error, MethodNotAllowed) and error.allowed:
+        headers["allow"] = error.allowed
+    content = wire.codec(dialect).encode_error(error, request_id)
+    return Response(content, status_code=error.status, headers=headers, media_type="application/json")
 
 
-def _response(
-    request: Request[Any, Any, Any], status: int, code: str, kind: str, message: str, param: str | None
-) -> Response[dict[str, object]]:
-    request_id = _request_id(request)
-    error = {"message": message, "type": kind, "code": code, "param": param, "request_id": request_id}
-    return Response({"error": error}, status_code=status, headers={"x-request-id": request_id})
+def _pulse_error(request: Request[Any, Any, Any], error: PulseError) -> Response[bytes]:
+    return _response(request, error)
 
 
-def _pulse_error(request: Request[Any, Any, Any], error: PulseError) -> Response[dict[str, object]]:
-    response = _response(request, error.status, error.code, error.kind, error.message, error.param)
-    response.headers.update(dict(refusal_headers(error)))
-    return response
-
-
-def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, object]]:
+def _http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     status = error.status_code
     if status >= 500:
         return _internal_error(request, error)
-    code = _CODES.get(status, "invalid_request")
     message = error.detail or HTTPStatus(status).phrase
-    return _response(request, status, code, "invalid_request_error", message, None)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("allow", "")
+        return _response(request, MethodNotAllowed(f"{request.method} is not served here", allowed=allowed))
+    return _response(request, _KINDS.get(status, InvalidRequest)(message))
 
 
-def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, object]]:
+def _internal_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     _log.error("a request failed for a reason of ours", exc_info=error, extra={"path": request.url.path})
-    internal = InternalError("the server failed; the request id helps to find out why")
-    return _pulse_error(request, internal)
+    return _response(request, InternalError("the server failed; the request id helps to find out why"))
 
 
 EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {

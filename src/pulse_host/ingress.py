@@ -87,7 +87,7 @@ class Ingress:
         )
         try:
             if scope["method"] != "POST":
-                raise MethodNotAllowed(f"{scope['method']} is not served here; use POST")
+                raise MethodNotAllowed(f"{scope['method']} is not served here; use POST", allowed="POST")
             if self._draining():
                 raise _shutting_down()
             principal = await authenticated(headers, self._keys)

@@ -32,7 +32,7 @@ async def send_models(gateway: Gateway, keys: Authenticator, scope: HTTPScope, n
     status = 200
     try:
         if scope["method"] not in {"GET", "HEAD"}:
-            raise MethodNotAllowed(f"{scope['method']} is not served here; use GET")
+            raise MethodNotAllowed(f"{scope['method']} is not served here; use GET", allowed="GET")
         await authenticated(headers, keys)
         listed = gateway.router.models()
         content = _encode(show_model(listed, name, dialect) if name else list_models(listed, dialect))
@@ -40,7 +40,7 @@ async def send_models(gateway: Gateway, keys: Authenticator, scope: HTTPScope, n
         status, content = error.status, wire.codec(dialect).encode_error(error, request_id)
         sent += refusal_headers(error)
         if isinstance(error, MethodNotAllowed):
-            sent.append(("allow", "GET"))
+            sent.append(("allow", error.allowed))
     sent.append(("content-length", str(len(content))))
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent]
     await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -244,3 +244,66 @@ async def test_an_unknown_gemini_method(http: httpx.AsyncClient) -> None:
     response = await http.post("/v1beta/models/gemini-3.8-flash:doSomething", json=good("gemini"))
     assert response.status_code == 404
     assert response.json()["error"]["status"] == "NOT_FOUND"
+
+
+async def test_an_address_that_is_not_there_answers_in_the_shape_of_its_neighbours(http: httpx.AsyncClient) -> None:
+    anthropics = await http.post("/v1/messages/batches", json={})
+    assert (anthropics.status_code, anthropics.json()["type"]) == (404, "error")
+    googles = await http.get("/v1beta/nowhere")
+    assert (googles.status_code, googles.json()["error"]["status"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("GET", "/v1/chat/completions", "POST"), ("DELETE", "/v1/models", "GET"), ("POST", "/health", "GET")],
+)
+async def test_another_method_is_told_which_one(http: httpx.AsyncClient, method: str, path: str, allowed: str) -> None:
+    response = await http.request(method, path)
+    assert response.status_code == 405
+    assert allowed in response.headers["allow"]
+    assert response.json()["error"]["code"] == "method_not_allowed"
+
+
+async def test_geminis_clients_may_put_the_key_into_the_address(http: httpx.AsyncClient, pulse: Any) -> None:
+    async with httpx.AsyncClient(base_url=pulse.url, trust_env=False) as anonymous:
+        listed = await anonymous.get(f"/v1beta/models?key={pulse.key}")
+        assert listed.status_code == 200
+        assert "models" in listed.json()
+        asked = await anonymous.post(f"/v1beta/models/echo:generateContent?key={pulse.key}", json=good("gemini"))
+        assert asked.status_code == 200
+    assert pulse.key not in "".join(line for line in pulse.process.output.splitlines() if line.startswith("{"))
+
+
+async def test_an_idempotency_key_is_not_taken_and_ignored(http: httpx.AsyncClient) -> None:
+    response = await http.post(PATHS["openai"], json=good("openai"), headers={"idempotency-key": "once"})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "idempotency-key"
+
+
+@pytest.mark.parametrize("path", ["/schema", "/schema/openapi.json", "/schema/swagger", "/schema/redoc"])
+async def test_no_page_is_served_that_nobody_asked_for(http: httpx.AsyncClient, path: str) -> None:
+    assert (await http.get(path)).status_code == 404
+
+
+async def test_the_documents_pages_name_every_route_and_load_nothing_from_elsewhere(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    assert {"/v1/chat/completions", "/v1/messages", "/v1/models", "/v1/usage/me", "/health", "/ready"} <= set(
+        document["paths"]
+    )
+    page = (await http.get("/docs")).text
+    assert "/v1/chat/completions" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://127.0.0.1", "")
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "0", "1e3"])
+async def test_odd_numbers_in_headers_are_refused(http: httpx.AsyncClient, number: str) -> None:
+    headers = {"x-pulse-timeout-ms": number.encode("latin-1")}
+    response = await http.post(PATHS["openai"], json=good("openai"), headers=headers)
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("name", ["x-amzn-trace-id", "tracestate", "openai-organization", "traceparent"])
+async def test_bytes_beyond_ascii_in_headers_break_nothing(http: httpx.AsyncClient, name: str) -> None:
+    response = await http.post(PATHS["openai"], json=good("openai"), headers={name: b"caf\xe9"})
+    assert response.status_code in {200, 400}

@@ -68,7 +68,7 @@ class Observe:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
         if isinstance(error, MethodNotAllowed):
-            headers.append(("allow", "POST"))
+            headers.append(("allow", error.allowed))
         return Reply(error.status, headers, exchange.client.encode_error(error, exchange.request_id))
 
     def _headers(self, exchange: Exchange) -> list[tuple[str, str]]:

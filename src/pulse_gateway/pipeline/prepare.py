@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pulse_gateway.errors import UnsupportedParameter
+from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
@@ -32,6 +32,9 @@ def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upst
     if verbatim:
         body = upstream.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
         handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
+        for name, value in handed_on:
+            if not value.isascii() or not value.isprintable():
+                raise InvalidRequest(f"the header {name} may hold printable ASCII only", param=name)
     else:
         request = msgspec.structs.replace(exchange.request, model=deployment.model.name, stream=envelope.stream)
         try:
