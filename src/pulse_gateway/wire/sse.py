@@ -43,6 +43,8 @@ class SSEDecoder:
         self._max_event_bytes = max_event_bytes
 
     def feed(self, data: bytes) -> list[ServerSentEvent]:
+        if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:  # whole events, as most slices are
+            return [_parse(frame + b"\n\n") for frame in data[:-2].split(b"\n\n")]
         self._buffer += data
         events: list[ServerSentEvent] = []
         start = 0
@@ -71,6 +73,8 @@ class SSEDecoder:
 
 
 def _parse(raw: bytes) -> ServerSentEvent:
+    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:  # one line, as most events are
+        return ServerSentEvent(raw[6:-2], "", raw)
     event = ""
     data: list[bytes] = []
     for line in _LINES.split(raw[3:] if raw.startswith(_BOM) else raw):
