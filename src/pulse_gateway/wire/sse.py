@@ -73,7 +73,8 @@ class SSEDecoder:
 
 
 def _parse(raw: bytes) -> ServerSentEvent:
-    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:  # one line, as most events are
+    # One line, as most events are.
+    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
         return ServerSentEvent(raw[6:-2], "", raw)
     event = ""
     data: list[bytes] = []
