@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -187,7 +188,10 @@ class Pulse:
         return f"postgresql://postgres@/postgres?host={socket_dir}&port={port}"
 
     async def entries(self) -> list[dict[str, Any]]:
-        """Every row of the ledger."""
+        """Every row of the ledger, once all that is recorded is written: the ledger writes behind."""
+        async with asyncio.timeout(20), httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+            while "\npulse_ledger_backlog 0.0" not in (await client.get("/metrics")).text:
+                pass
         return await entries_of(self.database_url)
 
     @classmethod
