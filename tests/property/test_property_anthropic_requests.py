@@ -49,8 +49,9 @@ json_objects = st.dictionaries(st.text(max_size=5), json_values, max_size=3)
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ids = st.text(min_size=1, max_size=12)
+visible_texts = texts.map(str.strip).filter(bool)  # others have no place in a turn
 user_parts = st.one_of(
-    st.builds(TextPart, texts),
+    st.builds(TextPart, visible_texts),
     st.builds(ImagePart, st.sampled_from(["image/png", "image/jpeg"]), st.just("AAAA")),
     st.builds(lambda path: ImagePart(url=f"https://example.test/{path}"), texts),
     st.builds(
@@ -58,20 +59,25 @@ user_parts = st.one_of(
     ),
 )
 said_parts = st.one_of(
-    st.builds(TextPart, texts),
+    st.builds(TextPart, visible_texts),
     st.builds(lambda text, signature: ReasoningPart(text, signature=signature), st.text(max_size=8), texts),
     st.builds(lambda data: ReasoningPart(redacted=data), texts),
 )
+tool_names = st.from_regex(r"[a-zA-Z0-9_-]{1,12}", fullmatch=True)
 arguments_texts = st.builds(lambda value: msgspec.json.encode(value).decode(), json_objects)
 
 
 @st.composite
-def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
+def conversations(draw: st.DrawFn, *, ends_with_user: bool = False) -> tuple[Message, ...]:
     """Alternating turns, each in the one form that decoding gives it."""
     messages: list[Message] = []
     if draw(st.booleans()):
         messages.append(
-            Message("system", tuple(draw(st.lists(st.builds(TextPart, texts), min_size=1, max_size=2))), path="system")
+            Message(
+                "system",
+                tuple(draw(st.lists(st.builds(TextPart, visible_texts), min_size=1, max_size=2))),
+                path="system",
+            )
         )
     calls: list[str] = []
     for turn in range(draw(st.integers(1, 4))):
@@ -79,7 +85,7 @@ def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
         if turn % 2:
             names = draw(st.lists(ids, max_size=2, unique=True))
             parts: list[Part] = draw(st.lists(said_parts, min_size=0 if names else 1, max_size=2))
-            parts += [ToolCallPart(name, draw(texts), draw(arguments_texts)) for name in names]
+            parts += [ToolCallPart(name, draw(tool_names), draw(arguments_texts)) for name in names]
             messages.append(Message("assistant", tuple(parts), path=path))
             calls = names
         else:
@@ -92,21 +98,39 @@ def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
             said = draw(st.lists(user_parts, min_size=0 if calls else 1, max_size=2))
             if said:
                 messages.append(Message("user", tuple(said), path=path))
-    return tuple(messages)
+    return tuple(messages[:-1] if ends_with_user and messages[-1].role == "assistant" else messages)
 
 
 tool_lists = st.lists(
-    st.builds(Tool, texts, st.none() | texts, st.just({"type": "object", "properties": {}}), st.none() | st.booleans()),
+    st.builds(
+        Tool, tool_names, st.none() | texts, st.just({"type": "object", "properties": {}}), st.none() | st.booleans()
+    ),
     min_size=1,
     max_size=3,
     unique_by=lambda tool: tool.name,
 ).map(tuple)
 
 
+reasonings = (
+    st.none()
+    | st.just(ReasoningControl("none"))
+    | st.builds(
+        ReasoningControl,
+        st.sampled_from(["low", "medium", "high", "xhigh", "max"]),
+        adaptive=st.just(True),
+        summary=st.none() | st.booleans(),
+    )
+)
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> ChatRequest:
+    """What may be asked for at once: beside thinking neither sampling nor a forced call nor a started answer."""
     tools: tuple[Tool, ...] = draw(st.just(()) | tool_lists)
     choice = parallel = None
+    reasoning: ReasoningControl | None = draw(reasonings)
+    thinks = reasoning is not None and reasoning.adaptive
+    forced = [] if thinks else [ToolChoice("required")]
     if tools:
         choice = draw(
             st.sampled_from(
@@ -114,36 +138,27 @@ def requests(draw: st.DrawFn) -> ChatRequest:
                     None,
                     ToolChoice("auto"),
                     ToolChoice("none"),
-                    ToolChoice("required"),
-                    ToolChoice("required", (tools[0].name,)),
+                    *forced,
+                    *(ToolChoice("required", (tools[0].name,)) for _ in forced),
                 ]
             )
         )
         parallel = draw(st.sampled_from([None, False])) if choice is not None and choice.mode != "none" else None
     return ChatRequest(
         model="claude-test",
-        messages=draw(conversations()),
+        messages=draw(conversations(ends_with_user=thinks)),
         stream=draw(st.booleans()),
         include_usage=True,
         max_output_tokens=draw(st.integers(1, 10_000)),
-        temperature=draw(st.none() | st.floats(0, 1)),
-        top_p=draw(st.none() | st.floats(0, 1)),
-        top_k=draw(st.none() | st.integers(1, 100)),
+        temperature=None if thinks else draw(st.none() | st.floats(0, 1)),
+        top_p=draw(st.none() | st.floats(0.95 if thinks else 0, 1)),
+        top_k=None if thinks else draw(st.none() | st.integers(1, 100)),
         stop=tuple(draw(st.lists(texts.filter(str.strip), max_size=2))),
         tools=tools,
         tool_choice=choice,
         parallel_tool_calls=parallel,
         response_format=draw(st.none() | st.just(ResponseFormat("json_schema", {"type": "object"}))),
-        reasoning=draw(
-            st.none()
-            | st.just(ReasoningControl("none"))
-            | st.builds(
-                ReasoningControl,
-                st.sampled_from(["low", "medium", "high", "xhigh", "max"]),
-                adaptive=st.just(True),
-                summary=st.none() | st.booleans(),
-            )
-        ),
+        reasoning=reasoning,
         user=draw(st.none() | texts),
     )
 

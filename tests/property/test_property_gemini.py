@@ -230,11 +230,11 @@ def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
     """As this dialect tells them apart: turns alternate, results follow their calls."""
     messages: list[Message] = []
     if draw(st.booleans()):
-        messages.append(Message("system", tuple(map(TextPart, draw(st.lists(text, min_size=1, max_size=2))))))
+        messages.append(Message("system", tuple(map(TextPart, draw(st.lists(some_text, min_size=1, max_size=2))))))
     user = st.one_of(
-        st.builds(TextPart, text),
+        st.builds(TextPart, some_text),
         st.builds(ImagePart, st.just("image/png"), encoded),
-        st.builds(lambda written: DocumentPart("text/plain", text=written), text),
+        st.builds(lambda written: DocumentPart("text/plain", text=written), some_text),
     )
     for turn in range(draw(st.integers(1, 3))):
         messages.append(Message("user", tuple(draw(st.lists(user, min_size=1, max_size=3)))))
@@ -250,10 +250,31 @@ def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
                 for call in draw(st.permutations(calls))
             )
             messages += [Message("tool", results), Message("assistant", (TextPart(draw(some_text)),))]
+    messages.append(Message("user", (TextPart(draw(some_text)),)))
     return tuple(messages)
 
 
-neutral = st.builds(
+tool_lists = st.lists(
+    st.builds(
+        Tool, names, st.none() | some_text, st.none() | json_objects.map(lambda schema: {**schema, "type": "object"})
+    ),
+    max_size=2,
+).map(tuple)
+
+
+@st.composite
+def tools_and_choices(draw: st.DrawFn) -> tuple[tuple[Tool, ...], ToolChoice | None]:
+    tools: tuple[Tool, ...] = draw(tool_lists)
+    if not tools:
+        return (), None
+    named = st.lists(st.sampled_from([tool.name for tool in tools]), max_size=2).map(tuple)
+    choices = st.builds(ToolChoice, st.sampled_from(["auto", "none"])) | st.builds(
+        ToolChoice, st.just("required"), named
+    )
+    return tools, draw(st.none() | choices)
+
+
+plain = st.builds(
     ChatRequest,
     model=st.just("m"),
     messages=conversations(),
@@ -265,16 +286,19 @@ neutral = st.builds(
     stop=st.lists(text, max_size=5).map(tuple),
     n=st.none() | st.integers(2, 4),
     seed=st.none() | st.integers(-9, 9),
-    presence_penalty=st.none() | st.floats(-2, 2),
-    logprobs=st.none() | st.booleans(),
-    tools=st.lists(st.builds(Tool, names, st.none() | some_text, st.none() | json_objects), max_size=2).map(tuple),
-    tool_choice=st.none()
-    | st.builds(ToolChoice, st.sampled_from(["auto", "none", "required"]))
-    | st.builds(ToolChoice, st.just("required"), st.lists(names, min_size=1, max_size=2).map(tuple)),
+    presence_penalty=st.none() | st.floats(-2, 2).filter(bool),
+    logprobs=st.none() | st.just(True),
     response_format=st.none()
     | st.just(ResponseFormat("json_object"))
     | st.builds(ResponseFormat, st.just("json_schema"), json_objects),
     reasoning=st.none() | st.builds(ReasoningControl, budget_tokens=st.integers(-1, 9), summary=st.just(True)),
+)
+
+
+neutral = st.builds(
+    lambda request, tools: msgspec.structs.replace(request, tools=tools[0], tool_choice=tools[1]),
+    plain,
+    tools_and_choices(),
 )
 
 

@@ -71,6 +71,7 @@ values = st.recursive(
     max_leaves=6,
 )
 schemas = st.dictionaries(names, values, max_size=3)
+object_schemas = schemas.map(lambda schema: {"properties": {}, **schema, "type": "object"})
 
 usages = st.builds(
     Usage,
@@ -374,7 +375,7 @@ def requests(draw: st.DrawFn) -> ChatRequest:
     tools = tuple(
         draw(
             st.lists(
-                st.builds(Tool, names, st.none() | texts, st.none() | schemas, st.sampled_from([None, True])),
+                st.builds(Tool, names, st.none() | texts, st.none() | object_schemas, st.sampled_from([None, True])),
                 max_size=3,
                 unique_by=lambda tool: tool.name,
             )

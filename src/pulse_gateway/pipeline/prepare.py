@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import msgspec
 
-from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
+from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest
+from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.codec import Codec
 
 __all__ = ["Prepared", "prepare"]
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf."""
+    """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf.
+
+    `dropped`: the hints that had no place in a translation, as the client spells them.
+    """
 
     request: HttpRequest
     verbatim: bool
@@ -40,11 +44,13 @@ def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upst
         try:
             provider.check(request, deployment)
             encoded = upstream.encode_request(request, deployment.model)
-        except UnsupportedParameter as error:
-            if client is not None and error.param is not None:
-                error.param = client.field_paths.get(error.param, error.param)
+        except InvalidRequest as error:
+            if client is not None and error.param is not None and error.param not in request.extra:
+                error.param = written_path(error.param, client.field_paths, inbound.body)
             raise
         body, dropped, handed_on = encoded.body, encoded.dropped, ()
+        if client is not None and dropped:
+            dropped = dropped_paths(dropped, client.field_paths, inbound.body)
     call = UpstreamCall(
         deployment=deployment,
         body=body,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
@@ -11,10 +10,13 @@ from pulse_gateway.errors import PulseError
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatReply, ChatRequest
 from pulse_gateway.types.events import Event
+from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
-__all__ = ["Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder"]
+__all__ = ["MAX_COUNT", "Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder"]
+
+MAX_COUNT = 2**31 - 1  # more tokens than any model writes, and still a number that every store can count with
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """A request body, and the hints that had no place in it (as paths of the client's neutral fields)."""
+    """A request body, and the hints that had no place in it: neutral names of `client_spelling`, or paths of `hints`."""
 
     body: bytes
     dropped: tuple[str, ...] = ()
@@ -72,7 +74,7 @@ class Codec(Protocol):
     keep_alive: (
         bytes | None
     )  # what may be sent on a slow stream so that nothing times out; None: the dialect has nothing
-    field_paths: Mapping[str, str]  # neutral field name → how this dialect spells its path, for error messages
+    field_paths: FieldPaths  # how this dialect spells what its requests can say, for errors and for what was dropped
 
     def read_envelope(self, body: bytes, *, model: str | None = None, stream: bool | None = None) -> Envelope:
         """Check and read what the gateway acts on. `model` and `stream` come from the path where the dialect has them there.

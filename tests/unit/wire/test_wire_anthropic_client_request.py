@@ -275,15 +275,15 @@ def test_what_has_no_neutral_form_is_kept_by_its_path(fields: dict[str, Any], pa
     [
         ({"type": "image", "source": {"type": "file", "file_id": "file_1"}}, "messages[0].content[0].source.file_id"),
         (
-            {"type": "image", "source": {"type": "url", "url": "u"}, "transformations": {"a": 1}},
+            {"type": "image", "source": {"type": "url", "url": "https://u.test"}, "transformations": {"a": 1}},
             "messages[0].content[0].transformations",
         ),
         (
-            {"type": "document", "source": {"type": "url", "url": "u"}, "citations": {"enabled": True}},
+            {"type": "document", "source": {"type": "url", "url": "https://u.test"}, "citations": {"enabled": True}},
             "messages[0].content[0].citations",
         ),
         (
-            {"type": "document", "source": {"type": "url", "url": "u"}, "context": "c"},
+            {"type": "document", "source": {"type": "url", "url": "https://u.test"}, "context": "c"},
             "messages[0].content[0].context",
         ),
         ({"type": "document", "source": {"type": "content", "content": "c"}}, "messages[0].content[0].source"),

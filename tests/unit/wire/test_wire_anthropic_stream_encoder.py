@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
-from pulse_gateway.errors import UpstreamOverloaded
+from pulse_gateway.errors import UpstreamOverloaded, UpstreamProtocolError
 from pulse_gateway.types.chat import FinishReason, Logprob
 from pulse_gateway.types.events import (
     Ended,
@@ -40,10 +41,10 @@ def frames(*events: Event) -> list[dict[str, Any]]:
     return decoded
 
 
-def blocks(*events: Event) -> list[Any]:
+def blocks(*events: Event, reason: FinishReason = FinishReason.STOP) -> list[Any]:
     """What was sent between the head and the tail, shortened."""
     short: list[Any] = []
-    for frame in frames(STARTED, *events, *DONE)[1:-2]:
+    for frame in frames(STARTED, *events, Finished(reason), Ended())[1:-2]:
         match frame:
             case {"type": "content_block_start", "index": index, "content_block": block}:
                 short.append(("open", index, block["type"]))
@@ -206,28 +207,31 @@ def test_text_amid_an_unfinished_call_waits_too() -> None:
     ]
 
 
-def test_a_call_that_never_completes_is_closed_by_the_end() -> None:
-    assert blocks(ToolCallStarted(0, "a", "f"), ToolArgumentsDelta(0, '{"x"'), TextDelta("t"))[-2:] == [
-        ("text", 1, "t"),
-        ("close", 1),
-    ]
+UNFINISHED = (ToolCallStarted(0, "a", "f"), ToolArgumentsDelta(0, '{"x"'))
 
 
-def test_fragments_of_unknown_or_closed_calls_are_passed_over() -> None:
-    assert blocks(
-        ToolArgumentsDelta(3, "{}"),
-        ToolCallStarted(0, "a", "f"),
-        ToolArgumentsDelta(0, "{}"),
-        TextDelta("t"),
-        ToolArgumentsDelta(0, "garbage"),
-    ) == [
+def test_a_call_that_never_becomes_an_object_is_an_error_of_the_provider() -> None:
+    with pytest.raises(UpstreamProtocolError, match="call of 'f'"):
+        blocks(*UNFINISHED)
+
+
+def test_a_call_that_the_length_limit_has_cut_off_ends_where_it_was_cut() -> None:
+    assert blocks(*UNFINISHED, reason=FinishReason.LENGTH) == [
         ("open", 0, "tool_use"),
-        ("input_json", 0, "{}"),
+        ("input_json", 0, '{"x"'),
         ("close", 0),
-        ("open", 1, "text"),
-        ("text", 1, "t"),
-        ("close", 1),
     ]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [(), (ToolCallStarted(0, "a", "f"), ToolArgumentsDelta(0, "{}"), TextDelta("t"))],
+    ids=["no such call", "a call that is over"],
+)
+def test_arguments_that_belong_nowhere_are_an_error_of_the_provider(before: tuple[Event, ...]) -> None:
+    assert blocks(*before, ToolArgumentsDelta(0, " ")) == blocks(*before)
+    with pytest.raises(UpstreamProtocolError):
+        blocks(*before, ToolArgumentsDelta(0, "garbage"))
 
 
 def test_one_choice_is_all_there_is() -> None:

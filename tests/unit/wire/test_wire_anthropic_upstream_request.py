@@ -148,7 +148,11 @@ def test_of_a_schema_only_the_schema_travels() -> None:
     assert encoded(response_format=form)["output_config"] == {
         "format": {"type": "json_schema", "schema": {"type": "object"}}
     }
-    assert dropped(response_format=form) == ()
+    assert dropped(response_format=form) == (
+        "response_format.name",
+        "response_format.description",
+        "response_format.strict",
+    )
 
 
 # ── tools ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +264,7 @@ def test_an_assistants_parts() -> None:
 
 def test_arguments_keep_the_spelling_of_their_numbers() -> None:
     call = Message("assistant", (ToolCallPart("a", "f", '{"price": 1.10}'),))
-    assert b'"input":{"price": 1.10}' in CODEC.encode_request(ChatRequest(model="", messages=(call,)), claude()).body
+    assert b'"input":{"price":1.10}' in CODEC.encode_request(ChatRequest(model="", messages=(call,)), claude()).body
 
 
 @pytest.mark.parametrize("arguments", ["nonsense", "[1]", '"text"', '{"a":', "{" * 5000, '{"a":"\ud800"}'])
@@ -272,14 +276,14 @@ def test_arguments_that_are_no_object_are_the_callers_mistake(arguments: str) ->
 
 def test_unsigned_thinking_and_foreign_signatures_are_dropped_and_reported() -> None:
     said = Message("assistant", (ReasoningPart("hm"), ToolCallPart("a", "f", "", signature="AAAA")))
-    assert dropped(HELLO, said, HELLO) == ("reasoning", "thought_signature")
+    assert dropped(HELLO, said, HELLO) == ("messages.reasoning", "messages.thought_signature")
 
 
 def test_names_and_image_details_are_dropped_and_reported() -> None:
     shown = Message(
         "user", (ImagePart("image/png", "AAAA", detail="high"), ImagePart("image/png", "AAAA", detail="auto"))
     )
-    assert dropped(Message("user", (TextPart("x"),), name="bob"), shown) == ("name", "detail")
+    assert dropped(Message("user", (TextPart("x"),), name="bob"), shown) == ("messages.name", "messages.image_detail")
 
 
 def test_a_users_parts() -> None:
@@ -313,11 +317,9 @@ def test_a_users_parts() -> None:
         ("user", ImagePart(url="gs://bucket/a.png")),
         ("user", DocumentPart(media_type="application/msword", data="AAAA")),
         ("user", DocumentPart(media_type="text/html", url="https://example.test/")),
-        ("user", TextPart("")),
         ("user", ToolCallPart("a", "f", "{}")),
         ("assistant", ImagePart("image/png", "AAAA")),
         ("assistant", DocumentPart(text="x")),
-        ("assistant", TextPart("")),
         ("tool", TextPart("x")),
         ("tool", ToolResultPart("a", (AudioPart("audio/wav", "AAAA"),))),  # type: ignore[arg-type]  # from a careless program
         ("system", ImagePart("image/png", "AAAA")),
@@ -326,6 +328,54 @@ def test_a_users_parts() -> None:
 def test_parts_without_a_place_are_refused_by_the_path_of_their_message(role: str, part: Part) -> None:
     message = Message(role, (part,), path="messages[0]")  # type: ignore[arg-type]  # a parametrized role
     assert refused(message, HELLO if role == "assistant" else Message("assistant", (TextPart("x"),))) == "messages[0]"
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_a_turn_without_text_is_left_out_and_reported(text: str) -> None:
+    blank = Message("assistant", (TextPart(text),), path="messages[1]")
+    asked = Message("user", (TextPart("more"),), path="messages[2]")
+    assert dropped(HELLO, blank, asked) == ("messages.blank_text",)
+    assert encoded(HELLO, blank, asked)["messages"] == encoded(HELLO, asked)["messages"]
+
+
+@pytest.mark.parametrize("role", ["user", "assistant", "system"])
+def test_a_last_turn_without_text_is_refused(role: str) -> None:
+    blank = Message(role, (TextPart(""),), path="messages[1]")  # type: ignore[arg-type]  # a parametrized role
+    model = claude(system_mid_conversation=True)
+    assert refused(HELLO, blank, model=model) == "messages[1]"
+
+
+def test_white_space_between_texts_is_left_out_and_reported() -> None:
+    message = Message("user", (TextPart("a"), TextPart("\n"), TextPart(""), TextPart("b")))
+    assert dropped(message) == ("messages.blank_text",)
+    assert [block["text"] for block in encoded(message)["messages"][0]["content"]] == ["a", "b"]
+
+
+def test_a_started_answer_may_not_end_with_white_space() -> None:
+    started = Message("assistant", (TextPart("Once "),), path="messages[1]")
+    assert refused(HELLO, started) == "messages[1]"
+
+
+def test_a_proof_of_geminis_is_not_shown_to_anthropic() -> None:
+    thought = ReasoningPart("hm", signature="gemini:c2ln")
+    message = Message("assistant", (thought, TextPart("a")), path="messages[1]")
+    assert dropped(HELLO, message, HELLO) == ("messages.reasoning",)
+    assert encoded(HELLO, message, HELLO)["messages"][1]["content"] == [{"type": "text", "text": "a"}]
+
+
+def test_call_ids_used_again_stay_unique_and_paired() -> None:
+    def round_of(n: int) -> tuple[Message, ...]:
+        call = ToolCallPart("call_0", "f", "{}")
+        return (
+            Message("user", (TextPart(f"{n}"),)),
+            Message("assistant", (call,)),
+            Message("tool", (ToolResultPart("call_0", (TextPart(f"r{n}"),)),)),
+        )
+
+    turns = encoded(*round_of(1), *round_of(2))["messages"]
+    ids = [turns[place]["content"][0]["id"] for place in (1, 3)]
+    assert len(set(ids)) == 2
+    assert [turns[place]["content"][0]["tool_use_id"] for place in (2, 4)] == ids
 
 
 def test_image_urls_need_a_model_that_fetches_them() -> None:

@@ -162,7 +162,7 @@ def test_members_that_say_nothing_are_nothing() -> None:
             "tools[0].functionDeclarations[0].behavior",
         ),
         (
-            {"toolConfig": {"functionCallingConfig": {"mode": "VALIDATED"}}},
+            {"toolConfig": {"functionCallingConfig": {"mode": "SOMETIMES"}}},
             "toolConfig.functionCallingConfig.mode",
         ),
         ({"toolConfig": {"retrievalConfig": {}}}, "toolConfig.retrievalConfig"),
@@ -466,7 +466,23 @@ def test_the_vendor_s_own_signatures_are_reported_as_left_out_except_on_calls() 
         TextPart("done"),
         ToolCallPart("one", "f", "{}", "/+8="),
     )
-    assert request.hints == {"contents.parts.thoughtSignature": True}
+    assert request.hints == {
+        "contents[0].parts[0].thoughtSignature": True,
+        "contents[0].parts[1].thoughtSignature": True,
+    }
+
+
+def test_a_hint_is_one_by_its_own_name_not_by_how_its_path_ends() -> None:
+    request = decode({"contents": [{"parts": [{"text": "hi", "mediaResolution": {}, "x\r\ny: .mediaResolution": 1}]}]})
+    assert request.hints == {"contents[0].parts[0].mediaResolution": {}}
+    assert list(request.extra) == ["contents[0].parts[0].x\r\ny: .mediaResolution"]
+
+
+def test_validated_calls_are_automatic_ones_and_the_promise_is_a_hint() -> None:
+    calling = {"mode": "VALIDATED", "allowedFunctionNames": ["f"]}
+    request = decode({**HELLO, "toolConfig": {"functionCallingConfig": calling}})
+    assert request.tool_choice == ToolChoice("auto", ("f",))
+    assert request.hints == {"toolConfig.functionCallingConfig.mode": "VALIDATED"}
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,8 @@ def test_a_plain_request_says_nothing_it_was_not_told() -> None:
 
 
 def test_every_field_that_can_be_encoded_has_a_path_of_this_dialect() -> None:
-    assert CODEC.field_paths["max_output_tokens"] == "generationConfig.maxOutputTokens"
-    assert set(CODEC.field_paths) < set(ChatRequest.__struct_fields__)
+    assert CODEC.field_paths["max_output_tokens"] == ("generationConfig.maxOutputTokens",)
+    assert {name for name in CODEC.field_paths if "." not in name} < set(ChatRequest.__struct_fields__)
 
 
 def test_hints_without_a_place_are_reported() -> None:
@@ -144,16 +144,17 @@ def test_hints_without_a_place_are_reported() -> None:
         messages=(
             Message("user", (ImagePart("image/png", "AAAA", detail="low"), DocumentPart(text="a", title="t")), "ann"),
             Message("assistant", (ReasoningPart("hm", "claude's"), TextPart("ok"))),
+            *HELLO,
         ),
         tools=(Tool("f", strict=True), Tool("g", strict=False)),
         response_format=ResponseFormat("json_schema", {}, name="n", strict=True),
         user="u1",
         hints={"metadata": {}},
     ) == (
-        "name",
-        "detail",
-        "title",
-        "reasoning",
+        "messages.name",
+        "messages.image_detail",
+        "messages.document_title",
+        "messages.reasoning",
         "tools.strict",
         "response_format.name",
         "response_format.strict",
@@ -177,7 +178,7 @@ def test_hints_without_a_place_are_reported() -> None:
         ({"tools": (Tool("9lives"),)}, model(), "tools"),
         ({"tools": (Tool("x" * 129),)}, model(), "tools"),
         ({"tool_choice": ToolChoice("required")}, model(forced_tool_choice=False), "tool_choice"),
-        ({"parallel_tool_calls": False}, model(), "parallel_tool_calls"),
+        ({"parallel_tool_calls": False, "tools": (Tool("f"),)}, model(), "parallel_tool_calls"),
         (
             {"tools": (Tool("f"),), "response_format": ResponseFormat("json_object")},
             model(schema_with_tools=False),
@@ -229,7 +230,7 @@ def test_json_without_a_schema_is_a_mime_type() -> None:
         (ReasoningControl(adaptive=True, summary=True), model(), {"includeThoughts": True}),
         (ReasoningControl(budget_tokens=1024), model(), {"thinkingLevel": "LOW"}),
         (ReasoningControl(budget_tokens=1025), model(), {"thinkingLevel": "MEDIUM"}),
-        (ReasoningControl(budget_tokens=100), model(efforts=("low", "high")), {"thinkingLevel": "LOW"}),
+        (ReasoningControl(budget_tokens=2000), model(efforts=("low", "high")), {"thinkingLevel": "LOW"}),
         (ReasoningControl(budget_tokens=32000), model(), {"thinkingLevel": "HIGH"}),
         (ReasoningControl(effort="none"), OLD, {"thinkingBudget": 0}),
         (ReasoningControl(effort="minimal"), OLD, {"thinkingBudget": 512}),
@@ -339,7 +340,7 @@ def test_the_first_call_of_each_step_of_the_current_turn_is_signed() -> None:
 
 def test_only_thinking_that_gemini_signed_goes_back_to_it() -> None:
     thought = ReasoningPart("hm", "gemini:c2ln")
-    body = encode(messages=(*HELLO, Message("assistant", (ReasoningPart("no"), thought, TextPart("ok")))))
+    body = encode(messages=(*HELLO, Message("assistant", (ReasoningPart("no"), thought, TextPart("ok"))), *HELLO))
 
     assert body["contents"][1]["parts"] == [
         {"text": "hm", "thought": True, "thoughtSignature": "c2ln"},
@@ -354,7 +355,7 @@ def test_a_turn_of_which_nothing_is_left_is_no_turn() -> None:
 
 
 def test_a_refusal_in_the_history_is_text() -> None:
-    assert encode(messages=(*HELLO, Message("assistant", (RefusalPart("no"),))))["contents"][1] == {
+    assert encode(messages=(*HELLO, Message("assistant", (RefusalPart("no"),)), *HELLO))["contents"][1] == {
         "role": "model",
         "parts": [{"text": "no"}],
     }
@@ -442,11 +443,22 @@ def test_instructions_are_text_and_not_all_there_is() -> None:
     assert refused(messages=(Message("system", (TextPart("be brief"),)),)).param == "messages"
 
 
-def test_a_started_answer_is_refused_where_it_is_not_continued() -> None:
-    messages = (*HELLO, Message("assistant", (TextPart("Once"),), path="messages[1]"))
+@pytest.mark.parametrize(
+    "last",
+    [
+        Message("assistant", (TextPart("Once"),), path="messages[1]"),
+        Message("user", (TextPart(""),), path="messages[1]"),
+    ],
+    ids=["an answer begun", "nothing"],
+)
+def test_a_conversation_ends_with_something_to_answer(last: Message) -> None:
+    assert refused(messages=(*HELLO, last)).param == "messages[1]"
 
-    assert encode(messages=messages)["contents"][1] == {"role": "model", "parts": [{"text": "Once"}]}
-    assert refused(model(prefill=False), messages=messages).param == "messages[1]"
+
+def test_a_turn_without_text_is_left_out_and_reported() -> None:
+    messages = (*HELLO, Message("assistant", (TextPart(""),)), *HELLO)
+    assert encode(messages=messages)["contents"] == [{"role": "user", "parts": [{"text": "hello"}, {"text": "hello"}]}]
+    assert dropped(messages=messages) == ("messages.blank_text",)
 
 
 def test_a_schema_nested_beyond_reason_is_refused() -> None:

@@ -280,12 +280,9 @@ def test_calls_whose_arguments_interleave_keep_their_order() -> None:
         ),
     ],
 )
-def test_arguments_that_are_no_object_end_the_stream_with_an_error(told: tuple[Event, ...]) -> None:
-    frames = written(Started("r1", "m"), *told, UsageReported(USAGE), Ended())
-
-    assert frames[-1]["error"]["status"] == "UNAVAILABLE"
-    assert frames[-1]["error"]["details"][0]["reason"] == "UPSTREAM_BAD_RESPONSE"
-    assert sum("error" in each for each in frames) == 1
+def test_arguments_that_are_no_object_are_an_error_of_the_provider(told: tuple[Event, ...]) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        written(Started("r1", "m"), *told, UsageReported(USAGE), Ended())
 
 
 def test_a_call_that_the_length_limit_cut_short_is_left_out() -> None:
@@ -374,10 +371,12 @@ def test_nothing_follows_an_error() -> None:
     assert encoder.encode(TextDelta("late")) == encoder.encode(Ended()) == b""
 
 
-def test_a_failure_that_is_an_event_is_written_as_an_error() -> None:
-    (told,) = written(Failed(UpstreamFailed("broken")), TextDelta("late"), Ended())
+def test_a_failure_that_is_an_event_is_left_to_whoever_knows_the_request() -> None:
+    encoder = CODEC.encoder("m", include_usage=True)
+    failure = UpstreamFailed("broken")
 
-    assert told["error"]["code"] == 502
+    assert encoder.encode(Failed(failure)) == b""
+    assert b'"request_id":"req_1"' in encoder.error(failure, "req_1")
 
 
 def test_the_dialect_has_nothing_to_keep_a_stream_alive_with_and_always_shows_usage() -> None:

@@ -11,7 +11,6 @@ from functools import cached_property
 import msgspec
 from msgspec import Raw
 
-from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.chat import (
     DocumentPart,
     ImagePart,
@@ -23,8 +22,11 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
     ToolResultPart,
 )
-from pulse_gateway.wire.anthropic_messages.members import Leftovers, Members, decode
+from pulse_gateway.wire.anthropic_messages.envelope import ROLES
 from pulse_gateway.wire.anthropic_messages.tool_ids import unescape
+from pulse_gateway.wire.foreign_json import from_client
+from pulse_gateway.wire.media import media_type_of, standard_base64
+from pulse_gateway.wire.members import Members
 
 __all__ = ["MessageReader"]
 
@@ -43,39 +45,37 @@ class _RawRequest(msgspec.Struct):
     messages: list[_RawMessage]
 
 
-_RAW_REQUEST = msgspec.json.Decoder(_RawRequest)
+_raw_request = msgspec.json.Decoder(_RawRequest).decode
 
 
 class MessageReader:
-    """Reads the turns of one request. `leftovers` gets what has no neutral form.
+    """Reads the turns of one request. What has no neutral form is left over in its members.
 
     Raises: InvalidRequest, `param` naming the path of the bad field.
     """
 
-    def __init__(self, body: bytes, leftovers: Leftovers) -> None:
+    def __init__(self, body: bytes) -> None:
         self._body = body
-        self._leftovers = leftovers
         self._calls: set[str] = set()
 
-    def system(self, value: object) -> list[Message]:
-        if value is None:
+    def system(self, request: Members) -> list[Message]:
+        if request.peek("system") is None:
             return []
-        parts = self._parts(value, "system", _SYSTEM_BLOCKS)
+        parts = self._parts(request, "system", _SYSTEM_BLOCKS)
         return [Message("system", parts, path="system")] if parts else []
 
-    def messages(self, values: list[object]) -> list[Message]:
+    def messages(self, request: Members) -> list[Message]:
         """A user turn that mixes tool results and other blocks becomes a `tool` message and then a `user` message."""
-        if not values:
-            raise InvalidRequest("at least one message is required", param="messages")
+        turns = request.children("messages")
+        if not turns:
+            raise request.wrong("messages", "expected at least one message")
         messages: list[Message] = []
-        for number, value in enumerate(values):
-            turn = Members(value, f"messages[{number}]")
-            role, content = turn.need("role", str), turn.take_any("content")
-            self._leftovers.close(turn)
+        for turn in turns:
+            role = turn.need_text("role")
             if role not in _TURNS:
-                raise InvalidRequest("the role is one of 'user', 'assistant' and 'system'", param=turn.at("role"))
+                raise turn.unknown("role", ROLES)
             neutral, readers = _TURNS[role]
-            parts = self._parts(content, turn.at("content"), readers)
+            parts = self._parts(turn, "content", readers)
             results = tuple(part for part in parts if isinstance(part, ToolResultPart))
             others = tuple(part for part in parts if not isinstance(part, ToolResultPart))
             if results:
@@ -84,81 +84,64 @@ class MessageReader:
                 messages.append(Message(neutral, others, path=turn.path))
         return messages
 
-    def _parts(self, content: object, path: str, readers: Mapping[str, _BlockReader]) -> tuple[Part, ...]:
+    def _parts(self, owner: Members, name: str, readers: Mapping[str, _BlockReader]) -> tuple[Part, ...]:
         """The parts of a string or of a list of blocks. A block of a type without a reader is left over whole."""
+        content = owner.peek(name)
         if isinstance(content, str):
-            return (TextPart(content),)
+            return (TextPart(owner.need_text(name)),)
         if not isinstance(content, list):
-            raise InvalidRequest("expected a string or an array of content blocks", param=path)
+            raise owner.wrong(name, "expected a string or a list of content blocks")
         parts: list[Part] = []
-        for number, value in enumerate(content):
-            block = Members(value, f"{path}[{number}]")
-            reader = readers.get(block.need("type", str))
+        for block in owner.children(name):
+            reader = readers.get(block.need_text("type"))
             if reader is None:
-                self._leftovers.extra[block.path] = value
-                continue
-            part = reader(self, block)
-            if part is not None:
+                block.leave()
+            elif (part := reader(self, block)) is not None:
                 parts.append(part)
-            self._leftovers.close(block)
         return tuple(parts)
 
     def _text(self, block: Members) -> Part:
         block.skip("citations", [])
-        return TextPart(block.need("text", str))
+        return TextPart(block.need_text("text"))
 
     def _image(self, block: Members) -> Part | None:
         block.skip("transformations", {})
-        value = block.need("source", dict)
-        source = Members(value, block.at("source"))
-        match source.need("type", str):
+        source = block.need_child("source")
+        match source.need_text("type"):
             case "base64":
-                image = ImagePart(source.need("media_type", str), source.need("data", str))
+                return ImagePart(media_type_of(source.need_text("media_type")), _data(source))
             case "url":
-                image = ImagePart(url=source.need("url", str))
-            case _:
-                self._unknown_source(source, value)
+                return ImagePart(url=_url(source))
+            case kind:
+                _leave_unknown(source, kind)
                 return None
-        self._leftovers.close(source)
-        return image
 
     def _document(self, block: Members) -> Part | None:
         block.skip("citations", {"enabled": False})
-        title = block.take("title", str)
-        value = block.need("source", dict)
-        source = Members(value, block.at("source"))
-        match source.need("type", str):
+        title = block.text("title")
+        source = block.need_child("source")
+        match source.need_text("type"):
             case "base64":
-                media_type, data = source.need("media_type", str), source.need("data", str)
-                document = DocumentPart(media_type=media_type, data=data, title=title)
+                media_type = media_type_of(source.need_text("media_type"))
+                return DocumentPart(media_type=media_type, data=_data(source), title=title)
             case "text":
-                media_type, text = source.need("media_type", str), source.need("data", str)
-                document = DocumentPart(media_type=media_type, text=text, title=title)
+                media_type = media_type_of(source.need_text("media_type"))
+                return DocumentPart(media_type=media_type, text=source.need_text("data"), title=title)
             case "url":
-                document = DocumentPart(url=source.need("url", str), title=title)
-            case _:
-                self._unknown_source(source, value)
+                return DocumentPart(url=_url(source), title=title)
+            case kind:
+                _leave_unknown(source, kind)
                 return None
-        self._leftovers.close(source)
-        return document
-
-    def _unknown_source(self, source: Members, value: object) -> None:
-        """A file id of this vendor, or a kind nobody here has heard of."""
-        file_id = source.take("file_id", str)
-        if file_id is None:
-            self._leftovers.extra[source.path] = value
-        else:
-            self._leftovers.extra[source.at("file_id")] = file_id
 
     def _thinking(self, block: Members) -> Part:
-        return ReasoningPart(block.need("thinking", str), signature=block.take("signature", str) or None)
+        return ReasoningPart(block.need_text("thinking"), signature=block.text("signature") or None)
 
     def _redacted_thinking(self, block: Members) -> Part:
-        return ReasoningPart(redacted=block.need("data", str))
+        return ReasoningPart(redacted=block.need_text("data"))
 
     def _tool_use(self, block: Members) -> Part:
-        call_id, name = block.need("id", str), block.need("name", str)
-        block.need("input", dict)
+        call_id, name = block.need_text("id"), block.need_text("name")
+        block.need_object("input")
         block.skip("caller", {"type": "direct"})
         self._calls.add(call_id)
         return ToolCallPart(unescape(call_id), name, next(self._inputs))
@@ -166,17 +149,33 @@ class MessageReader:
     @cached_property
     def _inputs(self) -> Iterator[str]:
         """The inputs of all tool calls, in order, as they stand in the body: how the model spells a number is its own."""
-        for message in decode(_RAW_REQUEST, self._body).messages:
+        for message in from_client(_raw_request, self._body).messages:
             if message.role == "assistant" and isinstance(message.content, list):
                 yield from (bytes(block.input).decode() for block in message.content if block.type == "tool_use")
 
     def _tool_result(self, block: Members) -> Part:
-        call_id = block.need("tool_use_id", str)
+        call_id = block.need_text("tool_use_id")
         if call_id not in self._calls:
-            raise InvalidRequest("no tool_use block before this one has that id", param=block.at("tool_use_id"))
-        content = block.take_any("content")
-        parts = () if content is None else self._parts(content, block.at("content"), _RESULT_BLOCKS)
-        return ToolResultPart(unescape(call_id), parts, is_error=bool(block.take("is_error", bool)))  # type: ignore[arg-type]  # what _RESULT_BLOCKS reads
+            raise block.wrong("tool_use_id", "no earlier tool_use block has this id")
+        parts = () if block.peek("content") is None else self._parts(block, "content", _RESULT_BLOCKS)
+        return ToolResultPart(unescape(call_id), parts, is_error=bool(block.flag("is_error")))  # type: ignore[arg-type]  # what _RESULT_BLOCKS reads
+
+
+def _data(source: Members) -> str:
+    return standard_base64(source.need_text("data"), source.at("data"))
+
+
+def _url(source: Members) -> str:
+    url = source.need_text("url")
+    if not url.lower().startswith(("https://", "http://")):
+        raise source.wrong("url", "expected an http(s) URL")
+    return url
+
+
+def _leave_unknown(source: Members, kind: str) -> None:
+    """A file id of this vendor's, which is left over by itself, or a kind nobody here has heard of."""
+    if kind != "file" or source.peek("file_id") is None:
+        source.leave()
 
 
 _BlockReader = Callable[[MessageReader, Members], Part | None]

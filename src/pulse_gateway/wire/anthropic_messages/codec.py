@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from pulse_gateway.wire.anthropic_messages.client_request import decode_request
@@ -12,6 +11,7 @@ from pulse_gateway.wire.anthropic_messages.reply import decode_reply, encode_rep
 from pulse_gateway.wire.anthropic_messages.stream_decoder import MessagesStreamDecoder
 from pulse_gateway.wire.anthropic_messages.stream_encoder import MessagesStreamEncoder
 from pulse_gateway.wire.anthropic_messages.upstream_request import encode_request
+from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.codec import StreamDecoder, StreamEncoder
 from pulse_gateway.wire.sse import ServerSentEvent
 
@@ -23,22 +23,30 @@ class AnthropicMessagesCodec:
 
     dialect: str = "anthropic.messages"
     keep_alive: bytes | None = b'event: ping\ndata: {"type": "ping"}\n\n'
-    field_paths: Mapping[str, str] = MappingProxyType(
+    field_paths: FieldPaths = MappingProxyType(
         {
-            "model": "model",
-            "messages": "messages",
-            "stream": "stream",
-            "max_output_tokens": "max_tokens",
-            "temperature": "temperature",
-            "top_p": "top_p",
-            "top_k": "top_k",
-            "stop": "stop_sequences",
-            "tools": "tools",
-            "tool_choice": "tool_choice",
-            "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
-            "response_format": "output_config.format",
-            "reasoning": "thinking",
-            "user": "metadata.user_id",
+            "model": ("model",),
+            "messages": ("messages",),
+            "messages.reasoning": ("messages[].content[].thinking", "messages[].content[].data"),
+            "messages.document_title": ("messages[].content[].title", "messages[].content[].content[].title"),
+            "messages.result_is_error": ("messages[].content[].is_error",),
+            "messages.blank_text": ("messages[].content",),
+            "stream": ("stream",),
+            "max_output_tokens": ("max_tokens",),
+            "temperature": ("temperature",),
+            "top_p": ("top_p",),
+            "top_k": ("top_k",),
+            "stop": ("stop_sequences",),
+            "tools": ("tools",),
+            "tools.strict": ("tools[].strict",),
+            "tool_choice": ("tool_choice",),
+            "parallel_tool_calls": ("tool_choice.disable_parallel_tool_use",),
+            "response_format": ("output_config.format",),
+            "reasoning": ("thinking", "output_config.effort"),
+            "reasoning.effort": ("output_config.effort",),
+            "reasoning.budget_tokens": ("thinking.budget_tokens",),
+            "reasoning.summary": ("thinking.display",),
+            "user": ("metadata.user_id",),
         }
     )
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Raw
 
 from pulse_gateway.errors import InvalidRequest
-from pulse_gateway.wire.anthropic_messages.members import decode
-from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.codec import MAX_COUNT, Envelope
+from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.json_splice import set_members
 
-__all__ = ["MAX_TOKENS", "read_envelope", "rewrite_request"]
+__all__ = ["ROLES", "read_envelope", "rewrite_request"]
 
-
-MAX_TOKENS = 2**31 - 1  # more than any model writes, and still a number that every store can count with
+_Role = Literal["user", "assistant", "system"]
+ROLES = ", ".join(get_args(_Role))
 
 
 class _Object(msgspec.Struct):
@@ -40,12 +40,12 @@ class _Source(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    role: Literal["user", "assistant", "system"]
+    role: _Role
     content: str | list[_Block]
 
 
 class _Request(msgspec.Struct):
-    max_tokens: Annotated[int, Meta(ge=0, le=MAX_TOKENS)]  # 0 only warms the prompt cache
+    max_tokens: Annotated[int, Meta(ge=0, le=MAX_COUNT)]  # 0 only warms the prompt cache
     messages: Annotated[list[_Message], Meta(min_length=1)]
     model: Annotated[str, Meta(min_length=1)] | None = None
     system: str | list[_Block] | None = None
@@ -57,9 +57,10 @@ class _Request(msgspec.Struct):
     top_k: int | None = None
 
 
-_REQUEST = msgspec.json.Decoder(_Request)
-_CONTENT = msgspec.json.Decoder(str | list[_Block] | None)
-_SOURCE = msgspec.json.Decoder(_Source)
+_request = msgspec.json.Decoder(_Request).decode
+_content = msgspec.json.Decoder(str | list[_Block] | None).decode
+_source = msgspec.json.Decoder(_Source).decode
+_WORDS = {".role": ROLES}
 _DEEPEST = 2  # a document of blocks inside a tool result; the vendor refuses what nests deeper
 
 
@@ -71,10 +72,10 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
 
     Raises: InvalidRequest, `param` naming the path of the bad field.
     """
-    request = decode(_REQUEST, body)
+    request = from_client(_request, body, words=_WORDS)
     name = model or request.model
     if not name:
-        raise InvalidRequest("the field 'model' is required", param="model")
+        raise InvalidRequest("model: is required", param="model")
     prompt = _Prompt()
     if request.system is not None:
         prompt.add(request.system, "system")
@@ -104,7 +105,8 @@ class _Prompt:
             match block.type:
                 case "text":
                     if not isinstance(block.text, str):
-                        raise InvalidRequest("expected a string", param=f"{path}[{number}].text")
+                        place = f"{path}[{number}].text"
+                        raise InvalidRequest(f"{place}: expected a string", param=place)
                     self.texts.append(block.text)
                 case "image":
                     self.attachments += 1
@@ -124,7 +126,7 @@ class _Prompt:
     def _add_source(self, raw: Raw, path: str, depth: int) -> None:
         if not raw:
             return
-        source = decode(_SOURCE, raw, path)
+        source = from_client(_source, raw, at=path)
         if source.type == "text" and isinstance(source.data, str):
             self.texts.append(source.data)
         elif source.type == "content":
@@ -132,7 +134,7 @@ class _Prompt:
 
     def _add_raw(self, raw: Raw, path: str, depth: int) -> None:
         if raw and depth < _DEEPEST:
-            self.add(decode(_CONTENT, raw, path), path, depth + 1)
+            self.add(from_client(_content, raw, at=path), path, depth + 1)
 
 
 def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:

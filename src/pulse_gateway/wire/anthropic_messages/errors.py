@@ -6,9 +6,7 @@ and `shared/*_error.py` for the codes (read 2026-11-24)
 
 from __future__ import annotations
 
-import math
 import re
-from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
 import msgspec
@@ -29,11 +27,10 @@ from pulse_gateway.errors import (
     UpstreamTooLarge,
     UpstreamUnauthorized,
 )
-from pulse_gateway.types.http import Headers, header
+from pulse_gateway.types.http import Headers
+from pulse_gateway.wire.upstream_errors import retry_after_s, told
 
 __all__ = ["encode_error", "upstream_error"]
-
-_MAX_MESSAGE_CHARS = 1000
 
 # `error.details.error_code` decides first, `error.type` second, the status last: a billing 429 is not a rate limit.
 _BY_CODE: dict[str, type[UpstreamError]] = {
@@ -88,16 +85,6 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
     ),
     (re.compile(r"blocked by (our )?content filter", re.IGNORECASE), UpstreamRefusedContent),
 )
-# Where the vendor's own words would speak of our account rather than of the caller's request.
-_OWN_WORDS: dict[type[UpstreamError], str] = {
-    UpstreamUnauthorized: "the provider refused the gateway's credentials",
-    UpstreamQuotaExhausted: "the gateway's account with the provider has no credit left",
-    UpstreamRateLimited: "the provider's rate limit is reached",
-    UpstreamOverloaded: "the provider is overloaded",
-    UpstreamTimedOut: "the provider did not answer in time",
-    UpstreamFailed: "the provider failed to answer",
-    UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
-}
 
 
 class _Details(msgspec.Struct, frozen=True):
@@ -121,11 +108,10 @@ def upstream_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
     """What an answer outside 2xx means, or an error object sent with 200 or inside a stream."""
     error = _read(body)
     kind = _kind(status, error)
-    told = error.message[:_MAX_MESSAGE_CHARS] if error is not None else ""
     code = (error.details.error_code if error.details else None) or error.type if error is not None else None
     return kind(
-        _OWN_WORDS.get(kind) or told or "the provider refused the request",
-        retry_after_s=_retry_after_s(headers),
+        told(kind, error.message if error else ""),
+        retry_after_s=retry_after_s(headers),
         upstream_status=status,
         upstream_code=code or None,
     )
@@ -156,32 +142,6 @@ def _kind(status: int, error: _Error | None) -> type[UpstreamError]:
     if kind is UpstreamRejected:
         return next((meaning for pattern, meaning in _BY_TEXT if pattern.search(error.message)), kind)
     return kind
-
-
-def _retry_after_s(headers: Headers) -> float | None:
-    """`retry-after-ms`, else `retry-after` in seconds or as a date, which the answer's own `date` is taken from."""
-    milliseconds = _number(header(headers, "retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    told = header(headers, "retry-after")
-    seconds = _number(told)
-    if seconds is not None:
-        return seconds
-    until, now = _moment(told), _moment(header(headers, "date"))
-    return max(0.0, until - now) if until is not None and now is not None else None
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _moment(text: str | None) -> float | None:
-    fields = parsedate_tz(text or "")
-    return None if fields is None else float(mktime_tz(fields))
 
 
 _TYPES = {

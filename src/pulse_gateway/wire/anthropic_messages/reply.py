@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.types.chat import (
@@ -25,13 +25,14 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
 )
 from pulse_gateway.wire.anthropic_messages import schema
-from pulse_gateway.wire.anthropic_messages.arguments import arguments_object, arguments_text
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape, unescape
 from pulse_gateway.wire.anthropic_messages.usage import encode_usage
+from pulse_gateway.wire.foreign_json import not_of_protocol
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.tool_calls import arguments_object, arguments_text, unusable_call
 
-__all__ = ["decode_reply", "encode_reply", "finish_reason", "read_reply", "stop_reason"]
+__all__ = ["decode_reply", "encode_reply", "finish_reason", "input_text", "read_reply", "stop_reason"]
 
 _FINISH_REASONS = {
     "end_turn": FinishReason.STOP,
@@ -84,11 +85,11 @@ def read_reply(body: bytes, reading: Reading) -> str:
 
 def _decode(body: bytes, *, lenient: bool) -> ChatReply:
     """`lenient`: a block that is not quite right counts as one without a neutral form."""
-    message = schema.parse(schema.MESSAGE, body)
+    message = schema.parse_message(body)
     if message.type == "error":
         raise upstream_error(200, (), body)
     if message.content is UNSET:
-        raise schema.not_of_protocol("a message without content")
+        raise not_of_protocol("a message without content")
     parts: list[Part] = []
     for raw in message.content:
         try:
@@ -119,7 +120,18 @@ def _append(parts: list[Part], block: schema.Block | None) -> None:
         case schema.RedactedThinkingBlock(data):
             parts.append(ReasoningPart(redacted=data))
         case schema.ToolUseBlock(call_id, name, value):
-            parts.append(ToolCallPart(unescape(call_id), name, arguments_text(value)))
+            parts.append(ToolCallPart(unescape(call_id), name, input_text(value)))
+
+
+def input_text(value: Raw) -> str:
+    """The input of a tool call as text.
+
+    Raises: UpstreamProtocolError when it is no object.
+    """
+    text = arguments_text(value)
+    if text is None:
+        raise not_of_protocol("the input of a tool call is not a JSON object")
+    return text
 
 
 def encode_reply(reply: ChatReply) -> bytes:
@@ -153,12 +165,11 @@ def _block(part: Part, reason: FinishReason | None) -> dict[str, Any] | None:
         case ReasoningPart(text, signature):
             return {"type": "thinking", "thinking": text, "signature": signature or ""}
         case ToolCallPart(call_id, name, arguments):
-            try:
-                value = arguments_object(arguments)
-            except ValueError as error:
+            value = arguments_object(arguments)
+            if value is None:
                 if reason is FinishReason.LENGTH:
                     return None
-                raise UpstreamProtocolError("the model's tool call has no JSON object for arguments") from error
+                raise unusable_call(name)
             return {"type": "tool_use", "id": escape(call_id), "name": name, "input": value}
         case _:
             raise UpstreamProtocolError("the answer holds media, which Anthropic's dialect has no place for")

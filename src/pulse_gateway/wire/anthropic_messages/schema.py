@@ -5,20 +5,16 @@ Source: anthropic 2.12.0, types `Message`, `ContentBlock`, `RawMessageStreamEven
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.wire.anthropic_messages.usage import WireUsage
+from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 
 __all__ = [
-    "BLOCK_START",
-    "BLOCK_STOP",
-    "MESSAGE",
-    "MESSAGE_DELTA",
-    "MESSAGE_START",
     "Block",
     "BlockDelta",
     "CitationsDelta",
@@ -31,27 +27,15 @@ __all__ = [
     "ThinkingPiece",
     "ToolUseBlock",
     "WireMessage",
-    "not_of_protocol",
-    "parse",
     "parse_block",
     "parse_block_delta",
+    "parse_block_start",
+    "parse_block_stop",
+    "parse_message",
+    "parse_message_delta",
+    "parse_message_start",
     "parse_type",
 ]
-
-T = TypeVar("T")
-
-
-def not_of_protocol(reason: object) -> UpstreamProtocolError:
-    return UpstreamProtocolError(f"the provider's answer is not of its protocol: {reason}")
-
-
-def parse(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T:
-    """Raises: UpstreamProtocolError when `data` does not have the shape."""
-    try:
-        return decoder.decode(data)
-    except (ValueError, RecursionError) as error:  # msgspec's errors and invalid UTF-8 are ValueErrors
-        raise not_of_protocol(error) from error
-
 
 # ── content blocks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,20 +66,20 @@ class _Typed(msgspec.Struct):
     type: Any = None
 
 
-_BLOCK: msgspec.json.Decoder[Block] = msgspec.json.Decoder(Block)
-_TYPED = msgspec.json.Decoder(_Typed)
+_block: Callable[[bytes | Raw], Block] = msgspec.json.Decoder(Block).decode
+_typed = msgspec.json.Decoder(_Typed).decode
 _BLOCK_TYPES = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 
 
 def parse_type(data: bytes | Raw) -> str:
     """The `type` of an object; empty where it has none."""
-    kind = parse(_TYPED, data).type
+    kind = from_provider(_typed, data).type
     return kind if isinstance(kind, str) else ""
 
 
 def parse_block(data: Raw) -> Block | None:
     """None for a type that has no neutral form: server tools, and what is yet to be invented."""
-    return parse(_BLOCK, data) if parse_type(data) in _BLOCK_TYPES else None
+    return from_provider(_block, data) if parse_type(data) in _BLOCK_TYPES else None
 
 
 # ── a whole message ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +95,11 @@ class WireMessage(msgspec.Struct):
     usage: WireUsage | None = None
 
 
-MESSAGE = msgspec.json.Decoder(WireMessage)
+_message = msgspec.json.Decoder(WireMessage).decode
+
+
+def parse_message(body: bytes) -> WireMessage:
+    return from_provider(_message, body)
 
 
 # ── the events of a stream ────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,20 +157,39 @@ class MessageDelta(msgspec.Struct):
     usage: WireUsage | None = None
 
 
-MESSAGE_START = msgspec.json.Decoder(MessageStart)
-MESSAGE_DELTA = msgspec.json.Decoder(MessageDelta)
-BLOCK_START = msgspec.json.Decoder(BlockStart)
-BLOCK_STOP = msgspec.json.Decoder(BlockStop)
-_BLOCK_DELTA = msgspec.json.Decoder(BlockDelta)
-_ANY_DELTA = msgspec.json.Decoder(_AnyDelta)
+_message_start = msgspec.json.Decoder(MessageStart).decode
+_message_delta = msgspec.json.Decoder(MessageDelta).decode
+_block_start = msgspec.json.Decoder(BlockStart).decode
+_block_stop = msgspec.json.Decoder(BlockStop).decode
+_block_delta = msgspec.json.Decoder(BlockDelta).decode
+_any_delta = msgspec.json.Decoder(_AnyDelta).decode
 _DELTA_TYPES = frozenset({"text_delta", "thinking_delta", "input_json_delta", "signature_delta", "citations_delta"})
+
+
+def parse_message_start(data: bytes) -> MessageStart:
+    return from_provider(_message_start, data)
+
+
+def parse_message_delta(data: bytes) -> MessageDelta:
+    return from_provider(_message_delta, data)
+
+
+def parse_block_start(data: bytes) -> BlockStart:
+    return from_provider(_block_start, data)
+
+
+def parse_block_stop(data: bytes) -> BlockStop:
+    return from_provider(_block_stop, data)
 
 
 def parse_block_delta(data: bytes) -> BlockDelta | None:
     """None for a type of delta that is yet to be invented. Most frames of a stream come through here: one decode each."""
     try:
-        return _BLOCK_DELTA.decode(data)
+        return _block_delta(data)
     except (ValueError, RecursionError) as error:
-        if isinstance(error, msgspec.ValidationError) and parse(_ANY_DELTA, data).delta.type not in _DELTA_TYPES:
+        if (
+            isinstance(error, msgspec.ValidationError)
+            and from_provider(_any_delta, data).delta.type not in _DELTA_TYPES
+        ):
             return None
         raise not_of_protocol(error) from error

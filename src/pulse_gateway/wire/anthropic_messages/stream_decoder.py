@@ -23,9 +23,8 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.wire.anthropic_messages import schema
-from pulse_gateway.wire.anthropic_messages.arguments import arguments_text
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
-from pulse_gateway.wire.anthropic_messages.reply import finish_reason
+from pulse_gateway.wire.anthropic_messages.reply import finish_reason, input_text
 from pulse_gateway.wire.anthropic_messages.tool_ids import unescape
 from pulse_gateway.wire.anthropic_messages.usage import WireUsage
 from pulse_gateway.wire.sse import ServerSentEvent
@@ -75,9 +74,9 @@ class MessagesStreamDecoder:
             case "content_block_start":
                 return self._start(data)
             case "content_block_stop":
-                return self._close(schema.parse(schema.BLOCK_STOP, data).index)
+                return self._close(schema.parse_block_stop(data).index)
             case "message_start":
-                message = schema.parse(schema.MESSAGE_START, data).message
+                message = schema.parse_message_start(data).message
                 return [Started(message.id, message.model), *self._report(message.usage)]
             case "message_delta":
                 return self._message_delta(data)
@@ -97,7 +96,7 @@ class MessagesStreamDecoder:
         return [Ended()]
 
     def _start(self, data: bytes) -> list[Event]:
-        start = schema.parse(schema.BLOCK_START, data)
+        start = schema.parse_block_start(data)
         match schema.parse_block(start.content_block):
             case schema.TextBlock(text):
                 return [TextDelta(text)] if text else []
@@ -107,7 +106,7 @@ class MessagesStreamDecoder:
             case schema.RedactedThinkingBlock(redacted):
                 return [ReasoningSigned(redacted=redacted)]
             case schema.ToolUseBlock(call_id, name, value):
-                call = _ToolCall(self._calls, arguments_text(value))
+                call = _ToolCall(self._calls, input_text(value))
                 self._open[start.index] = call
                 self._calls += 1
                 return [ToolCallStarted(call.index, unescape(call_id), name)]
@@ -146,7 +145,7 @@ class MessagesStreamDecoder:
         return [event for index in list(self._open) for event in self._close(index)]
 
     def _message_delta(self, data: bytes) -> list[Event]:
-        frame = schema.parse(schema.MESSAGE_DELTA, data)
+        frame = schema.parse_message_delta(data)
         events: list[Event] = []
         if frame.delta is not None and frame.delta.stop_reason is not None and not self._finished:
             self._finished = True

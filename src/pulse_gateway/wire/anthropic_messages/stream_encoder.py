@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from pulse_gateway.errors import PulseError
+from pulse_gateway.errors import PulseError, UpstreamProtocolError
+from pulse_gateway.types.chat import FinishReason
 from pulse_gateway.types.events import (
     Ended,
     Event,
@@ -31,12 +32,12 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.anthropic_messages.arguments import arguments_object
 from pulse_gateway.wire.anthropic_messages.errors import encode_error
 from pulse_gateway.wire.anthropic_messages.reply import stop_reason
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
 from pulse_gateway.wire.anthropic_messages.usage import encode_usage
 from pulse_gateway.wire.sse import encode_event
+from pulse_gateway.wire.tool_calls import arguments_object, unusable_call
 
 __all__ = ["MessagesStreamEncoder"]
 
@@ -49,10 +50,10 @@ _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","inde
 class _Block:
     """A content block. `held` are its frames while it waits; `sealed` when nothing more may be added to it."""
 
-    __slots__ = ("arguments", "held", "index", "kind", "sealed")
+    __slots__ = ("arguments", "held", "index", "kind", "name", "sealed")
 
-    def __init__(self, index: int, kind: _Kind) -> None:
-        self.index, self.kind = index, kind
+    def __init__(self, index: int, kind: _Kind, name: str) -> None:
+        self.index, self.kind, self.name = index, kind, name
         self.held: list[bytes] = []
         self.sealed = False
         self.arguments: list[str] = []
@@ -61,17 +62,18 @@ class _Block:
     def may_end(self) -> bool:
         if self.kind != "tool_use":
             return True
-        if not (self.arguments and self.arguments[-1].rstrip().endswith("}")):
-            return False
-        try:
-            arguments_object("".join(self.arguments))
-        except ValueError:
-            return False
-        return True
+        return bool(self.arguments) and self.arguments[-1].rstrip().endswith("}") and self.is_usable
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is no call, or one whose arguments so far are an object."""
+        return self.kind != "tool_use" or arguments_object("".join(self.arguments)) is not None
 
 
 class MessagesStreamEncoder:
     """One streamed answer. `message_delta`, with the reason and the final usage, waits for `Ended`, since usage may come last.
+
+    Raises: UpstreamProtocolError for a call whose arguments are no JSON object, unless the length limit has cut them off.
 
     `Failed` says nothing by itself: its error is written by `error`, which knows the request's id.
     """
@@ -183,7 +185,11 @@ class MessagesStreamEncoder:
 
     def _add_arguments(self, index: int, fragment: str) -> bytes:
         block = self._calls.get(index)
-        if block is None or block.sealed or not fragment:
+        if block is None or block.sealed:
+            if fragment.strip():
+                raise UpstreamProtocolError("the provider's answer adds to the arguments of a call that is over")
+            return b""
+        if not fragment:
             return b""
         block.arguments.append(fragment)
         written = self._write(block, {"type": "input_json_delta", "partial_json": fragment})
@@ -192,7 +198,7 @@ class MessagesStreamEncoder:
     def _open(self, kind: _Kind, content: dict[str, Any]) -> tuple[_Block, bytes]:
         """A new block behind all others, and what can be sent now that it is there."""
         started = self._start("", "")
-        block = _Block(self._made, kind)
+        block = _Block(self._made, kind, content.get("name", ""))
         self._made += 1
         block.held.append(_frame("content_block_start", index=block.index, content_block={"type": kind} | content))
         self._waiting.append(block)
@@ -219,6 +225,9 @@ class MessagesStreamEncoder:
         if block is None:
             return b""
         block.sealed = True
+        cut_short = self._finished is not None and self._finished.reason is FinishReason.LENGTH
+        if not (cut_short or block.is_usable):
+            raise unusable_call(block.name)
         return _frame("content_block_stop", index=block.index)
 
     def _end_blocks(self) -> bytes:

@@ -10,7 +10,7 @@
 A model of which nothing is known is taken for `adaptive`, but a budget is passed on to it.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/thinking (read 2026-11-24); anthropic 2.12.0, types
-`ThinkingConfigParam` and `OutputConfigParam` (read 2026-11-24). The budgets are a convention, LiteLLM's 1.109.1 defaults.
+`ThinkingConfigParam` and `OutputConfigParam` (read 2026-11-24). The budgets are those of `wire.effort_budgets`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import msgspec
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ReasoningControl
-from pulse_gateway.wire.anthropic_messages.refusals import unsupported
+from pulse_gateway.wire.effort_budgets import BUDGET_TOKENS
+from pulse_gateway.wire.refusals import unsupported
 
 __all__ = ["Thinking", "plan_thinking"]
 
 MIN_BUDGET_TOKENS = 1024
 
-_BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 _EFFORTS = {"minimal": "low"}  # this vendor's words are the neutral ones, but its scale begins at `low`
 
 
@@ -38,6 +38,11 @@ class Thinking(msgspec.Struct, frozen=True):
     config: dict[str, Any] | None = None
     effort: str | None = None
     budget_tokens: int | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether thinking was asked for: then the vendor takes no sampling and no forced tools."""
+        return self.config is not None and self.config["type"] != "disabled"
 
 
 def plan_thinking(control: ReasoningControl | None, model: Model) -> Thinking:
@@ -81,7 +86,7 @@ def _with_budget(control: ReasoningControl, model: Model) -> Thinking:
     if budget is None:
         if control.effort is None:
             return Thinking()
-        budget = _BUDGETS[control.effort]
+        budget = max(MIN_BUDGET_TOKENS, BUDGET_TOKENS[control.effort])
     if budget < MIN_BUDGET_TOKENS:
         raise _refused(model, f"takes no budget for thinking under {MIN_BUDGET_TOKENS} tokens")
     effort = _effort(control, model) if control.budget_tokens is not None else None

@@ -1,7 +1,7 @@
 """Neutral messages → the system prompt and the turns of a Messages request.
 
-Consecutive messages of one role are one turn, and tool results stand first in it, as the vendor demands. Empty texts are
-left out, since the vendor refuses them.
+Consecutive messages of one role are one turn, and tool results stand first in it, as the vendor demands. Texts of white space
+alone are left out, since the vendor refuses them.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/working-with-messages and /tool-use (read 2026-11-24);
 anthropic 2.12.0, types `MessageParam` and the block types (read 2026-11-24)
@@ -9,11 +9,10 @@ anthropic 2.12.0, types `MessageParam` and the block types (read 2026-11-24)
 
 from __future__ import annotations
 
-from base64 import b64decode
+import re
 from collections.abc import Sequence
 from typing import Any
 
-from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import (
     DocumentPart,
@@ -26,14 +25,18 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
     ToolResultPart,
 )
-from pulse_gateway.wire.anthropic_messages.arguments import arguments_object
-from pulse_gateway.wire.anthropic_messages.refusals import unsupported
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
+from pulse_gateway.wire.media import media_type_of, utf8_of
+from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.signatures import gemini_signature
+from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
-__all__ = ["TurnWriter"]
+__all__ = ["TOOL_NAME", "TurnWriter"]
 
-_IMAGES = {name: name for name in ("image/jpeg", "image/png", "image/gif", "image/webp")} | {"image/jpg": "image/jpeg"}
+_IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 _ROLES = {"user": "user", "tool": "user", "assistant": "assistant", "system": "system"}
+# Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use (read 2026-11-24)
+TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 
 
 class _Turn:
@@ -54,9 +57,12 @@ class TurnWriter:
     def __init__(self, model: Model, dropped: dict[str, None]) -> None:
         self._model = model
         self._dropped = dropped
+        self._uses: dict[str, int] = {}  # of each call's id so far
 
     def write(self, messages: Sequence[Message]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The `system` blocks and the `messages`."""
+        if any(message.name is not None for message in messages):
+            self._dropped["messages.name"] = None
         leading = 0
         while leading < len(messages) and messages[leading].role == "system":
             leading += 1
@@ -64,53 +70,76 @@ class TurnWriter:
         turns = self._turns(messages[leading:])
         if not turns:
             raise unsupported(self._model, "messages", "needs a message besides the system prompt")
-        if turns[-1].role == "assistant" and not self._model.capabilities.prefill:
-            raise unsupported(
-                self._model, turns[-1].path, "does not continue an assistant turn: the last must be a user's"
-            )
+        self._check_prefill(turns[-1])
         return system, [{"role": turn.role, "content": turn.results + turn.blocks} for turn in turns]
+
+    def _check_prefill(self, last: _Turn) -> None:
+        if last.role != "assistant":
+            return
+        if not self._model.capabilities.prefill:
+            raise unsupported(
+                self._model, last.path, "does not go on with a started answer: the last turn must be a user's"
+            )
+        text = str(last.blocks[-1].get("text", ""))
+        if text != text.rstrip():
+            raise unsupported(self._model, last.path, "does not go on with an answer that ends with white space")
 
     def _turns(self, messages: Sequence[Message]) -> list[_Turn]:
         turns: list[_Turn] = []
         for message in messages:
-            role = _ROLES[message.role]
-            if not turns or turns[-1].role != role:
-                turns.append(_Turn(role, message.path))
-            turn = turns[-1]
-            if message.name is not None:
-                self._dropped["name"] = None
+            role, path = _ROLES[message.role], message.path
+            results: list[dict[str, Any]] = []
+            blocks: list[dict[str, Any]] = []
             match message.role:
                 case "system":
                     if not self._model.capabilities.system_mid_conversation:
-                        raise unsupported(self._model, message.path, "takes system messages only before all others")
-                    turn.blocks += self._system(message)
+                        raise unsupported(self._model, path, "takes system messages only before all others")
+                    blocks = self._system(message)
                 case "tool":
-                    turn.results += [self._result(part, message.path) for part in message.parts]
+                    results = [self._result(part, path) for part in message.parts]
                 case "user":
-                    turn.blocks += self._user_blocks(message.parts, message.path)
+                    blocks = self._user_blocks(message.parts, path)
                 case "assistant":
-                    turn.blocks += [block for part in message.parts if (block := self._assistant(part, message.path))]
-        for turn in turns:
-            if not (turn.results or turn.blocks):
-                raise unsupported(self._model, turn.path, "takes no empty turn")
+                    blocks = [block for part in message.parts if (block := self._assistant(part, path))]
+            if not (results or blocks):
+                self._leave_out(message, is_last=message is messages[-1])
+                continue
+            if not turns or turns[-1].role != role:
+                turns.append(_Turn(role, path))
+            turns[-1].results += results
+            turns[-1].blocks += blocks
         return turns
+
+    def _leave_out(self, message: Message, *, is_last: bool) -> None:
+        """A turn that says nothing is left out, but for the one that is to be answered."""
+        if is_last:
+            raise unsupported(self._model, message.path, "takes no turn without text")
+        if not any(isinstance(part, ReasoningPart) for part in message.parts):  # that is noted as such
+            self._dropped["messages.blank_text"] = None
 
     def _system(self, message: Message) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for part in message.parts:
             if not isinstance(part, TextPart):
                 raise unsupported(self._model, message.path, "takes only text in a system message")
-            if part.text:
-                blocks.append(_text(part.text))
+            blocks += self._text(part.text)
         return blocks
+
+    def _text(self, text: str) -> list[dict[str, Any]]:
+        """No block for a text of white space alone, which the vendor refuses."""
+        if not text:
+            return []
+        if text.isspace():
+            self._dropped["messages.blank_text"] = None
+            return []
+        return [{"type": "text", "text": text}]
 
     def _user_blocks(self, parts: Sequence[Part], path: str) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []
         for part in parts:
             match part:
                 case TextPart(text):
-                    if text:
-                        blocks.append(_text(text))
+                    blocks += self._text(text)
                 case ImagePart():
                     blocks.append(self._image(part, path))
                 case DocumentPart():
@@ -122,50 +151,66 @@ class TurnWriter:
     def _assistant(self, part: Part, path: str) -> dict[str, Any] | None:
         match part:
             case TextPart(text) | RefusalPart(text):
-                return _text(text) if text else None
+                return next(iter(self._text(text)), None)
             case ToolCallPart():
                 return self._call(part, path)
             case ReasoningPart(redacted=str() as data):
                 return {"type": "redacted_thinking", "data": data}
-            case ReasoningPart(text, str() as signature):
+            case ReasoningPart(text, str() as signature) if gemini_signature(signature) is None:
                 return {"type": "thinking", "thinking": text, "signature": signature}
             case ReasoningPart():  # the vendor takes back only the thinking it has signed
-                self._dropped["reasoning"] = None
+                self._dropped["messages.reasoning"] = None
                 return None
             case _:
                 raise unsupported(self._model, path, f"takes no {_kind(part)} in an assistant turn")
 
     def _call(self, part: ToolCallPart, path: str) -> dict[str, Any]:
         if part.signature is not None:
-            self._dropped["thought_signature"] = None
-        try:
-            arguments = arguments_object(part.arguments)
-        except ValueError as error:
-            raise InvalidRequest("the arguments of a tool call are not a JSON object", param=path or None) from error
-        return {"type": "tool_use", "id": escape(part.id), "name": part.name, "input": arguments}
+            self._dropped["messages.thought_signature"] = None
+        if not TOOL_NAME.fullmatch(part.name):
+            raise unsupported(self._model, path, f"knows no tool called {part.name!r}")
+        arguments = arguments_object(part.arguments)
+        if arguments is None:
+            raise not_an_object(part, path)
+        self._uses[part.id] = self._uses.get(part.id, 0) + 1
+        return {"type": "tool_use", "id": self._id(part.id), "name": part.name, "input": arguments}
+
+    def _id(self, call_id: str) -> str:
+        """Some clients number the calls of each turn anew; here an id is unique in the conversation."""
+        use = self._uses.get(call_id, 1)
+        return escape(call_id if use == 1 else f"{call_id}\0{use}")
 
     def _result(self, part: Part, path: str) -> dict[str, Any]:
         if not isinstance(part, ToolResultPart):
             raise unsupported(self._model, path, f"takes no {_kind(part)} in place of a tool result")
-        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": escape(part.call_id)}
-        content = self._user_blocks(part.parts, path)
+        block: dict[str, Any] = {"type": "tool_result", "tool_use_id": self._id(part.call_id)}
+        match part.parts:
+            case (TextPart(text),):
+                content: Any = text
+            case several:
+                content = self._user_blocks(several, path)
         if content:
-            block["content"] = content[0]["text"] if len(content) == 1 and "text" in content[0] else content
+            block["content"] = content
         if part.is_error:
             block["is_error"] = True
         return block
 
     def _image(self, part: ImagePart, path: str) -> dict[str, Any]:
         if part.detail not in (None, "auto"):
-            self._dropped["detail"] = None
+            self._dropped["messages.image_detail"] = None
         if part.url is not None:
-            if not (part.url.startswith(("https://", "http://")) and self._model.capabilities.image_urls):
-                raise unsupported(self._model, path, "does not fetch images from that kind of URL")
-            return {"type": "image", "source": {"type": "url", "url": part.url}}
-        media_type = _IMAGES.get(part.media_type or "")
-        if media_type is None or part.data is None:
+            if not self._model.capabilities.image_urls:
+                raise unsupported(self._model, path, "takes images by their bytes, not by URL")
+            return {"type": "image", "source": self._url(part.url, path)}
+        media_type = media_type_of(part.media_type)
+        if media_type not in _IMAGES or part.data is None:
             raise unsupported(self._model, path, f"takes JPEG, PNG, GIF and WebP images, not {part.media_type}")
         return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": part.data}}
+
+    def _url(self, url: str, path: str) -> dict[str, Any]:
+        if not url.startswith("https://"):
+            raise unsupported(self._model, path, "fetches only from https URLs")
+        return {"type": "url", "url": url}
 
     def _document(self, part: DocumentPart, path: str) -> dict[str, Any]:
         block: dict[str, Any] = {"type": "document", "source": self._document_source(part, path)}
@@ -174,22 +219,16 @@ class TurnWriter:
         return block
 
     def _document_source(self, part: DocumentPart, path: str) -> dict[str, Any]:
+        media_type = media_type_of(part.media_type)
         if part.text is not None:
             return _plain(part.text)
-        if part.media_type in (None, "application/pdf") and part.url is not None:
-            return {"type": "url", "url": part.url}
-        if part.data is not None and part.media_type == "application/pdf":
-            return {"type": "base64", "media_type": "application/pdf", "data": part.data}
-        if part.data is not None and part.media_type == "text/plain":
-            try:
-                return _plain(b64decode(part.data).decode())
-            except ValueError as error:
-                raise InvalidRequest("the document is not base64 of UTF-8 text", param=path or None) from error
+        if media_type in (None, "application/pdf") and part.url is not None:
+            return self._url(part.url, path)
+        if part.data is not None and media_type == "application/pdf":
+            return {"type": "base64", "media_type": media_type, "data": part.data}
+        if part.data is not None and media_type == "text/plain":
+            return _plain(utf8_of(part.data, path))
         raise unsupported(self._model, path, f"takes PDF and plain text documents, not {part.media_type}")
-
-
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def _plain(text: str) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`ChatRequest` → a Messages request for one model.
 
-`max_tokens` is required here: what the client asked for, else the model's most, else `DEFAULT_MAX_TOKENS`. Of a JSON schema
-for the answer only the schema has a place; its name, description and `strict` are labels of a promise that is always kept.
+`max_tokens` is required here: what the client asked for, else the model's most, else `DEFAULT_MAX_TOKENS`.
 
 Source: anthropic 2.12.0, type `MessageCreateParams` (read 2026-11-24); https://platform.claude.com/docs/en/api/messages
 (read 2026-11-24)
@@ -11,20 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatRequest, ResponseFormat, Tool, ToolChoice
-from pulse_gateway.wire.anthropic_messages.refusals import unsupported
-from pulse_gateway.wire.anthropic_messages.thinking import plan_thinking
-from pulse_gateway.wire.anthropic_messages.turns import TurnWriter
+from pulse_gateway.wire.anthropic_messages.thinking import Thinking, plan_thinking
+from pulse_gateway.wire.anthropic_messages.turns import TOOL_NAME, TurnWriter
 from pulse_gateway.wire.codec import Encoded
+from pulse_gateway.wire.foreign_json import to_provider
+from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.tool_schemas import checked_choice, dropped_labels, object_schema
 
 __all__ = ["DEFAULT_MAX_TOKENS", "encode_request"]
 
 DEFAULT_MAX_TOKENS = 4096
-
-_encode = msgspec.json.Encoder().encode
+_LEAST_TOP_P_BESIDE_THINKING = 0.95
 
 
 def encode_request(request: ChatRequest, model: Model) -> Encoded:
@@ -36,9 +34,12 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     for path in request.extra:
         raise unsupported(model, path, f"has no equivalent of {path!r}")
     _refuse_foreign(request, model)
+    checked_choice(request, model)
     dropped: dict[str, None] = {}
     system, messages = TurnWriter(model, dropped).write(request.messages)
     thinking = plan_thinking(request.reasoning, model)
+    if thinking.is_on:
+        _refuse_beside_thinking(request, model)
     body: dict[str, Any] = {
         "model": model.name,
         "max_tokens": _max_tokens(request, model, thinking.budget_tokens),
@@ -54,7 +55,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     body |= _tools(request, model)
     if thinking.config is not None:
         body["thinking"] = thinking.config
-    output = _output(request.response_format, thinking.effort, model)
+    output = _output(request.response_format, thinking, model, dropped)
     if output:
         body["output_config"] = output
     if request.user is not None:
@@ -64,7 +65,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
             body[path] = value
         else:
             dropped[path] = None
-    return Encoded(_encode(body), tuple(dropped))
+    return Encoded(to_provider(body), tuple(dropped))
 
 
 def _refuse_foreign(request: ChatRequest, model: Model) -> None:
@@ -78,6 +79,21 @@ def _refuse_foreign(request: ChatRequest, model: Model) -> None:
     ):
         if asked:
             raise unsupported(model, name, f"has no equivalent of {name!r}")
+
+
+def _refuse_beside_thinking(request: ChatRequest, model: Model) -> None:
+    """Source: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (read 2026-11-24)"""
+    for name, changed in (
+        ("temperature", request.temperature not in (None, 1)),
+        ("top_p", request.top_p is not None and request.top_p < _LEAST_TOP_P_BESIDE_THINKING),
+        ("top_k", request.top_k is not None),
+    ):
+        if changed:
+            raise unsupported(model, name, f"takes no {name!r} of the caller's while it thinks")
+    if request.tool_choice is not None and request.tool_choice.mode == "required":
+        raise unsupported(model, "tool_choice", "cannot be made to call a tool while it thinks")
+    if request.messages[-1].role == "assistant":
+        raise unsupported(model, request.messages[-1].path, "does not go on with a started answer while it thinks")
 
 
 def _max_tokens(request: ChatRequest, model: Model, budget_tokens: int | None) -> int:
@@ -113,22 +129,13 @@ def _stop(sequences: tuple[str, ...], model: Model) -> tuple[str, ...]:
 
 def _tools(request: ChatRequest, model: Model) -> dict[str, Any]:
     """`tools` and `tool_choice`. A choice among some of the tools is a shorter list of tools."""
-    choice = request.tool_choice or ToolChoice("auto")
-    if not request.tools:
-        if choice.mode == "required":
-            raise unsupported(model, "tool_choice", "cannot be made to call a tool without tools")
+    tools, choice = request.tools, request.tool_choice or ToolChoice("auto")
+    if not tools:
         return {}
-    if not model.capabilities.tools:
-        raise unsupported(model, "tools", "calls no tools")
-    if choice.mode == "required" and not model.capabilities.forced_tool_choice:
-        raise unsupported(model, "tool_choice", "cannot be made to call a tool")
-    tools = request.tools
     wire: dict[str, Any]
     if choice.mode == "none":
         wire = {"type": "none"}
     else:
-        if not {tool.name for tool in tools}.issuperset(choice.names):
-            raise unsupported(model, "tool_choice", "can be given a choice only among the tools of the request")
         if choice.mode == "required" and len(choice.names) == 1:
             wire = {"type": "tool", "name": choice.names[0]}
         else:
@@ -144,10 +151,9 @@ def _tools(request: ChatRequest, model: Model) -> dict[str, Any]:
 
 
 def _tool(tool: Tool, model: Model) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "object"} | (tool.parameters or {"properties": {}})
-    if schema["type"] != "object":
-        raise unsupported(model, "tools", f"takes only tools whose parameters are an object, unlike {tool.name!r}")
-    wire: dict[str, Any] = {"name": tool.name, "input_schema": schema}
+    if not TOOL_NAME.fullmatch(tool.name):
+        raise unsupported(model, "tools", f"takes names of at most 128 letters, digits, '_' and '-', not {tool.name!r}")
+    wire: dict[str, Any] = {"name": tool.name, "input_schema": object_schema(tool, model)}
     if tool.description is not None:
         wire["description"] = tool.description
     if tool.strict is not None:
@@ -155,12 +161,14 @@ def _tool(tool: Tool, model: Model) -> dict[str, Any]:
     return wire
 
 
-def _output(form: ResponseFormat | None, effort: str | None, model: Model) -> dict[str, Any]:
+def _output(form: ResponseFormat | None, thinking: Thinking, model: Model, dropped: dict[str, None]) -> dict[str, Any]:
+    """Of a schema only itself has a place; its name, description and `strict` are labels of a promise that is always kept."""
     output: dict[str, Any] = {}
-    if effort is not None:
-        output["effort"] = effort
+    if thinking.effort is not None:
+        output["effort"] = thinking.effort
     if form is not None and form.kind != "text":
         if form.schema is None:
             raise unsupported(model, "response_format", "writes JSON only to a schema")
         output["format"] = {"type": "json_schema", "schema": form.schema}
+        dropped |= dropped_labels(form)
     return output

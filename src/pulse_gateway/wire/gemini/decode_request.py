@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.chat import ChatRequest, ReasoningControl, ResponseFormat, Tool, ToolChoice
+from pulse_gateway.wire.codec import MAX_COUNT
 from pulse_gateway.wire.gemini.decode_contents import ContentsDecoder
 from pulse_gateway.wire.gemini.fields import Fields, decode_object
 from pulse_gateway.wire.gemini.json_schema import json_schema
@@ -18,11 +19,13 @@ from pulse_gateway.wire.gemini.thinking import decode_thinking
 
 __all__ = ["decode_request"]
 
-_UNSET_TIERS = (None, "standard", "unspecified")
+# Pure hints wherever they stand: the fineness of media, and labels that no model sees.
+_HINTS = frozenset({"mediaResolution", "partMetadata", "displayName"})
 _MODES: dict[str, Literal["auto", "none", "required"]] = {
     "AUTO": "auto",
     "ANY": "required",
     "NONE": "none",
+    "VALIDATED": "auto",
     "MODE_UNSPECIFIED": "auto",
 }
 
@@ -38,130 +41,125 @@ def decode_request(body: bytes, *, model: str | None, stream: bool | None) -> Ch
 
 
 def _request(request: Fields, model: str, *, stream: bool) -> ChatRequest:
-    extra: dict[str, Any] = {}
     hints: dict[str, Any] = {}
     request.take("model")  # the path names it
-    decoder = ContentsDecoder()
-    system = request.message("systemInstruction")
+    decoder = ContentsDecoder(hints)
+    system = request.child("systemInstruction")
     messages = [] if system is None else decoder.system(system)
-    contents = request.messages("contents")
+    contents = request.children("contents")
     if not contents:
-        raise InvalidRequest("contents must hold at least one content", param="contents")
+        raise request.wrong("contents", "expected at least one content")
     messages += decoder.contents(contents)
-    extra.update(decoder.unplaced)
-    hints.update(decoder.dropped)
-    tools = _tools(request.messages("tools"), extra, hints)
-    choice = request.message("toolConfig")
-    tool_choice = None if choice is None else _tool_choice(choice, extra)
+    tools = tuple(
+        _function(function, hints)
+        for tool in request.children("tools")
+        for function in tool.children("functionDeclarations")
+    )
     if labels := request.object("labels"):
         hints["labels"] = labels
-    if (tier := request.text("serviceTier")) not in _UNSET_TIERS:
-        extra["serviceTier"] = tier
-    config = request.message("generationConfig") or Fields({}, "generationConfig")
-    extra.update(request.leftovers())
+    request.skip("serviceTier", "standard", "unspecified")
+    fields = {
+        "tool_choice": _tool_choice(request, hints),
+        **_generation(request.child("generationConfig") or Fields({}, "generationConfig")),
+    }
+    extra, more_hints = request.leftovers(_HINTS)
     return ChatRequest(
         model=model,
         messages=tuple(messages),
         stream=stream,
         include_usage=True,
         tools=tools,
-        tool_choice=tool_choice,
         extra=extra,
-        hints=hints,
-        **_generation(config, extra, hints),
+        hints=hints | more_hints,
+        **fields,
     )
 
 
-def _generation(config: Fields, extra: dict[str, Any], hints: dict[str, Any]) -> dict[str, Any]:
-    """`generationConfig` as fields of the request; what remains goes to `extra` and `hints`."""
-    candidates = config.integer("candidateCount", minimum=1)
-    fields = {
-        "max_output_tokens": config.integer("maxOutputTokens", minimum=1),
+def _generation(config: Fields) -> dict[str, Any]:
+    """`generationConfig` as fields of the request."""
+    candidates = config.integer("candidateCount", least=1, most=MAX_COUNT)
+    logprobs, top_logprobs = _logprobs(config)
+    config.skip("mediaResolution", "MEDIA_RESOLUTION_UNSPECIFIED")
+    if _is_text_alone(config.peek("responseModalities")):
+        config.take("responseModalities")
+    return {
+        "max_output_tokens": config.integer("maxOutputTokens", least=1, most=MAX_COUNT),
         "temperature": config.number("temperature"),
         "top_p": config.number("topP"),
         "top_k": config.integer("topK"),
         "stop": config.strings("stopSequences"),
         "n": None if candidates == 1 else candidates,
         "seed": config.integer("seed"),
-        "presence_penalty": config.number("presencePenalty"),
-        "frequency_penalty": config.number("frequencyPenalty"),
-        "logprobs": config.flag("responseLogprobs"),
-        "top_logprobs": config.integer("logprobs", minimum=0),
-        "response_format": _response_format(config, extra),
-        "reasoning": _reasoning(config, extra),
+        "presence_penalty": config.number("presencePenalty") or None,
+        "frequency_penalty": config.number("frequencyPenalty") or None,
+        "logprobs": logprobs,
+        "top_logprobs": top_logprobs,
+        "response_format": _response_format(config),
+        "reasoning": _reasoning(config),
     }
-    modalities = config.strings("responseModalities")
-    if any(modality.upper() != "TEXT" for modality in modalities):
-        extra[config.at("responseModalities")] = list(modalities)
-    if (resolution := config.text("mediaResolution")) not in (None, "MEDIA_RESOLUTION_UNSPECIFIED"):
-        hints[config.at("mediaResolution")] = resolution
-    extra.update(config.leftovers())
-    return fields
 
 
-def _reasoning(config: Fields, extra: dict[str, Any]) -> ReasoningControl | None:
-    thinking = config.message("thinkingConfig")
-    return None if thinking is None else decode_thinking(thinking, extra)
+def _is_text_alone(modalities: Any) -> bool:
+    return isinstance(modalities, list) and all(isinstance(word, str) and word.upper() == "TEXT" for word in modalities)
 
 
-def _response_format(config: Fields, extra: dict[str, Any]) -> ResponseFormat | None:
-    media_type = config.text("responseMimeType") or "text/plain"
+def _logprobs(config: Fields) -> tuple[bool | None, int | None]:
+    wanted = config.flag("responseLogprobs") or None
+    top = config.integer("logprobs", least=0) or None
+    if top and not wanted:
+        raise config.wrong("logprobs", "needs responseLogprobs: true")
+    return wanted, top
+
+
+def _reasoning(config: Fields) -> ReasoningControl | None:
+    thinking = config.child("thinkingConfig")
+    return None if thinking is None else decode_thinking(thinking)
+
+
+def _response_format(config: Fields) -> ResponseFormat | None:
+    """None for plain text, and for a media type of the vendor's own: that one is left over."""
+    media_type = config.word("responseMimeType", ("text/plain", "application/json"))
+    if config.peek("responseMimeType") is not None:
+        return None
     openapi, schema = config.object("responseSchema"), config.object("responseJsonSchema")
     name = "responseJsonSchema" if openapi is None else "responseSchema"
-    written = schema if openapi is None else openapi
-    if media_type not in ("text/plain", "application/json"):
-        extra[config.at("responseMimeType")] = media_type
-        return None
     if openapi is not None and schema is not None:
-        raise InvalidRequest(f"{config.path} has two response schemas", param=config.at("responseJsonSchema"))
-    if media_type == "text/plain":
+        raise config.wrong("responseJsonSchema", "is a second schema beside responseSchema")
+    written = schema if openapi is None else openapi
+    if media_type != "application/json":
         if written is not None:
-            raise InvalidRequest(
-                f"{config.at(name)} needs the responseMimeType application/json", param=config.at(name)
-            )
+            raise config.wrong(name, "needs the responseMimeType application/json")
         return None
     if written is None:
         return ResponseFormat("json_object")
     return ResponseFormat("json_schema", written if openapi is None else json_schema(openapi, config.at(name)))
 
 
-def _tools(tools: list[Fields], extra: dict[str, Any], hints: dict[str, Any]) -> tuple[Tool, ...]:
-    """Functions are tools; what the vendor itself would run (search, code execution …) stays behind under its path."""
-    found: list[Tool] = []
-    for tool in tools:
-        found += [_function(function, extra, hints) for function in tool.messages("functionDeclarations")]
-        extra.update(tool.leftovers())
-    return tuple(found)
-
-
-def _function(function: Fields, extra: dict[str, Any], hints: dict[str, Any]) -> Tool:
-    name = function.text("name")
-    if not name:
-        raise InvalidRequest(f"{function.at('name')} is missing", param=function.at("name"))
+def _function(function: Fields, hints: dict[str, Any]) -> Tool:
+    name = function.need_text("name")
     openapi, schema = function.object("parameters"), function.object("parametersJsonSchema")
     if openapi is not None and schema is not None:
-        raise InvalidRequest(f"{function.path} has two schemas", param=function.at("parametersJsonSchema"))
+        raise function.wrong("parametersJsonSchema", "is a second schema beside parameters")
     for result in ("response", "responseJsonSchema"):  # tells what the function returns; the SDK adds it by itself
         if (described := function.take(result)) is not None:
             hints[function.at(result)] = described
-    if (behavior := function.text("behavior")) not in (None, "UNSPECIFIED", "BLOCKING"):
-        extra[function.at("behavior")] = behavior
+    function.skip("behavior", "UNSPECIFIED", "BLOCKING")
     description = function.text("description")
-    extra.update(function.leftovers())
     return Tool(name, description, schema if openapi is None else json_schema(openapi, function.at("parameters")))
 
 
-def _tool_choice(config: Fields, extra: dict[str, Any]) -> ToolChoice | None:
-    calling = config.message("functionCallingConfig")
-    extra.update(config.leftovers())
+def _tool_choice(request: Fields, hints: dict[str, Any]) -> ToolChoice | None:
+    """VALIDATED is AUTO with a promise about schemas, which is left to the other vendor's own habit. An unknown mode is left over."""
+    config = request.child("toolConfig")
+    calling = config.child("functionCallingConfig") if config else None
     if calling is None:
         return None
-    mode = calling.text("mode") or "MODE_UNSPECIFIED"
+    mode = calling.word("mode", _MODES) or "MODE_UNSPECIFIED"
     names = calling.strings("allowedFunctionNames")
-    extra.update(calling.leftovers())
-    if mode not in _MODES:
-        extra[calling.at("mode")] = mode
-        return None
+    if mode == "VALIDATED":
+        hints[calling.at("mode")] = mode
+    if mode == "NONE":
+        names = ()
     if mode == "MODE_UNSPECIFIED" and not names:
         return None
     return ToolChoice(_MODES[mode], names)

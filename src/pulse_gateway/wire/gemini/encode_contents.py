@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
+from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import (
     AudioPart,
@@ -25,10 +25,11 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
     ToolResultPart,
 )
-from pulse_gateway.wire.gemini.arguments import object_of
 from pulse_gateway.wire.gemini.media import encode_media
-from pulse_gateway.wire.gemini.signatures import gemini_signature
 from pulse_gateway.wire.gemini.thinking import thinks_by_level
+from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.signatures import gemini_signature
+from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
 __all__ = ["FUNCTION_NAME", "ContentsEncoder"]
 
@@ -43,55 +44,56 @@ _NO_SIGNATURE = "skip_thought_signature_validator"
 
 
 class ContentsEncoder:
-    """One conversation for one model. `dropped` names the hints that found no place.
+    """One conversation for one model. `dropped` gets the names of the hints that found no place.
 
     Raises: UnsupportedParameter and InvalidRequest with the `path` of the message in `param`.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.dropped: dict[str, None] = {}
+    def __init__(self, model: Model, dropped: dict[str, None]) -> None:
+        self._dropped = dropped
         self._model = model
         self._names: dict[str, str] = {}  # of the calls so far, by id
 
     def system(self, messages: Sequence[Message]) -> list[WirePart]:
         """The parts of the leading system messages."""
-        return [{"text": self._system_text(part, message)} for message in messages for part in message.parts]
+        for message in messages:
+            self._note_name(message)
+        texts = [self._system_text(part, message) for message in messages for part in message.parts]
+        return [{"text": text} for text in texts if text]
 
     def contents(self, messages: Sequence[Message]) -> list[WirePart]:
         contents: list[WirePart] = []
         for message in messages:
             if message.role == "system":
-                raise UnsupportedParameter(
-                    f"{self._model.name} takes system messages only at the start", param=message.path
-                )
-            if message.name is not None:
-                self.dropped["name"] = None
+                raise unsupported(self._model, message.path, "takes system messages only at the start")
+            self._note_name(message)
             role = "model" if message.role == "assistant" else "user"
-            parts = self._turn(message)
+            parts = [encoded for part in message.parts if (encoded := self._part(part, message)) is not None]
             if not parts:
-                continue
-            if contents and contents[-1]["role"] == role:
+                self._leave_out(message, is_last=message is messages[-1])
+            elif contents and contents[-1]["role"] == role:
                 contents[-1]["parts"] += parts
             else:
                 contents.append({"role": role, "parts": parts})
+        if contents and contents[-1]["role"] == "model":
+            raise unsupported(self._model, messages[-1].path, "does not go on with a started answer")
         for content in contents:
             content["parts"].sort(key=_after_results)
         if thinks_by_level(self._model):
             _sign_calls(contents)
         return contents
 
-    def _turn(self, message: Message) -> list[WirePart]:
-        parts: list[WirePart] = []
-        for part in message.parts:
-            encoded = self._part(part, message)
-            # A turn of the model may hold nothing but calls, and then an empty text beside them.
-            if encoded is not None and not (message.role == "assistant" and encoded == {"text": ""}):
-                parts.append(encoded)
-        return parts
+    def _leave_out(self, message: Message, *, is_last: bool) -> None:
+        """A turn that says nothing is left out, but for the one that is to be answered."""
+        if is_last:
+            raise unsupported(self._model, message.path, "takes no turn without text")
+        if not any(isinstance(part, ReasoningPart) for part in message.parts):  # that is noted as such
+            self._dropped["messages.blank_text"] = None
 
     def _part(self, part: Part, message: Message) -> WirePart | None:
+        """None for what is left out: an empty text, and thinking that is not Gemini's own."""
         if isinstance(part, TextPart | RefusalPart):
-            return {"text": part.text}
+            return {"text": part.text} if part.text else None
         if isinstance(part, ImagePart | AudioPart | DocumentPart):
             self._note_hints(part)
             return encode_media(part, self._model, message.path)
@@ -103,12 +105,10 @@ class ContentsEncoder:
 
     def _call(self, call: ToolCallPart, message: Message) -> WirePart:
         if not FUNCTION_NAME.fullmatch(call.name):
-            raise UnsupportedParameter(f"{self._model.name} knows no function called {call.name!r}", param=message.path)
-        arguments = object_of(call.arguments)
+            raise unsupported(self._model, message.path, f"knows no function called {call.name!r}")
+        arguments = arguments_object(call.arguments)
         if arguments is None:
-            raise InvalidRequest(
-                f"{message.path}: the arguments of the call {call.id!r} are not a JSON object", param=message.path
-            )
+            raise not_an_object(call, message.path)
         self._names[call.id] = call.name
         part: WirePart = {"functionCall": {"id": call.id, "name": call.name, "args": arguments}}
         if call.signature:
@@ -118,17 +118,15 @@ class ContentsEncoder:
     def _result(self, result: ToolResultPart, message: Message) -> WirePart:
         name = self._names.get(result.call_id)
         if name is None:
+            path = message.path
             raise InvalidRequest(
-                f"{message.path} answers the call {result.call_id!r}, which no earlier message makes",
-                param=message.path,
+                f"{path}: answers the call {result.call_id!r}, which no earlier message makes", param=path or None
             )
         text = "\n".join(part.text for part in result.parts if isinstance(part, TextPart))
         response: WirePart = {"id": result.call_id, "name": name, "response": _response(text, result)}
         if media := [part for part in result.parts if not isinstance(part, TextPart)]:
             if not thinks_by_level(self._model):
-                raise UnsupportedParameter(
-                    f"{self._model.name} takes only text as the result of a tool", param=message.path
-                )
+                raise unsupported(self._model, message.path, "takes only text as the result of a tool")
             for part in media:
                 self._note_hints(part)
             response["parts"] = [encode_media(part, self._model, message.path) for part in media]
@@ -138,27 +136,31 @@ class ContentsEncoder:
         """Thinking that Gemini signed goes back to it; any other would be taken for corrupted."""
         signature = gemini_signature(part.signature)
         if signature is None:
-            self.dropped["reasoning"] = None
+            self._dropped["messages.reasoning"] = None
             return None
         return {"text": part.text, "thought": True, "thoughtSignature": signature}
 
     def _system_text(self, part: Part, message: Message) -> str:
         if not isinstance(part, TextPart):
-            raise UnsupportedParameter(f"{self._model.name} takes only text as instructions", param=message.path)
+            raise unsupported(self._model, message.path, "takes only text as instructions")
         return part.text
+
+    def _note_name(self, message: Message) -> None:
+        if message.name is not None:
+            self._dropped["messages.name"] = None
 
     def _note_hints(self, part: ImagePart | AudioPart | DocumentPart) -> None:
         if isinstance(part, ImagePart) and part.detail not in (None, "auto"):
-            self.dropped["detail"] = None
+            self._dropped["messages.image_detail"] = None
         if isinstance(part, DocumentPart) and part.title is not None:
-            self.dropped["title"] = None
+            self._dropped["messages.document_title"] = None
 
 
 def _response(text: str, result: ToolResultPart) -> dict[str, Any] | msgspec.Raw:
     """A result as the object the vendor wants: what came as an object goes as one, everything else is named."""
     if result.is_error:
         return {"error": text}
-    whole = object_of(text) if result.structured else None
+    whole = arguments_object(text) if result.structured else None
     return {"output": text} if whole is None else whole
 
 

@@ -10,12 +10,15 @@ from typing import Any, Literal
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest
-from pulse_gateway.wire.codec import Envelope
-from pulse_gateway.wire.gemini.fields import malformed, whole_number
+from pulse_gateway.wire.codec import MAX_COUNT, Envelope
+from pulse_gateway.wire.foreign_json import from_client
+from pulse_gateway.wire.gemini.fields import camel, given_twice, integer_of
+from pulse_gateway.wire.json_splice import set_members
 
-__all__ = ["read_envelope"]
+__all__ = ["ROLES", "read_envelope", "rewrite_request"]
 
 
+ROLES = ("user", "model", "function")  # "function" is the old spelling of a user turn that holds results
 _Count = int | float | str | None  # protobuf's JSON writes an integer in any of these ways
 
 
@@ -54,6 +57,7 @@ class _Request(msgspec.Struct, rename="camel"):
 
 
 _decode = msgspec.json.Decoder(_Request).decode
+_WORDS = {".role": ", ".join(ROLES)}
 _NO_CONFIG = _GenerationConfig()
 
 
@@ -64,10 +68,7 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
     """
     if not model:
         raise InvalidRequest("the path names no model", param="model")
-    try:
-        request = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error) from error
+    request = from_client(_decode, body, words=_WORDS, spell=camel)
     contents = request.contents if isinstance(request.contents, list) else [request.contents]
     system = _either(request.system_instruction, request.system_instruction_snake, "systemInstruction")
     config = _either(request.generation_config, request.generation_config_snake, "generationConfig") or _NO_CONFIG
@@ -83,7 +84,7 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
             if part.inline_data or part.inline_data_snake or part.file_data or part.file_data_snake:
                 attachments += 1
     if request.contents is None or not contents:
-        raise InvalidRequest("contents must hold at least one content", param="contents")
+        raise InvalidRequest("contents: expected at least one content", param="contents")
     return Envelope(
         model=model,
         stream=bool(stream),
@@ -99,9 +100,24 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
 
 def _either(one: Any, other: Any, path: str) -> Any:
     if one is not None and other is not None:
-        raise InvalidRequest(f"{path} is given in both spellings", param=path)
+        raise given_twice(path)
     return other if one is None else one
 
 
 def _count(one: Any, other: Any, path: str) -> int | None:
-    return whole_number(_either(one, other, path), path, minimum=1)
+    value = _either(one, other, path)
+    if value is None:
+        return None
+    count = integer_of(value)
+    if count is None or not 1 <= count <= MAX_COUNT:
+        raise InvalidRequest(f"{path}: expected an integer between 1 and {MAX_COUNT}", param=path)
+    return count
+
+
+def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
+    """The body itself: the model is in the path, and usage is always sent.
+
+    Raises: InvalidRequest when a top-level key occurs twice: the vendor might read the other one.
+    """
+    set_members(body)
+    return body

@@ -7,7 +7,6 @@ Source: https://ai.google.dev/gemini-api/docs/troubleshooting and …/rate-limit
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -27,7 +26,8 @@ from pulse_gateway.errors import (
     UpstreamTooLarge,
     UpstreamUnauthorized,
 )
-from pulse_gateway.types.http import Headers, header
+from pulse_gateway.types.http import Headers
+from pulse_gateway.wire.upstream_errors import retry_after_s, told
 
 __all__ = ["embedded_error", "error_body", "upstream_error"]
 
@@ -100,7 +100,7 @@ def upstream_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
         decoded = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         decoded = None
-    return _meaning(status, _error_object(decoded), _wait_s(headers))
+    return _meaning(status, _error_object(decoded), retry_after_s(headers))
 
 
 def embedded_error(error: Any) -> UpstreamError:
@@ -122,7 +122,7 @@ def _meaning(status: int, error: dict[str, Any], wait_s: float | None) -> Upstre
     if wait_s is None:
         wait_s = next((wait for detail in details if (wait := _duration_s(detail.get("retryDelay"))) is not None), None)
     return kind(
-        _told(kind, status, message),
+        told(kind, message),
         retry_after_s=wait_s,
         upstream_status=status,
         upstream_code=reason or name,
@@ -168,42 +168,11 @@ def _waiting_is_vain(message: str, details: list[dict[str, Any]]) -> bool:
     return False
 
 
-def _told(kind: type[UpstreamError], status: int, message: str) -> str:
-    """What callers read: the vendor's words about their request, never its words about our account."""
-    if kind is UpstreamUnauthorized:
-        return "the provider refused the gateway's credentials"
-    if kind is UpstreamQuotaExhausted:
-        return "the gateway's quota with the provider is used up"
-    if kind is UpstreamRateLimited:
-        return "the provider limits the rate of requests"
-    if kind is UpstreamOverloaded:
-        return "the provider is overloaded"
-    if kind is UpstreamTimedOut:
-        return "the provider did not answer in time"
-    if message and issubclass(kind, UpstreamRejected | UpstreamModelNotFound):
-        return message
-    return f"the provider answered with status {status}"
-
-
 def _error_object(decoded: Any) -> dict[str, Any]:
     if isinstance(decoded, list) and len(decoded) == 1:  # how a stream without events wraps it
         decoded = decoded[0]
     error = decoded.get("error") if isinstance(decoded, dict) else None
     return error if isinstance(error, dict) else {}
-
-
-def _wait_s(headers: Headers) -> float | None:
-    """Seconds to wait by `retry-after-ms`, else `retry-after` (seconds, or a date against the answer's own)."""
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        written = (header(headers, name) or "").strip()
-        if re.fullmatch(r"[0-9]+(?:\.[0-9]+)?", written):
-            return float(written) * unit_s
-    try:
-        until = parsedate_to_datetime(header(headers, "retry-after") or "")
-        now = parsedate_to_datetime(header(headers, "date") or "")
-        return max(0.0, (until - now).total_seconds())
-    except (ValueError, TypeError):  # no date, or one with and one without a time zone
-        return None
 
 
 def _duration_s(written: Any) -> float | None:

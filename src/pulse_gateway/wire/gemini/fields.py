@@ -10,17 +10,17 @@ Source: https://protobuf.dev/programming-guides/json/ (read 2026-11-24) and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.wire.foreign_json import from_client
+from pulse_gateway.wire.members import Members
 
-__all__ = ["Fields", "camel", "decode_object", "malformed", "whole_number"]
+__all__ = ["Fields", "camel", "decode_object", "given_twice", "integer_of"]
 
 _UNDERSCORED = re.compile(r"_+([a-zA-Z0-9])")
-_PATH = re.compile(r" - at `\$\.?(.*)`\Z", re.DOTALL)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -34,140 +34,54 @@ def decode_object(body: bytes) -> Fields:
 
     Raises: InvalidRequest when `body` is not a JSON object.
     """
-    try:
-        return Fields(_decode(body), "")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise malformed(error) from error
+    return Fields(from_client(_decode, body))
 
 
-def malformed(error: msgspec.DecodeError | UnicodeDecodeError | RecursionError) -> InvalidRequest:
-    """What a caller is told of a body that cannot be decoded; `param` is the camelCase path where there is one."""
-    if isinstance(error, RecursionError):
-        return InvalidRequest("the body is nested too deeply")
-    if isinstance(error, UnicodeDecodeError):
-        return InvalidRequest("the body is not valid UTF-8")
-    text = str(error)
-    if not isinstance(error, msgspec.ValidationError):
-        return InvalidRequest(f"the body is not valid JSON: {text}")
-    if found := _PATH.search(text):
-        path = camel(found[1])
-        return InvalidRequest(f"{path}: {text[: found.start()]}", param=path)
-    return InvalidRequest(f"the body: {text}")
+def given_twice(path: str) -> InvalidRequest:
+    return InvalidRequest(f"{path}: is given in both spellings", param=path)
 
 
-def whole_number(value: Any, path: str, *, minimum: int | None = None) -> int | None:
-    """An integer as protobuf's JSON may write it: `256`, `256.0` or `"256"`.
-
-    Raises: InvalidRequest for anything else, or less than `minimum`.
-    """
-    if value is None:
-        return None
-    number: int | None = None
+def integer_of(value: Any) -> int | None:
+    """An integer as protobuf's JSON may write it, `256`, `256.0` or `"256"`; None for anything else."""
     if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    elif (isinstance(value, float) and value.is_integer()) or (
-        isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value)
-    ):
-        number = int(value)
-    if number is None:
-        raise InvalidRequest(f"{path} must be an integer", param=path)
-    if minimum is not None and number < minimum:
-        raise InvalidRequest(f"{path} must be at least {minimum}", param=path)
-    return number
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,19}", value):
+        return int(value)
+    return None
 
 
-class Fields:
-    """A message whose members are taken one by one. A null member is an absent one.
+class Fields(Members):
+    """A message. A member may be given in one spelling only."""
 
-    Raises: InvalidRequest, `param` naming the path, for a value of the wrong JSON type and for a member given in both
-    spellings.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_members", "path")
-
-    def __init__(self, value: Any, path: str) -> None:
-        self.path = path
-        if not isinstance(value, dict):
-            raise InvalidRequest(f"{path or 'the body'} must be an object", param=path or None)
+    def _present(self, value: dict[str, Any]) -> dict[str, Any]:
         members: dict[str, Any] = {}
         for name, member in value.items():
             if member is None:
                 continue
             folded = camel(name)
             if folded in members:
-                raise InvalidRequest(f"{self.at(folded)} is given in both spellings", param=self.at(folded))
+                raise given_twice(self.at(folded))
             members[folded] = member
-        self._members = members
+        return members
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._members
+    def _is_unset(self, value: Any) -> bool:
+        return value is False or value in ("", [])
 
-    def at(self, name: str) -> str:
-        """The path of the member `name`."""
-        return f"{self.path}.{name}" if self.path else name
-
-    def take(self, name: str) -> Any:
-        """The raw value, or None."""
-        return self._members.pop(name, None)
-
-    def text(self, name: str) -> str | None:
-        value = self.take(name)
-        if value is not None and not isinstance(value, str):
-            raise self._wrong(name, "a string")
-        return value
-
-    def flag(self, name: str) -> bool | None:
-        value = self.take(name)
-        if value is not None and not isinstance(value, bool):
-            raise self._wrong(name, "true or false")
-        return value
-
-    def integer(self, name: str, *, minimum: int | None = None) -> int | None:
-        return whole_number(self.take(name), self.at(name), minimum=minimum)
-
-    def number(self, name: str) -> float | None:
-        value = self.take(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise self._wrong(name, "a number")
-        return value
-
-    def object(self, name: str) -> dict[str, Any] | None:
-        """The caller's own data: a JSON object whose keys keep their spelling."""
-        value = self.take(name)
-        if value is not None and not isinstance(value, dict):
-            raise self._wrong(name, "an object")
-        return value
-
-    def strings(self, name: str) -> tuple[str, ...]:
+    def integer(self, name: str, *, least: int | None = None, most: int | None = None) -> int | None:
         value = self.take(name)
         if value is None:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self._wrong(name, "a list of strings")
-        return tuple(value)
+            return None
+        number = integer_of(value)
+        if number is None:
+            raise self.wrong(name, "expected an integer")
+        return self._within(name, number, least, most)
 
-    def message(self, name: str) -> Fields | None:
-        value = self.take(name)
-        return None if value is None else Fields(value, self.at(name))
-
-    def messages(self, name: str) -> list[Fields]:
+    def children(self, name: str) -> list[Self]:
         """A repeated message. The vendor's servers take one message without its list, and so do we."""
-        value = self.take(name)
-        if value is None:
-            return []
-        path = self.at(name)
-        if isinstance(value, dict):
-            return [Fields(value, f"{path}[0]")]
-        if not isinstance(value, list):
-            raise self._wrong(name, "a list")
-        return [Fields(item, f"{path}[{index}]") for index, item in enumerate(value)]
-
-    def leftovers(self) -> Iterator[tuple[str, Any]]:
-        """Path and value of every member not taken, without those whose value is protobuf's way to say "not set"."""
-        for name, value in self._members.items():
-            if value is not False and value not in ("", []):
-                yield self.at(name), value
-
-    def _wrong(self, name: str, kind: str) -> InvalidRequest:
-        return InvalidRequest(f"{self.at(name)} must be {kind}", param=self.at(name))
+        if isinstance(self.peek(name), dict):
+            return [self._inside(self.take(name), f"{self.at(name)}[0]")]
+        return super().children(name)

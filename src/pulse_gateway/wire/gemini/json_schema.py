@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from pulse_gateway.errors import InvalidRequest
-from pulse_gateway.wire.gemini.fields import camel, whole_number
+from pulse_gateway.wire.gemini.fields import camel, integer_of
 
 __all__ = ["json_schema"]
 
@@ -26,7 +26,7 @@ _OWN_VALUE = frozenset({"default", "example"})  # null is a value here, not an a
 def json_schema(schema: Any, path: str) -> dict[str, Any]:
     """Raises: InvalidRequest naming the path of what is no schema."""
     if not isinstance(schema, dict):
-        raise InvalidRequest(f"{path} must be an object", param=path)
+        raise InvalidRequest(f"{path}: expected an object", param=path)
     result: dict[str, Any] = {}
     nullable = False
     order: list[Any] = []
@@ -47,7 +47,7 @@ def json_schema(schema: Any, path: str) -> dict[str, Any]:
         elif keyword == "$ref" and isinstance(value, str):
             result["$ref"] = value.replace("#/defs/", "#/$defs/")
         elif keyword in _COUNTS:
-            result[keyword] = whole_number(value, at, minimum=0)
+            result[keyword] = _count(value, at)
         elif keyword in _ONE or (keyword == "additionalProperties" and not isinstance(value, bool)):
             result[keyword] = json_schema(value, at)
         elif keyword in _LIST and isinstance(value, list):
@@ -63,11 +63,18 @@ def json_schema(schema: Any, path: str) -> dict[str, Any]:
     return _nullable(result) if nullable else result
 
 
+def _count(value: Any, path: str) -> int:
+    count = integer_of(value)
+    if count is None or count < 0:
+        raise InvalidRequest(f"{path}: expected a count", param=path)
+    return count
+
+
 def _types(value: Any, path: str) -> str | list[str] | None:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return [item.lower() for item in value]
     if not isinstance(value, str):
-        raise InvalidRequest(f"{path} must be a string", param=path)
+        raise InvalidRequest(f"{path}: expected a string", param=path)
     return None if value == "TYPE_UNSPECIFIED" else value.lower()
 
 

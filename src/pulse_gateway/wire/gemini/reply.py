@@ -22,25 +22,28 @@ from pulse_gateway.types.chat import (
     TextPart,
     ToolCallPart,
 )
-from pulse_gateway.wire.gemini.arguments import object_of, text_of
+from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 from pulse_gateway.wire.gemini.errors import embedded_error
 from pulse_gateway.wire.gemini.parts import append
 from pulse_gateway.wire.gemini.schema import (
     FAILED_FINISHES,
-    FINISH_NAMES,
     Candidate,
+    FunctionCall,
     LogprobsResult,
     Reply,
     decode_reply_body,
+    finish_name,
     finish_reason,
 )
 from pulse_gateway.wire.gemini.schema import Part as WirePart
-from pulse_gateway.wire.gemini.signatures import mark, sealed, sealed_call
+from pulse_gateway.wire.gemini.signatures import sealed, sealed_call
 from pulse_gateway.wire.gemini.usage import decode_usage, encode_usage
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.signatures import mark_as_gemini
+from pulse_gateway.wire.tool_calls import arguments_object, arguments_text, is_unfinished, made_id, unusable_call
 
 __all__ = [
-    "call_id",
+    "call_arguments",
     "decode_frames",
     "decode_logprobs",
     "decode_reply",
@@ -48,12 +51,9 @@ __all__ = [
     "encode_logprobs",
     "encode_reply",
     "encode_thinking",
-    "is_unfinished",
     "read_reply",
     "unusable",
 ]
-
-_LONGEST_REPLY_ID = 24  # keeps a made-up call id within the 40 characters that other vendors take
 
 
 def decode_frames(data: bytes) -> list[Reply]:
@@ -61,10 +61,7 @@ def decode_frames(data: bytes) -> list[Reply]:
 
     Raises: UpstreamProtocolError when it is not JSON of that shape.
     """
-    try:
-        decoded = decode_reply_body(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UpstreamProtocolError("the provider's answer is not JSON of its dialect") from error
+    decoded = from_provider(decode_reply_body, data)
     return decoded if isinstance(decoded, list) else [decoded]
 
 
@@ -73,11 +70,15 @@ def unusable(reason: str) -> UpstreamFailed:
     return UpstreamFailed(f"the model's answer was unusable ({reason})", upstream_status=200, upstream_code=reason)
 
 
-def call_id(own_id: str | None, reply_id: str, choice: int, index: int) -> str:
-    """A call's own id, or one that is unique in the conversation as far as the answer's id is."""
-    if own_id:
-        return own_id
-    return "_".join(filter(None, ("call", reply_id[-_LONGEST_REPLY_ID:], str(choice), str(index))))
+def call_arguments(call: FunctionCall) -> str:
+    """The arguments of a call as text.
+
+    Raises: UpstreamProtocolError when they are no object.
+    """
+    text = arguments_text(call.args)
+    if text is None:
+        raise not_of_protocol(f"the arguments of the call of {call.name!r} are not a JSON object")
+    return text
 
 
 def decode_reply(body: bytes) -> ChatReply:
@@ -144,11 +145,11 @@ def _choice(candidate: Candidate, before: Choice, reply_id: str) -> Choice:
             if not wire.thought:
                 append(parts, TextPart(wire.text))
             elif wire.text or signature:
-                append(parts, ReasoningPart(wire.text, mark(signature) if signature else None))
+                append(parts, ReasoningPart(wire.text, mark_as_gemini(signature) if signature else None))
         call = wire.function_call
         if call is not None and call.name:
-            own_id = call_id(call.id, reply_id, before.index, calls)
-            append(parts, ToolCallPart(own_id, call.name, text_of(call.args), wire.thought_signature))
+            call_id = call.id or made_id(reply_id, before.index, calls)
+            append(parts, ToolCallPart(call_id, call.name, call_arguments(call), wire.thought_signature))
             calls += 1
     logprobs = before.logprobs
     if candidate.logprobs_result is not None:
@@ -190,11 +191,11 @@ def encode_reply(reply: ChatReply) -> bytes:
 
 def _candidate(choice: Choice) -> dict[str, Any]:
     cut_short = choice.finish_reason is FinishReason.LENGTH
-    parts = [_encode_part(part) for part in choice.parts if not (cut_short and is_unfinished(part))]
+    parts = [_encode_part(part) for part in choice.parts if not (cut_short and _is_unfinished_call(part))]
     candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": choice.index}
     if choice.finish_reason is not None:
         refused = any(isinstance(part, RefusalPart) for part in choice.parts)
-        candidate["finishReason"] = "SAFETY" if refused else FINISH_NAMES[choice.finish_reason]
+        candidate["finishReason"] = finish_name(choice.finish_reason, refused=refused)
     if choice.logprobs is not None:
         candidate["logprobsResult"] = encode_logprobs(choice.logprobs)
     return candidate
@@ -210,9 +211,8 @@ def _encode_part(part: Part) -> dict[str, Any]:
     raise UpstreamProtocolError("the answer holds what no answer of this dialect can")
 
 
-def is_unfinished(part: Part) -> bool:
-    """Whether it is a call without a whole object for arguments."""
-    return isinstance(part, ToolCallPart) and object_of(part.arguments) is None
+def _is_unfinished_call(part: Part) -> bool:
+    return isinstance(part, ToolCallPart) and is_unfinished(part)
 
 
 def encode_thinking(text: str, signature: str | None = None, redacted: str | None = None) -> dict[str, Any]:
@@ -224,9 +224,9 @@ def encode_thinking(text: str, signature: str | None = None, redacted: str | Non
 
 def encode_call(call: ToolCallPart) -> dict[str, Any]:
     """Raises: UpstreamProtocolError when the arguments are no JSON object."""
-    args = object_of(call.arguments)
+    args = arguments_object(call.arguments)
     if args is None:
-        raise UpstreamProtocolError(f"the arguments of the call of {call.name!r} are not a JSON object")
+        raise unusable_call(call.name)
     part: dict[str, Any] = {"functionCall": {"id": call.id, "name": call.name, "args": args}}
     if call.signature:
         part["thoughtSignature"] = sealed_call(call.signature)

@@ -15,7 +15,6 @@ from pulse_gateway.types.chat import FinishReason
 
 __all__ = [
     "FAILED_FINISHES",
-    "FINISH_NAMES",
     "Blob",
     "Candidate",
     "Content",
@@ -29,6 +28,7 @@ __all__ = [
     "TopCandidates",
     "UsageMetadata",
     "decode_reply_body",
+    "finish_name",
     "finish_reason",
 ]
 
@@ -43,7 +43,7 @@ FAILED_FINISHES = frozenset(
     }
 )
 
-FINISH_NAMES = {
+_FINISH_NAMES = {
     FinishReason.STOP: "STOP",
     FinishReason.STOP_SEQUENCE: "STOP",
     FinishReason.TOOL_CALLS: "STOP",
@@ -54,6 +54,11 @@ FINISH_NAMES = {
 
 _LENGTH = frozenset({"MAX_TOKENS", "CONTINUATION"})
 _NO_REASON = frozenset({"", "FINISH_REASON_UNSPECIFIED"}) | FAILED_FINISHES
+
+
+def finish_name(reason: FinishReason, *, refused: bool) -> str:
+    """Other vendors may refuse in words and call it an ordinary stop; here a refusal is a reason of its own."""
+    return "SAFETY" if refused and reason is FinishReason.STOP else _FINISH_NAMES[reason]
 
 
 def finish_reason(name: str | None, *, called: bool) -> FinishReason | None:
@@ -75,7 +80,7 @@ class Blob(msgspec.Struct):
 class FunctionCall(msgspec.Struct, rename="camel"):
     name: str | None = None
     id: str | None = None
-    args: dict[str, Any] | None = None
+    args: msgspec.Raw = msgspec.Raw()
 
 
 class Part(msgspec.Struct, rename="camel"):

@@ -1,11 +1,7 @@
-"""Proofs of thinking that cross vendors.
+"""Proofs of thinking of other vendors, on their way through a Gemini client.
 
-A signature means something only to the vendor that gave it; sent to another it is an error ("corrupted thought signature").
-In neutral reasoning one of Gemini's is therefore marked `gemini:`, and one of anybody else's travels to a Gemini client inside
-an envelope of bytes, so that the history such a client sends back still proves the thinking to whoever did it. On the wire
-both are base64, since the official SDK reads and writes `thoughtSignature` as bytes.
-
-The signature of a tool call needs no mark: `ToolCallPart.signature` is Gemini's by definition.
+They travel to it inside an envelope of bytes, so that the history such a client sends back still proves the thinking to whoever
+did it. On the wire they are base64, since the official SDK reads and writes `thoughtSignature` as bytes.
 
 Source: https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-11-24)
 """
@@ -16,22 +12,12 @@ import base64
 import binascii
 
 from pulse_gateway.types.chat import ReasoningPart
+from pulse_gateway.wire.signatures import gemini_signature
 
-__all__ = ["gemini_signature", "mark", "opened", "sealed", "sealed_call"]
+__all__ = ["opened", "sealed", "sealed_call"]
 
-_MARK = "gemini:"
 _SIGNATURE = b"pulse:signature:"
 _REDACTED = b"pulse:redacted:"
-
-
-def mark(signature: str) -> str:
-    """A signature of Gemini's as neutral reasoning carries it."""
-    return _MARK + signature
-
-
-def gemini_signature(signature: str | None) -> str | None:
-    """What `mark` marked, or None: no signature, or another vendor's."""
-    return signature[len(_MARK) :] if signature and signature.startswith(_MARK) else None
 
 
 def sealed(signature: str | None, redacted: str | None) -> str:

@@ -30,29 +30,28 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.gemini.arguments import text_of
 from pulse_gateway.wire.gemini.errors import embedded_error, error_body
 from pulse_gateway.wire.gemini.reply import (
-    call_id,
+    call_arguments,
     decode_frames,
     decode_logprobs,
     encode_call,
     encode_logprobs,
     encode_thinking,
-    is_unfinished,
     unusable,
 )
 from pulse_gateway.wire.gemini.schema import (
     FAILED_FINISHES,
-    FINISH_NAMES,
     Candidate,
     Part,
     Reply,
+    finish_name,
     finish_reason,
 )
-from pulse_gateway.wire.gemini.signatures import mark
 from pulse_gateway.wire.gemini.usage import decode_usage, encode_usage
+from pulse_gateway.wire.signatures import mark_as_gemini
 from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.tool_calls import is_unfinished, made_id
 
 __all__ = ["GeminiDecoder", "GeminiEncoder"]
 
@@ -133,14 +132,14 @@ class GeminiDecoder:
             elif part.text or part.thought_signature:
                 events.append(ReasoningDelta(part.text, choice))
                 if part.thought_signature:
-                    events.append(ReasoningSigned(mark(part.thought_signature), choice=choice))
+                    events.append(ReasoningSigned(mark_as_gemini(part.thought_signature), choice=choice))
         call = part.function_call
         if call is not None and call.name:
             index = self._calls.get(choice, 0)
             self._calls[choice] = index + 1
-            own_id = call_id(call.id, self._id, choice, index)
-            events.append(ToolCallStarted(index, own_id, call.name, part.thought_signature, choice))
-            events.append(ToolArgumentsDelta(index, text_of(call.args), choice))
+            call_id = call.id or made_id(self._id, choice, index)
+            events.append(ToolCallStarted(index, call_id, call.name, part.thought_signature, choice))
+            events.append(ToolArgumentsDelta(index, call_arguments(call), choice))
 
 
 class _Call:
@@ -164,7 +163,10 @@ class GeminiEncoder:
     """Events in, frames out. Finish reasons and usage are held for the last frame, where the dialect has them.
 
     A function call is one part, so its arguments are collected: it is written once they are a whole object and something else
-    follows, at the latest when its candidate finishes. Arguments that are none by then end the stream with an error.
+    follows, at the latest when its candidate finishes. `Failed` says nothing by itself: its error is written by `error`, which
+    knows the request's id.
+
+    Raises: UpstreamProtocolError for a call whose arguments are no JSON object, unless the length limit has cut them off.
     """
 
     def __init__(self, request_model: str) -> None:
@@ -174,21 +176,16 @@ class GeminiEncoder:
         self._refused: set[int] = set()
         self._finishes: dict[int, str] = {}
         self._usage: Usage | None = None
-        self._over = False
 
-    def encode(self, event: Event) -> bytes:
-        if self._over:
-            return b""
-        try:
-            return self._encode(event)
-        except UpstreamProtocolError as error:
-            return self.error(error, "")
+        self._over = False
 
     def error(self, error: PulseError, request_id: str) -> bytes:
         self._over = True
         return _data(error_body(error, request_id))
 
-    def _encode(self, event: Event) -> bytes:
+    def encode(self, event: Event) -> bytes:
+        if self._over:
+            return b""
         if isinstance(event, TextDelta):
             return self._say(event.choice, {"text": event.text})
         if isinstance(event, ReasoningDelta):
@@ -210,8 +207,6 @@ class GeminiEncoder:
             self._id, self._model = event.id, event.model or self._model
         elif isinstance(event, UsageReported):
             self._usage = event.usage
-        elif isinstance(event, Failed):
-            return self.error(event.error, "")
         elif isinstance(event, Finished):
             return self._finish(event)
         elif isinstance(event, Ended):
@@ -247,7 +242,7 @@ class GeminiEncoder:
     def _finish(self, event: Finished) -> bytes:
         """Write the last calls. One that the length limit cut short is left out: the finish reason tells of it."""
         choice, reason = event.choice, event.reason
-        self._finishes[choice] = "SAFETY" if choice in self._refused else FINISH_NAMES[reason]
+        self._finishes[choice] = finish_name(reason, refused=choice in self._refused)
         calls = [call.part() for call in self._calls.pop(choice, {}).values()]
         if reason is FinishReason.LENGTH:
             calls = [call for call in calls if not is_unfinished(call)]

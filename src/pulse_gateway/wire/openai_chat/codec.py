@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 
 from pulse_gateway.types.chat import ChatReply
+from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.openai_chat.decode import decode_request
 from pulse_gateway.wire.openai_chat.encode import encode_request
 from pulse_gateway.wire.openai_chat.envelope import hide_usage, read_envelope, rewrite_request
@@ -16,28 +17,39 @@ from pulse_gateway.wire.openai_chat.stream import ChatStreamDecoder, ChatStreamE
 
 __all__ = ["OpenAIChatCodec"]
 
-_FIELD_PATHS = MappingProxyType(
+_FIELD_PATHS: FieldPaths = MappingProxyType(
     {
-        "model": "model",
-        "messages": "messages",
-        "stream": "stream",
-        "include_usage": "stream_options.include_usage",
-        "max_output_tokens": "max_completion_tokens",
-        "temperature": "temperature",
-        "top_p": "top_p",
-        "stop": "stop",
-        "n": "n",
-        "seed": "seed",
-        "presence_penalty": "presence_penalty",
-        "frequency_penalty": "frequency_penalty",
-        "logprobs": "logprobs",
-        "top_logprobs": "top_logprobs",
-        "tools": "tools",
-        "tool_choice": "tool_choice",
-        "parallel_tool_calls": "parallel_tool_calls",
-        "response_format": "response_format",
-        "reasoning": "reasoning_effort",
-        "user": "user",
+        "model": ("model",),
+        "messages": ("messages",),
+        "messages.name": ("messages[].name",),
+        "messages.reasoning": ("messages[].reasoning_content", "messages[].reasoning"),
+        "messages.thought_signature": ("messages[].tool_calls[].extra_content.google.thought_signature",),
+        "messages.image_detail": ("messages[].content[].image_url.detail",),
+        "messages.document_title": ("messages[].content[].file.filename",),
+        "messages.blank_text": ("messages[].content",),
+        "stream": ("stream",),
+        "include_usage": ("stream_options.include_usage",),
+        "max_output_tokens": ("max_completion_tokens", "max_tokens"),
+        "temperature": ("temperature",),
+        "top_p": ("top_p",),
+        "stop": ("stop",),
+        "n": ("n",),
+        "seed": ("seed",),
+        "presence_penalty": ("presence_penalty",),
+        "frequency_penalty": ("frequency_penalty",),
+        "logprobs": ("logprobs",),
+        "top_logprobs": ("top_logprobs",),
+        "tools": ("tools",),
+        "tools.strict": ("tools[].function.strict",),
+        "tool_choice": ("tool_choice",),
+        "parallel_tool_calls": ("parallel_tool_calls",),
+        "response_format": ("response_format",),
+        "response_format.name": ("response_format.json_schema.name",),
+        "response_format.description": ("response_format.json_schema.description",),
+        "response_format.strict": ("response_format.json_schema.strict",),
+        "reasoning": ("reasoning_effort",),
+        "reasoning.effort": ("reasoning_effort",),
+        "user": ("user", "safety_identifier"),
     }
 )
 
@@ -50,7 +62,7 @@ class OpenAIChatCodec:
 
     dialect = "openai.chat"
     keep_alive: bytes | None = b": ping\n\n"
-    field_paths: Mapping[str, str] = _FIELD_PATHS
+    field_paths: FieldPaths = _FIELD_PATHS
 
     read_envelope = staticmethod(read_envelope)
     rewrite_request = staticmethod(rewrite_request)

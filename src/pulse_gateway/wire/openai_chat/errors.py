@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -28,9 +25,10 @@ from pulse_gateway.errors import (
     UpstreamTooLarge,
     UpstreamUnauthorized,
 )
-from pulse_gateway.types.http import Headers, header
+from pulse_gateway.types.http import Headers
+from pulse_gateway.wire.upstream_errors import retry_after_s, told
 
-__all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "retry_after_s", "upstream_error"]
+__all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "upstream_error"]
 
 ErrorTable = Mapping[tuple[int | None, str | None], type[UpstreamError]]
 """(HTTP status, `error.code` or `error.type`) → what it means. None matches anything; the more specific row wins."""
@@ -75,23 +73,12 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
 """Source: https://developers.openai.com/api/docs/guides/error-codes (read 2026-11-24); DeploymentNotFound and
 content_filter are Azure's, https://learn.microsoft.com/azure/ai-services/openai/ (read 2026-11-24)."""
 
-# What callers are told where the vendor's own words would speak of our account rather than of their request.
-_OWN_WORDS: Mapping[type[UpstreamError], str] = {
-    UpstreamUnauthorized: "the provider refused the gateway's credentials",
-    UpstreamQuotaExhausted: "the gateway's account with the provider has no quota left",
-    UpstreamRateLimited: "the provider's rate limit is reached",
-    UpstreamOverloaded: "the provider is overloaded",
-    UpstreamTimedOut: "the provider did not answer in time",
-    UpstreamFailed: "the provider failed to answer",
-    UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
-}
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:window|length|size)|prompt is too long|too many tokens", re.IGNORECASE
 )
-_MAX_MESSAGE_CHARS = 1000
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _Error(msgspec.Struct, frozen=True):
     """An error object in any of the shapes that vendors give it."""
 
     message: str = ""
@@ -103,33 +90,32 @@ class _Told(msgspec.Struct, frozen=True):
 
 def upstream_error(status: int, headers: Headers, body: bytes, *, table: ErrorTable = OPENAI_ERRORS) -> UpstreamError:
     """The error that an answer stands for: of a non-2xx status, or an error object sent with 200 or inside a stream."""
-    told = _read(body)
-    meant = told.status if told is not None and told.status is not None and status < 400 else status
-    kind = _kind(meant, told, table)
-    message = _OWN_WORDS.get(kind) or (told.message if told else "") or "the provider refused the request"
+    error = _read(body)
+    meant = error.status if error is not None and error.status is not None and status < 400 else status
+    kind = _kind(meant, error, table)
     return kind(
-        message[:_MAX_MESSAGE_CHARS],
-        param=told.param if told and issubclass(kind, UpstreamRejected) else None,
+        told(kind, error.message if error else ""),
+        param=error.param if error and issubclass(kind, UpstreamRejected) else None,
         retry_after_s=retry_after_s(headers),
         upstream_status=status,
-        upstream_code=(told.code or told.kind) if told else None,
+        upstream_code=(error.code or error.kind) if error else None,
     )
 
 
-def _kind(status: int, told: _Told | None, table: ErrorTable) -> type[UpstreamError]:
-    if told is None and status in (404, 405):
+def _kind(status: int, error: _Error | None, table: ErrorTable) -> type[UpstreamError]:
+    if error is None and status in (404, 405):
         return UpstreamProtocolError  # no vendor speaking: the base URL leads elsewhere
-    words = (told.code, told.kind) if told else ()
+    words = (error.code, error.kind) if error else ()
     keys = [(level, word) for word in words if word is not None for level in (status, None)]
     for key in (*keys, (status, None)):
         if kind := table.get(key):
             return kind
-    if 400 <= status < 500 or (status < 300 and told is not None and told.kind == "invalid_request_error"):
-        return ContextTooLong if told and _TOO_LONG.search(told.message) else UpstreamRejected
+    if 400 <= status < 500 or (status < 300 and error is not None and error.kind == "invalid_request_error"):
+        return ContextTooLong if error and _TOO_LONG.search(error.message) else UpstreamRejected
     return UpstreamProtocolError if 300 <= status < 400 else UpstreamFailed
 
 
-def _read(body: bytes) -> _Told | None:
+def _read(body: bytes) -> _Error | None:
     """None for HTML, nothing, or JSON that holds no error."""
     try:
         value = msgspec.json.decode(body)
@@ -146,13 +132,13 @@ def _read(body: bytes) -> _Told | None:
         inner = value
     message = _sentence(inner.get("message") or inner.get("detail"))
     code, kind, param = _word(inner.get("code")), _word(inner.get("type")), _word(inner.get("param"))
-    return _Told(message, kind, code, param, _status(inner)) if message or code or kind else None
+    return _Error(message, kind, code, param, _status(inner)) if message or code or kind else None
 
 
 def _status(error: dict[str, Any]) -> int | None:
     """Routers, vLLM and Azure put the status into `code`, Groq into `status_code`."""
-    for told in (error.get("code"), error.get("status_code")):
-        if (word := _word(told)) and re.fullmatch(r"[45]\d\d", word):
+    for written in (error.get("code"), error.get("status_code")):
+        if (word := _word(written)) and re.fullmatch(r"[45]\d\d", word):
             return int(word)
     return None
 
@@ -180,38 +166,9 @@ def _sentence(value: Any) -> str:
     return "; ".join(complaints)
 
 
-def retry_after_s(headers: Headers) -> float | None:
-    """Seconds to wait: `retry-after-ms`, else `retry-after` in seconds or as a date, measured by the answer's own clock."""
-    if (milliseconds := _number(header(headers, "retry-after-ms"))) is not None:
-        return milliseconds / 1000
-    told = header(headers, "retry-after")
-    if (seconds := _number(told)) is not None:
-        return seconds
-    if told is None or (until := _date(told)) is None:
-        return None
-    now = _date(header(headers, "date") or "") or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value >= 0 else None
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def encode_error(error: PulseError, request_id: str) -> bytes:
     """The body of an error answer, and the data of an error event."""
-    told: dict[str, Any] = {
+    body: dict[str, Any] = {
         "message": error.message,
         "type": error.kind,
         "code": error.code,
@@ -219,5 +176,5 @@ def encode_error(error: PulseError, request_id: str) -> bytes:
         "request_id": request_id,
     }
     if isinstance(error, UpstreamError) and error.upstream_code is not None:
-        told["upstream_code"] = error.upstream_code
-    return msgspec.json.encode({"error": told})
+        body["upstream_code"] = error.upstream_code
+    return msgspec.json.encode({"error": body})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 import re
 from typing import Any
 
-from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
+from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import (
     AudioPart,
@@ -17,16 +16,18 @@ from pulse_gateway.types.chat import (
     RefusalPart,
     TextPart,
 )
-from pulse_gateway.wire.openai_chat.members import Members
+from pulse_gateway.wire.media import media_type_of, standard_base64, utf8_of
+from pulse_gateway.wire.members import Members
+from pulse_gateway.wire.refusals import unsupported
 
-__all__ = ["decode_assistant_part", "decode_text_part", "decode_user_part", "encode_user_part", "refused"]
+__all__ = ["decode_assistant_part", "decode_text_part", "decode_user_part", "encode_user_part"]
 
-_DATA_URL = re.compile(r"data:(?P<media_type>[^;,]+)(?:;[^;,=]+=[^;,]*)*;base64,", re.IGNORECASE)
+_DATA_URL = re.compile(r"data:(?P<media_type>[^;,]+(?:;[^;,=]+=[^;,]*)*);base64,", re.IGNORECASE)
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mp3"}
-_AUDIO_FORMATS = {
-    "audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mp3": "mp3", "audio/mpeg": "mp3",
-}  # fmt: skip
+_AUDIO_FORMATS = {media_type: audio_format for audio_format, media_type in _AUDIO_TYPES.items()}
 _DETAILS = ("auto", "low", "high", "original")
+# Source: https://developers.openai.com/api/docs/guides/images-vision (read 2026-11-24)
+_OPENAI_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 
 
 def decode_text_part(part: Members) -> TextPart:
@@ -34,48 +35,42 @@ def decode_text_part(part: Members) -> TextPart:
 
     Raises: InvalidRequest for any other type.
     """
-    kind = part.take_required_text("type")
-    if kind != "text":
+    if part.need_text("type") != "text":
         raise part.wrong("type", "only text parts may stand here")
-    return TextPart(part.take_required_text("text"))
+    return TextPart(part.need_text("text"))
 
 
 def decode_assistant_part(part: Members) -> TextPart | RefusalPart:
-    kind = part.take_required_text("type")
-    if kind == "text":
-        return TextPart(part.take_required_text("text"))
-    if kind == "refusal":
-        return RefusalPart(part.take_required_text("refusal"))
-    raise part.wrong("type", "only text and refusal parts may stand here")
+    match part.need_text("type"):
+        case "text":
+            return TextPart(part.need_text("text"))
+        case "refusal":
+            return RefusalPart(part.need_text("refusal"))
+        case _:
+            raise part.wrong("type", "only text and refusal parts may stand here")
 
 
 def decode_user_part(part: Members) -> Part | None:
     """None for a type nobody here knows and for another vendor's `file_id`: both are left over, and refused by their path."""
-    part.required("type")
-    match part.peek("type"):
+    match part.need_text("type"):
         case "text":
-            part.take("type")
-            return TextPart(part.take_required_text("text"))
+            return TextPart(part.need_text("text"))
         case "image_url":
-            part.take("type")
-            return _decode_image(part.take_required_object("image_url"))
+            return _decode_image(part.need_child("image_url"))
         case "input_audio":
-            part.take("type")
-            return _decode_audio(part.take_required_object("input_audio"))
+            return _decode_audio(part.need_child("input_audio"))
         case "file":
-            part.take("type")
-            return _decode_file(part.take_required_object("file"))
-        case str():
-            return None
+            return _decode_file(part.need_child("file"))
         case _:
-            raise part.wrong("type", "expected a string")
+            part.leave()
+            return None
 
 
 def _decode_image(image: Members) -> ImagePart:
-    url = image.take_required_text("url")
-    detail = image.take_text("detail")
+    url = image.need_text("url")
+    detail = image.text("detail")
     if detail is not None and detail not in _DETAILS:
-        raise image.wrong("detail", "has an unknown value")
+        raise image.unknown("detail", ", ".join(_DETAILS))
     detail = None if detail == "auto" else detail
     if url[:5].lower() == "data:":
         media_type, data = _decode_data_url(url, image.at("url"))
@@ -86,39 +81,28 @@ def _decode_image(image: Members) -> ImagePart:
 
 
 def _decode_audio(audio: Members) -> AudioPart:
-    media_type = _AUDIO_TYPES.get(audio.take_required_text("format"))
+    media_type = _AUDIO_TYPES.get(audio.need_text("format"))
     if media_type is None:
-        raise audio.wrong("format", "expected wav or mp3")
-    return AudioPart(media_type, _checked_base64(audio.take_required_text("data"), audio.at("data")))
+        raise audio.unknown("format", ", ".join(_AUDIO_TYPES))
+    return AudioPart(media_type, standard_base64(audio.need_text("data"), audio.at("data")))
 
 
 def _decode_file(file: Members) -> DocumentPart | None:
-    title = file.take_text("filename")
+    title = file.text("filename")
     if file.peek("file_id") is not None:
         return None
-    media_type, data = _decode_data_url(file.take_required_text("file_data"), file.at("file_data"))
+    path = file.at("file_data")
+    media_type, data = _decode_data_url(file.need_text("file_data"), path)
     if media_type != "text/plain":
         return DocumentPart(media_type=media_type, data=data, title=title)
-    try:
-        text = binascii.a2b_base64(data).decode()
-    except UnicodeDecodeError:
-        raise file.wrong("file_data", "is not UTF-8 text") from None
-    return DocumentPart(media_type=media_type, text=text, title=title)
+    return DocumentPart(media_type=media_type, text=utf8_of(data, path), title=title)
 
 
-def _decode_data_url(url: str, path: str) -> tuple[str, str]:
+def _decode_data_url(url: str, path: str) -> tuple[str | None, str]:
     head = _DATA_URL.match(url)
     if head is None:
         raise InvalidRequest(f"{path}: expected a base64 data URL", param=path)
-    return head["media_type"].lower(), _checked_base64(url[head.end() :], path)
-
-
-def _checked_base64(data: str, path: str) -> str:
-    try:
-        binascii.a2b_base64(data, strict_mode=True)
-    except ValueError:  # binascii.Error is one; so is a non-ASCII string
-        raise InvalidRequest(f"{path}: is not standard base64", param=path) from None
-    return data
+    return media_type_of(head["media_type"]), standard_base64(url[head.end() :], path)
 
 
 def encode_user_part(part: Part, message: Message, model: Model) -> dict[str, Any]:
@@ -129,9 +113,9 @@ def encode_user_part(part: Part, message: Message, model: Model) -> dict[str, An
         case ImagePart():
             return {"type": "image_url", "image_url": _encode_image(part, message, model)}
         case AudioPart():
-            audio_format = _AUDIO_FORMATS.get(part.media_type.lower())
+            audio_format = _AUDIO_FORMATS.get(media_type_of(part.media_type) or "")
             if audio_format is None:
-                raise refused(message, model, f"audio of type {part.media_type}")
+                raise unsupported(model, message.path, f"does not take audio of type {part.media_type}")
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": audio_format}}
         case DocumentPart(text=str(text)):
             return {"type": "text", "text": text}
@@ -139,25 +123,21 @@ def encode_user_part(part: Part, message: Message, model: Model) -> dict[str, An
             url = f"data:{part.media_type or 'application/pdf'};base64,{data}"
             return {"type": "file", "file": {"file_data": url, "filename": part.title or "document.pdf"}}
         case DocumentPart():
-            raise refused(message, model, "documents by URL")
+            raise unsupported(model, message.path, "does not take documents by URL")
         case _:
-            raise refused(message, model, f"a {type(part).__struct_config__.tag} part in a {message.role} message")
+            kind = type(part).__struct_config__.tag
+            raise unsupported(model, message.path, f"does not take a {kind} part in a {message.role} message")
 
 
 def _encode_image(image: ImagePart, message: Message, model: Model) -> dict[str, str]:
     if image.data is not None:
-        if image.media_type is None:
-            raise refused(message, model, "an image without its media type")
+        if image.media_type is None or (model.provider == "openai" and image.media_type not in _OPENAI_IMAGES):
+            raise unsupported(
+                model, message.path, f"does not take an image of type {image.media_type or 'nobody names'}"
+            )
         url = f"data:{image.media_type};base64,{image.data}"
     elif image.url is not None and model.capabilities.image_urls:
         url = image.url
     else:
-        raise refused(message, model, "images by URL")
+        raise unsupported(model, message.path, "does not take images by URL")
     return {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
-
-
-def refused(message: Message, model: Model, what: str) -> UnsupportedParameter:
-    """The error for something inside `message` that has no place at `model`."""
-    return UnsupportedParameter(
-        f"{message.path}: {model.provider}:{model.name} does not take {what}", param=message.path or None
-    )

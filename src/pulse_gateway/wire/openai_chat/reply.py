@@ -8,7 +8,6 @@ failures (each vendor's API reference, read 2026-11-24).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -37,9 +36,10 @@ from pulse_gateway.wire.openai_chat.schema import (
 )
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = [
-    "arguments_text", "call_id", "decode_finish_reason", "decode_logprobs", "decode_reply", "encode_call", "encode_finish",
+    "arguments_text", "decode_finish_reason", "decode_logprobs", "decode_reply", "encode_call", "encode_finish",
     "encode_logprobs", "encode_reply", "fragments", "interruption", "read_reply", "thought_signature",
 ]  # fmt: skip
 
@@ -64,7 +64,6 @@ _FINISH_WORDS = {
     FinishReason.CONTENT_FILTER: "content_filter",
     FinishReason.PAUSE: "length",  # the nearest word for "there is more to come"
 }
-_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9]")
 _encoder = msgspec.json.Encoder()
 
 
@@ -108,11 +107,6 @@ def arguments_text(arguments: Any) -> str:
     if isinstance(arguments, str):
         return arguments
     return "" if arguments is None else _encoder.encode(arguments).decode()
-
-
-def call_id(reply_id: str, choice: int, index: int) -> str:
-    """An id for a call whose vendor gave none, the same whether the answer is streamed or not."""
-    return f"call_{_NOT_IN_AN_ID.sub('', reply_id)}_{choice}_{index}"
 
 
 def thought_signature(extra_content: Any) -> str | None:
@@ -210,7 +204,7 @@ def _calls(answer: Answer, reply_id: str, choice: int) -> Iterator[ToolCallPart]
         if function is None:
             continue  # a custom tool's call: asked for in this dialect only, where bytes pass as they are
         yield ToolCallPart(
-            id=record.id or call_id(reply_id, choice, position),
+            id=record.id or made_id(reply_id, choice, position),
             name=function.name or "",
             arguments=arguments_text(function.arguments),
             signature=thought_signature(record.extra_content),

@@ -6,17 +6,17 @@ noted where they are read.
 
 from __future__ import annotations
 
-import re
 import typing
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
+from pulse_gateway.wire.codec import MAX_COUNT
+from pulse_gateway.wire.foreign_json import from_client, from_provider
 
 __all__ = [
+    "ROLES",
     "Answer",
     "AnyObject",
     "ChoiceRecord",
@@ -35,13 +35,12 @@ __all__ = [
     "decode_request_object",
 ]  # fmt: skip
 
-T = TypeVar("T")
-
 _Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
+ROLES = ", ".join(typing.get_args(_Role))
 
 # ── requests: the head that every request is checked by ───────────────────────────────────────────────────────────────
 
-_Positive = Annotated[int, Meta(ge=1)]
+_Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class AnyObject(Struct):
@@ -92,45 +91,17 @@ class RequestHead(Struct):
 
 _head = msgspec.json.Decoder(RequestHead).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
-_MISSING = re.compile(r"^Object missing required field `(.*)`$")
+_WORDS = {".role": ROLES}
 
 
 def decode_request_head(body: bytes) -> RequestHead:
     """Raises: InvalidRequest, `param` naming the path of the bad member."""
-    return _checked(_head, body)
+    return from_client(_head, body, words=_WORDS)
 
 
 def decode_request_object(body: bytes) -> dict[str, Any]:
     """Raises: InvalidRequest when the body is no JSON object."""
-    return _checked(_object, body)
-
-
-def _checked(decode: Callable[[bytes], T], body: bytes) -> T:
-    try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise _invalid(str(error)) from error
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"the body is not valid JSON: {error}") from error
-    except UnicodeDecodeError:
-        raise InvalidRequest("the body is not valid UTF-8") from None
-    except RecursionError:
-        raise InvalidRequest("the body is nested too deeply") from None
-
-
-def _invalid(complaint: str) -> InvalidRequest:
-    """msgspec ends a complaint with "- at `$.messages[0].role`"; a client wants `messages[0].role`."""
-    reason, _, place = complaint.partition(" - at `")
-    path = place.rstrip("`").removeprefix("$").removeprefix(".")
-    if missing := _MISSING.match(reason):
-        path = f"{path}.{missing[1]}" if path else missing[1]
-        reason = "is required"
-    elif reason.startswith("Invalid enum value"):  # the value is the caller's own text: not repeated
-        roles = f"; it is one of {', '.join(typing.get_args(_Role))}" if path.endswith(".role") else ""
-        reason = f"has an unknown value{roles}"
-    else:
-        reason = reason[:1].lower() + reason[1:]
-    return InvalidRequest(f"{path}: {reason}" if path else f"the body: {reason}", param=path or None)
+    return from_client(_object, body)
 
 
 # ── answers: one schema for a whole reply and for a chunk of a stream ─────────────────────────────────────────────────
@@ -241,11 +212,4 @@ _completion = msgspec.json.Decoder(Completion).decode
 
 def decode_completion(body: bytes) -> Completion:
     """Raises: UpstreamProtocolError when `body` is no JSON object of this shape."""
-    try:
-        return _completion(body)
-    except msgspec.ValidationError as error:
-        raise UpstreamProtocolError(f"the provider's answer has an unexpected shape: {error}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UpstreamProtocolError("the provider's answer is not valid JSON") from error
-    except RecursionError as error:
-        raise UpstreamProtocolError("the provider's answer is nested too deeply") from error
+    return from_provider(_completion, body)

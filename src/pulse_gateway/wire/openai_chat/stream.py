@@ -33,7 +33,6 @@ from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_chat.errors import encode_error, upstream_error
 from pulse_gateway.wire.openai_chat.reply import (
     arguments_text,
-    call_id,
     decode_finish_reason,
     decode_logprobs,
     encode_call,
@@ -46,6 +45,7 @@ from pulse_gateway.wire.openai_chat.reply import (
 from pulse_gateway.wire.openai_chat.schema import ChoiceRecord, Completion, ToolCallRecord, decode_completion
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
 from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
 
@@ -231,7 +231,7 @@ class ChatStreamDecoder:
 
     def _start_call(self, choice: _Choice, call: _Call, events: list[Event]) -> None:
         call.started = True
-        call.id = call.id or call_id(self._id, choice.index, call.index)
+        call.id = call.id or made_id(self._id, choice.index, call.index)
         events.append(ToolCallStarted(call.index, call.id, call.name or "", call.signature, choice.index))
         if call.pieces:
             events.append(ToolArgumentsDelta(call.index, "".join(call.pieces), choice.index))

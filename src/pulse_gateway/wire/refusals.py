@@ -1,4 +1,4 @@
-"""The one way this dialect says that a model cannot be asked for something."""
+"""How every dialect says that a model cannot be asked for something."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["unsupported"]
 
 
 def unsupported(model: Model, param: str, reason: str) -> UnsupportedParameter:
-    """`param` is a neutral field name or the path of a message; `reason` ends the sentence that begins with the model."""
+    """`param` is a neutral field or the path of a message; `reason` ends the sentence that begins with the model."""
     return UnsupportedParameter(f"{model.provider}:{model.name} {reason}", param=param or "messages")

@@ -1,0 +1,72 @@
+"""What the readers of every vendor's errors share: how long to wait, and the words that callers get instead of the vendor's."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from email.utils import mktime_tz, parsedate_tz
+
+from pulse_gateway.errors import (
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamOverloaded,
+    UpstreamProtocolError,
+    UpstreamQuotaExhausted,
+    UpstreamRateLimited,
+    UpstreamTimedOut,
+    UpstreamUnauthorized,
+)
+from pulse_gateway.types.http import Headers, header
+
+__all__ = ["retry_after_s", "told"]
+
+_MAX_MESSAGE_CHARS = 1000
+# Where the vendor's own words would speak of our account rather than of the caller's request.
+_OWN_WORDS: Mapping[type[UpstreamError], str] = {
+    UpstreamUnauthorized: "the provider refused the gateway's credentials",
+    UpstreamQuotaExhausted: "the gateway's account with the provider has no quota left",
+    UpstreamRateLimited: "the provider's rate limit is reached",
+    UpstreamOverloaded: "the provider is overloaded",
+    UpstreamTimedOut: "the provider did not answer in time",
+    UpstreamFailed: "the provider failed to answer",
+    UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
+}
+
+
+def told(kind: type[UpstreamError], vendors_words: str) -> str:
+    """The message of an error of `kind`: the vendor's words only where they are about the caller's request."""
+    return _OWN_WORDS.get(kind) or vendors_words[:_MAX_MESSAGE_CHARS] or "the provider refused the request"
+
+
+def retry_after_s(headers: Headers) -> float | None:
+    """Seconds to wait: `retry-after-ms`, else `retry-after` in seconds or as a date, measured by the answer's own clock.
+
+    Source: RFC 9110, 10.2.3; the official SDKs of OpenAI and Anthropic for `retry-after-ms` (read 2026-11-24).
+    """
+    if (milliseconds := _number(header(headers, "retry-after-ms"))) is not None:
+        return milliseconds / 1000
+    written = header(headers, "retry-after")
+    if (seconds := _number(written)) is not None:
+        return seconds
+    until = _moment(written)
+    if until is None:
+        return None
+    now = _moment(header(headers, "date"))
+    return max(0.0, until - (time.time() if now is None else now))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None
+
+
+def _moment(text: str | None) -> float | None:
+    fields = parsedate_tz(text or "")
+    try:
+        return None if fields is None else float(mktime_tz(fields))
+    except (ValueError, OverflowError):  # a month of 40 days, a year beyond time
+        return None
