@@ -152,6 +152,7 @@ OPENROUTER = OpenAICompatible(
     passed_headers=frozenset({"http-referer", "x-title"}),
 )
 
+# It documents no list of models, so a probe may be answered with 404 although address and key are right.
 # Source: https://docs.perplexity.ai/api-reference/chat-completions-post
 PERPLEXITY = OpenAICompatible(
     kind="perplexity",

@@ -79,9 +79,15 @@ class Members:
         return value
 
     def word(self, name: str, known: Container[str]) -> str | None:
-        """One of the words that are `known`; any other is left over."""
+        """One of the words that are `known`. Any other may be one that a vendor has invented since: it is left over."""
         value = self.peek(name)
         return None if isinstance(value, str) and value not in known else self.text(name)
+
+    def need_word(self, name: str, known: Container[str]) -> str | None:
+        """Likewise, but it must be there."""
+        if self.peek(name) is None:
+            raise self.wrong(name, "is required")
+        return self.word(name, known)
 
     def flag(self, name: str) -> bool | None:
         value = self.take(name)

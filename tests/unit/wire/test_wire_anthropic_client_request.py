@@ -247,6 +247,7 @@ def test_cache_breakpoints_are_hints_wherever_they_stand() -> None:
 @pytest.mark.parametrize(
     ("fields", "path"),
     [
+        ({"tool_choice": {"type": "maybe"}}, "tool_choice"),
         ({"container": "c-1"}, "container"),
         ({"mcp_servers": [{"url": "u"}]}, "mcp_servers"),
         ({"context_management": {}}, "context_management"),
@@ -325,7 +326,7 @@ def test_blocks_of_server_tools_are_kept_by_their_path() -> None:
         ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
         ({"tools": ["f"]}, "tools[0]"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
-        ({"tool_choice": {"type": "maybe"}}, "tool_choice.type"),
+        ({"tool_choice": {}}, "tool_choice.type"),
         ({"tool_choice": "auto"}, "tool_choice"),
         ({"thinking": {}}, "thinking.type"),
         ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),

@@ -131,6 +131,38 @@ def test_values_that_ask_for_nothing_special_leave_no_trace() -> None:
         ({"tools": [{"type": "function", "function": {"name": "f", "x": 1}}]}, "tools[0].function.x"),
         ({"tool_choice": {"type": "custom", "custom": {"name": "c"}}}, "tool_choice"),
         ({"response_format": {"type": "grammar", "grammar": "x"}}, "response_format"),
+        ({"tools": [WEATHER], "tool_choice": "sometimes"}, "tool_choice"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "mystery"}}, "tool_choice"),
+        (
+            {
+                "tools": [WEATHER],
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "x", "tools": [WEATHER]}},
+            },
+            "tool_choice.allowed_tools.mode",
+        ),
+        ({"reasoning_effort": "ultra"}, "reasoning_effort"),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "input_audio", "input_audio": {"data": "AAAA", "format": "flac"}}],
+                    }
+                ]
+            },
+            "messages[0].content[0].input_audio.format",
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [{"type": "image_url", "image_url": {"url": "https://e.x", "detail": "max"}}],
+                    }
+                ]
+            },
+            "messages[0].content[0].image_url.detail",
+        ),
         ({"messages": [{"role": "function", "name": "f", "content": "x"}]}, "messages[0]"),
         ({"messages": [{**USER, "cache": True}]}, "messages[0].cache"),
         ({"messages": [{"role": "assistant", "content": "x", "audio": {"id": "a"}}]}, "messages[0].audio"),
@@ -397,9 +429,13 @@ def test_files() -> None:
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": 3}}]}, "tools[0].function.parameters"),
         ({"tool_choice": "required"}, "tool_choice"),
-        ({"tools": [WEATHER], "tool_choice": "sometimes"}, "tool_choice"),
         ({"tools": [WEATHER], "tool_choice": 3}, "tool_choice"),
-        ({"tools": [WEATHER], "tool_choice": {"type": "mystery"}}, "tool_choice.type"),
+        ({"tools": [WEATHER], "tool_choice": {}}, "tool_choice.type"),
+        (
+            {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
+            "tool_choice.allowed_tools.mode",
+        ),
+        ({"reasoning_effort": 3}, "reasoning_effort"),
         ({"tools": [WEATHER], "tool_choice": TIME}, "tool_choice.function.name"),
         (
             {
@@ -408,18 +444,10 @@ def test_files() -> None:
             },
             "tool_choice.allowed_tools.tools",
         ),
-        (
-            {
-                "tools": [WEATHER],
-                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "x", "tools": [WEATHER]}},
-            },
-            "tool_choice.allowed_tools.mode",
-        ),
         ({"response_format": "json"}, "response_format"),
         ({"response_format": {}}, "response_format.type"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
         ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
-        ({"reasoning_effort": "ultra"}, "reasoning_effort"),
         ({"stream_options": 3}, "stream_options"),
         ({"user": 3}, "user"),
     ],
@@ -439,9 +467,8 @@ def test_a_malformed_member_is_named_by_its_path(members: dict[str, Any], param:
         ({"type": "image_url", "image_url": {"url": "data:image/png,abc"}}, "image_url.url"),
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,a b"}}, "image_url.url"),
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,abcde"}}, "image_url.url"),
-        ({"type": "image_url", "image_url": {"url": "https://e.x", "detail": "max"}}, "image_url.detail"),
-        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "flac"}}, "input_audio.format"),
         ({"type": "input_audio", "input_audio": {"data": "ä", "format": "wav"}}, "input_audio.data"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA"}}, "input_audio.format"),
         ({"type": "file", "file": {}}, "file.file_data"),
         ({"type": "file", "file": {"file_data": "AAAA"}}, "file.file_data"),
         ({"type": "file", "file": {"file_data": "data:text/plain;base64,/w=="}}, "file.file_data"),

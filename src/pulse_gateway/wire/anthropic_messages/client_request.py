@@ -109,8 +109,9 @@ def _tool_choice(top: Members) -> tuple[ToolChoice | None, bool | None]:
             neutral = ToolChoice("required", (choice.need_text("name"),))
         case "none":
             neutral = ToolChoice("none")
-        case _:
-            raise choice.unknown("type", "auto, any, tool, none")
+        case _:  # yet to be invented: left over
+            choice.leave()
+            return None, None
     return neutral, False if choice.flag("disable_parallel_tool_use") else None
 
 

@@ -27,7 +27,7 @@ from pulse_gateway.types.chat import (
 )
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
 from pulse_gateway.wire.media import media_type_of, utf8_of
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import leave_out, unsupported
 from pulse_gateway.wire.signatures import gemini_signature
 from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
@@ -102,20 +102,13 @@ class TurnWriter:
                 case "assistant":
                     blocks = [block for part in message.parts if (block := self._assistant(part, path))]
             if not (results or blocks):
-                self._leave_out(message, is_last=message is messages[-1])
+                leave_out(message, self._model, self._dropped, is_last=message is messages[-1])
                 continue
             if not turns or turns[-1].role != role:
                 turns.append(_Turn(role, path))
             turns[-1].results += results
             turns[-1].blocks += blocks
         return turns
-
-    def _leave_out(self, message: Message, *, is_last: bool) -> None:
-        """A turn that says nothing is left out, but for the one that is to be answered."""
-        if is_last:
-            raise unsupported(self._model, message.path, "takes no turn without text")
-        if not any(isinstance(part, ReasoningPart) for part in message.parts):  # that is noted as such
-            self._dropped["messages.blank_text"] = None
 
     def _system(self, message: Message) -> list[dict[str, Any]]:
         blocks: list[dict[str, Any]] = []

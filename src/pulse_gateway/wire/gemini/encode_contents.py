@@ -27,7 +27,7 @@ from pulse_gateway.types.chat import (
 )
 from pulse_gateway.wire.gemini.media import encode_media
 from pulse_gateway.wire.gemini.thinking import thinks_by_level
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import leave_out, unsupported
 from pulse_gateway.wire.signatures import gemini_signature
 from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
@@ -70,7 +70,7 @@ class ContentsEncoder:
             role = "model" if message.role == "assistant" else "user"
             parts = [encoded for part in message.parts if (encoded := self._part(part, message)) is not None]
             if not parts:
-                self._leave_out(message, is_last=message is messages[-1])
+                leave_out(message, self._model, self._dropped, is_last=message is messages[-1])
             elif contents and contents[-1]["role"] == role:
                 contents[-1]["parts"] += parts
             else:
@@ -82,13 +82,6 @@ class ContentsEncoder:
         if thinks_by_level(self._model):
             _sign_calls(contents)
         return contents
-
-    def _leave_out(self, message: Message, *, is_last: bool) -> None:
-        """A turn that says nothing is left out, but for the one that is to be answered."""
-        if is_last:
-            raise unsupported(self._model, message.path, "takes no turn without text")
-        if not any(isinstance(part, ReasoningPart) for part in message.parts):  # that is noted as such
-            self._dropped["messages.blank_text"] = None
 
     def _part(self, part: Part, message: Message) -> WirePart | None:
         """None for what is left out: an empty text, and thinking that is not Gemini's own."""

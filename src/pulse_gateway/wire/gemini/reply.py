@@ -22,7 +22,7 @@ from pulse_gateway.types.chat import (
     TextPart,
     ToolCallPart,
 )
-from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
+from pulse_gateway.wire.foreign_json import not_of_protocol
 from pulse_gateway.wire.gemini.errors import embedded_error
 from pulse_gateway.wire.gemini.parts import append
 from pulse_gateway.wire.gemini.schema import (
@@ -59,9 +59,13 @@ __all__ = [
 def decode_frames(data: bytes) -> list[Reply]:
     """The frames in `data`: one, or the array that a stream without events consists of.
 
+    Most frames of a stream come through here, so it does by itself what `from_provider` does.
     Raises: UpstreamProtocolError when it is not JSON of that shape.
     """
-    decoded = from_provider(decode_reply_body, data)
+    try:
+        decoded = decode_reply_body(data)
+    except (ValueError, RecursionError) as error:
+        raise not_of_protocol(error) from error
     return decoded if isinstance(decoded, list) else [decoded]
 
 

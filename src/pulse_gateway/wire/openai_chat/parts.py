@@ -51,7 +51,7 @@ def decode_assistant_part(part: Members) -> TextPart | RefusalPart:
 
 
 def decode_user_part(part: Members) -> Part | None:
-    """None for a type nobody here knows and for another vendor's `file_id`: both are left over, and refused by their path."""
+    """None for a type or a format nobody here knows and for another vendor's `file_id`: left over, and refused by their path."""
     match part.need_text("type"):
         case "text":
             return TextPart(part.need_text("text"))
@@ -68,9 +68,7 @@ def decode_user_part(part: Members) -> Part | None:
 
 def _decode_image(image: Members) -> ImagePart:
     url = image.need_text("url")
-    detail = image.text("detail")
-    if detail is not None and detail not in _DETAILS:
-        raise image.unknown("detail", ", ".join(_DETAILS))
+    detail = image.word("detail", _DETAILS)
     detail = None if detail == "auto" else detail
     if url[:5].lower() == "data:":
         media_type, data = _decode_data_url(url, image.at("url"))
@@ -80,11 +78,10 @@ def _decode_image(image: Members) -> ImagePart:
     raise image.wrong("url", "expected an http(s) URL or a base64 data URL")
 
 
-def _decode_audio(audio: Members) -> AudioPart:
-    media_type = _AUDIO_TYPES.get(audio.need_text("format"))
-    if media_type is None:
-        raise audio.unknown("format", ", ".join(_AUDIO_TYPES))
-    return AudioPart(media_type, standard_base64(audio.need_text("data"), audio.at("data")))
+def _decode_audio(audio: Members) -> AudioPart | None:
+    data = standard_base64(audio.need_text("data"), audio.at("data"))
+    audio_format = audio.need_word("format", _AUDIO_TYPES)
+    return AudioPart(_AUDIO_TYPES[audio_format], data) if audio_format else None
 
 
 def _decode_file(file: Members) -> DocumentPart | None:

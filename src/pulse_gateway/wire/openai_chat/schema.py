@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pulse_gateway.wire.codec import MAX_COUNT
-from pulse_gateway.wire.foreign_json import from_client, from_provider
+from pulse_gateway.wire.foreign_json import from_client, not_of_protocol
 
 __all__ = [
     "ROLES",
@@ -211,5 +211,11 @@ _completion = msgspec.json.Decoder(Completion).decode
 
 
 def decode_completion(body: bytes) -> Completion:
-    """Raises: UpstreamProtocolError when `body` is no JSON object of this shape."""
-    return from_provider(_completion, body)
+    """Most frames of a stream come through here, so it does by itself what `from_provider` does.
+
+    Raises: UpstreamProtocolError when `body` is no JSON object of this shape.
+    """
+    try:
+        return _completion(body)
+    except (ValueError, RecursionError) as error:
+        raise not_of_protocol(error) from error
