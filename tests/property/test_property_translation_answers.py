@@ -2,130 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Any
-
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from translation_answers import ANSWERS, Answer
 from translation_harness import PAIRS
+from translation_reading import events_of, expected, of_events, of_reply, translated
 
-from pulse_gateway.types.chat import ChatReply, FinishReason, RefusalPart
-from pulse_gateway.types.events import (
-    Ended,
-    Event,
-    Finished,
-    ReasoningDelta,
-    RefusalDelta,
-    Started,
-    TextDelta,
-    ToolArgumentsDelta,
-    ToolCallStarted,
-    UsageReported,
-)
-from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.codec import Codec
-from pulse_gateway.wire.openai_chat import OpenAIChatCodec
+from pulse_gateway.types.chat import FinishReason
 from pulse_gateway.wire.registry import codec
-from pulse_gateway.wire.relay import Translate
-from pulse_gateway.wire.sse import SSEDecoder
-
-# What a dialect without a word for it says instead.
-INSTEAD = {FinishReason.STOP_SEQUENCE: FinishReason.STOP, FinishReason.PAUSE: FinishReason.LENGTH}
-
-
-class Read(msgspec.Struct):
-    """What a reader of an answer ends up with. Where thinking and texts stand among the calls no dialect but one can say."""
-
-    text: str = ""
-    refusal: str = ""
-    reasoning: str = ""
-    calls: dict[int, list[str]] = {}
-    finish: FinishReason | None = None
-    usage: Usage | None = None
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        usage = self.usage or Usage()
-        return {
-            "said": self.text + self.refusal,
-            "reasoning": self.reasoning,
-            "calls": [
-                (call_id, name, json.loads(arguments or "{}")) for call_id, name, arguments in self.calls.values()
-            ],
-            "finish": self.finish,
-            "input": usage.input_total,
-            "cached": usage.cached_input_tokens or 0,
-            "output": usage.output_total,
-            "thought": usage.reasoning_tokens or 0,
-        }
-
-
-def of_reply(reply: ChatReply) -> Read:
-    refusal = "".join(part.text for part in reply.choices[0].parts if isinstance(part, RefusalPart))
-    calls = {place: [call.id, call.name, call.arguments] for place, call in enumerate(reply.tool_calls)}
-    return Read(reply.text, refusal, reply.reasoning, calls, reply.finish_reason, reply.usage)
-
-
-def of_events(events: Sequence[Event]) -> Read:
-    assert isinstance(events[0], Started)
-    assert isinstance(events[-1], Ended)
-    assert sum(isinstance(event, Started | Ended) for event in events) == 2
-    read = Read()
-    for event in events:
-        match event:
-            case TextDelta(text):
-                read.text += text
-            case RefusalDelta(refusal):
-                read.refusal += refusal
-            case ReasoningDelta(reasoning):
-                read.reasoning += reasoning
-            case ToolCallStarted(index, call_id, name):
-                assert index == len(read.calls)
-                read.calls[index] = [call_id, name, ""]
-            case ToolArgumentsDelta(index, fragment):
-                read.calls[index][2] += fragment
-            case Finished(reason):
-                assert read.finish is None
-                read.finish = reason
-            case UsageReported(usage):
-                read.usage = usage
-    return read
-
-
-def events_of(dialect: str, stream: bytes) -> list[Event]:
-    frames, decoder = SSEDecoder(), codec(dialect).decoder()
-    events = [event for frame in [*frames.feed(stream), *frames.finish()] for event in decoder.decode(frame)]
-    return events + decoder.finish()
-
-
-def writing(dialect: str) -> Codec:
-    """The codec, with a clock that stands still."""
-    return OpenAIChatCodec(lambda: 0.0) if dialect == "openai.chat" else codec(dialect)
-
-
-def translated(upstream: str, client: str, chunks: Sequence[bytes]) -> bytes:
-    relay = Translate(codec(upstream), writing(client), "alias", "req_1", include_usage=True)
-    output = [item for chunk in chunks for item in relay.feed(chunk)]
-    output += [piece.item for piece in relay.finish()]
-    assert relay.reading.ended
-    assert relay.broken is None
-    return b"".join(output)
-
-
-def expected(client: str, read: Read) -> dict[str, Any]:
-    """`read` in the words that the dialect `client` has."""
-    finish = read.finish
-    if client != "anthropic.messages" and finish in INSTEAD:
-        finish = INSTEAD[finish]
-    if client != "openai.chat" and read.refusal and finish is FinishReason.STOP:
-        finish = FinishReason.CONTENT_FILTER
-    if read.calls and finish is FinishReason.STOP:
-        finish = FinishReason.TOOL_CALLS
-    return read.summary | {"finish": finish}
 
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
@@ -148,3 +33,27 @@ def test_any_cut_of_a_stream_gives_the_client_the_same_bytes(client: str, upstre
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=20)))
     chunks = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
     assert translated(upstream, client, chunks) == translated(upstream, client, [stream])
+
+
+@pytest.mark.parametrize(("client", "upstream"), PAIRS)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_a_call_that_the_length_limit_cut_off_is_told_by_the_reason_alone(
+    client: str, upstream: str, data: st.DataObject
+) -> None:
+    """Whole calls are kept. Of the one that is cut off a reader sees nothing, or no more than was written of it."""
+    answer: Answer = data.draw(ANSWERS[upstream](cut_short=True))
+    there = codec(upstream).decode_reply(answer.whole)
+    whole = {call.id: call.arguments for call in there.tool_calls}
+    for read in (
+        of_reply(codec(client).decode_reply(codec(client).encode_reply(there))),
+        of_events(events_of(client, translated(upstream, client, [answer.stream]))),
+    ):
+        assert read.finish is FinishReason.LENGTH
+        assert read.text + read.refusal == there.text + of_reply(there).refusal
+        for call_id, _, arguments in read.calls.values():
+            assert without_space(arguments or "{}") == without_space(whole[call_id])
+
+
+def without_space(text: str) -> str:
+    return "".join(text.split())

@@ -19,9 +19,9 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
-from test_property_translation_answers import events_of, expected, of_events, of_reply, translated
 from translation_bodies import BODIES
 from translation_harness import ANY_MODEL, PAIRS, deployment, sent
+from translation_reading import events_of, expected, of_events, of_reply, translated
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.errors import InvalidRequest
