@@ -73,7 +73,7 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     kind: Annotated[
         str | None,
         Meta(
-            description="how to speak to it: `openai`, `anthropic`, `google`, `openai_compatible`, `groq` …; default: the table's name"
+            description="how to speak to it: `openai`, `anthropic`, `google`, `openai_compatible`, `groq` …, or `package.module:NAME`; default: the table's name"
         ),
     ] = None
     key: Annotated[str | None, Meta(description="API key, as a secret reference")] = None
@@ -175,7 +175,12 @@ class ModerationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RetriesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What happens before the first byte of an answer has reached the client. Nothing is retried after it."""
 
-    attempts: Annotated[Positive, Meta(description="upstream calls per request, first ones and fallbacks included")] = 3
+    attempts: Annotated[
+        Positive,
+        Meta(
+            description="upstream calls per request at most, first ones and fallbacks included; in an outage a budget of one retry for ten requests, plus one a second, makes it fewer"
+        ),
+    ] = 3
     base_s: Annotated[PositiveSeconds, Meta(description="full jitter: a random wait up to base_s · 2ⁿ")] = 0.5
     max_wait_s: Annotated[
         PositiveSeconds, Meta(description="longest such wait; a provider's Retry-After may be longer")
@@ -219,6 +224,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     moderation: ModerationConfig = ModerationConfig()
     retries: RetriesConfig = RetriesConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+
+    def plan_named(self, name: str) -> str | None:
+        """The plan's own spelling of `name`, whatever its case; None when there is none."""
+        plans = self.plan_table()
+        return name if name in plans else next((each for each in plans if each.casefold() == name.casefold()), None)
 
     def plan_table(self) -> dict[str, Plan]:
         """Every plan by name, the built-in ones included."""

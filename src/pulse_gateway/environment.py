@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,6 +56,13 @@ VENDORS = (
 )
 
 
+_VARIABLES = (
+    "PULSE_CONFIG", "PULSE_DATABASE_URL", "PULSE_DEV_API_KEY", "PULSE_DEV_PLAN", "PULSE_LOG_FORMAT", "PULSE_LOG_LEVEL",
+    "PULSE_PUBLIC_URL", "PULSE_RATE_LIMIT", "PULSE_REDIS_URL", "PULSE_S3_BUCKET", "PULSE_S3_ENDPOINT_URL",
+    "PULSE_S3_QUARANTINE_BUCKET", "PULSE_SECRET_KEY", "PULSE_TRACES_SAMPLE",
+)  # fmt: skip
+
+
 def find_config_file(path: str | None, environ: Mapping[str, str]) -> Path | None:
     """`path`, else PULSE_CONFIG, else ./pulse.toml where it exists, else none.
 
@@ -77,6 +85,7 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
     Raises: ConfigError naming the key, the file or variable, and the fix.
     """
     environ = os.environ if environ is None else environ
+    _refuse_misspelt(environ)
     file = find_config_file(path, environ)
     config = Config()
     if file is not None:
@@ -86,6 +95,15 @@ def load_config(path: str | None = None, environ: Mapping[str, str] | None = Non
             raise ConfigError(f"{file}: cannot be read: {error}") from error
         config = decode(text, str(file))
     return _resolve(_overlay(config, environ), str(file or "environment"), environ)
+
+
+def _refuse_misspelt(environ: Mapping[str, str]) -> None:
+    """Other programs have variables that begin with PULSE_ too, so only what is nearly one of ours is refused."""
+    for name in environ:
+        if name.startswith("PULSE_") and name not in _VARIABLES:
+            near = difflib.get_close_matches(name, _VARIABLES, n=1, cutoff=0.85)
+            if near:
+                raise ConfigError(f"the variable {name} is set, which means nothing here; did you mean {near[0]}?")
 
 
 def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
@@ -176,6 +194,8 @@ def resolve_secret(reference: str | None, key: str, environ: Mapping[str, str], 
             return Path(rest).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{key} refers to a file that cannot be read: {error}") from error
+    if separator and scheme == "aws-sm":
+        raise ConfigError(f"{key}: this version cannot read aws-sm: references; use env:NAME or file:PATH")
     if plain:
         return reference
     raise ConfigError(f"{key} holds a secret in the open; write env:NAME or file:PATH instead")

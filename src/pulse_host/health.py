@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response, route
 
 from pulse_gateway.errors import StoreUnavailable
 
@@ -45,13 +45,18 @@ class Readiness:
         return "ok"
 
 
-@get("/health", summary="The process is up", tags=["operations"], include_in_schema=True)
+@route("/health", http_method=["GET", "HEAD"], summary="The process is up", tags=["operations"])
 async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
 def readiness_route(readiness: Readiness) -> Any:
-    @get("/ready", summary="Dependencies are reachable and the server is not draining", tags=["operations"])
+    @route(
+        "/ready",
+        http_method=["GET", "HEAD"],
+        summary="Dependencies are reachable and the server is not draining",
+        tags=["operations"],
+    )
     async def ready() -> Response[dict[str, Any]]:
         well, checks = await readiness.report()
         body = {"status": "ok" if well else "unavailable", "checks": checks}

@@ -18,7 +18,6 @@ from pulse_gateway.errors import (
     RequestTooLarge,
     StoreUnavailable,
     Unauthenticated,
-    UnsupportedParameter,
 )
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.ids import new_request_id
@@ -37,6 +36,7 @@ __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "reques
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 _MAX_REQUEST_ID = 128
 _BODY_S = 30.0
+_NOT_KEPT = ("idempotency-key",)  # named in x-pulse-dropped: a repeated request runs again
 Headers = dict[str, str]
 
 
@@ -83,6 +83,7 @@ class Ingress:
             stream=route.stream,
             headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
             request_id=request_id_of(headers),
+            ignored=tuple(name for name in _NOT_KEPT if name in headers),
             trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
         )
         try:
@@ -92,7 +93,6 @@ class Ingress:
                 raise _shutting_down()
             principal = await authenticated(headers, self._keys)
             inbound = replace(inbound, principal=principal, timeout_s=_timeout_s(headers), tags=_tags(headers))
-            _refuse_unsupported(headers)
             inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
         except PulseError as error:
@@ -187,7 +187,7 @@ async def _listen(receive: Receive, reply: Reply, relaying: asyncio.Task[object]
 def headers_of(scope: HTTPScope) -> Headers:
     """By lower-case name. The key that Gemini's clients may put into the query stands where they put it otherwise."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    if b"key=" in scope["query_string"] and "x-goog-api-key" not in headers:
+    if b"key=" in scope["query_string"] and b"/models" in scope["raw_path"] and "x-goog-api-key" not in headers:
         key = parse_qs(scope["query_string"].decode("latin-1")).get("key")
         if key:
             headers["x-goog-api-key"] = key[0]
@@ -201,7 +201,7 @@ async def authenticated(headers: Headers, keys: Authenticator) -> Principal:
     """
     secret = credential_of(headers)
     if secret is None:
-        raise Unauthenticated("no API key was sent; use the header Authorization: Bearer KEY")
+        raise Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
     return await keys.authenticate(secret)
 
 
@@ -232,19 +232,6 @@ def _timeout_s(headers: Headers) -> float | None:
     if not re.fullmatch(r"[0-9]{1,9}", value) or int(value) == 0:
         raise InvalidRequest("x-pulse-timeout-ms is not a positive number of milliseconds", param="x-pulse-timeout-ms")
     return int(value) / 1000
-
-
-def _refuse_unsupported(headers: Headers) -> None:
-    """What would promise something that is not kept.
-
-    Raises: UnsupportedParameter.
-    """
-    if "idempotency-key" in headers:
-        raise UnsupportedParameter(
-            "idempotency keys are not kept by this version, so a repeated request would run and be billed again; "
-            "leave the header out",
-            param="idempotency-key",
-        )
 
 
 def _tags(headers: Headers) -> tuple[tuple[str, str], ...]:

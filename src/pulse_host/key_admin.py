@@ -51,12 +51,12 @@ async def create(
         raise ConfigError(f"--user {email!r} is not an e-mail address")
     if not name.isprintable():
         raise ConfigError("--name may hold printable characters only")
-    plans = config.plan_table()
     async with pool.acquire() as connection:
         known = await find_user(connection, email)
-        chosen = plan or (known.plan if known else config.default_plan)
-        if chosen not in plans:
-            raise ConfigError(f"there is no plan {chosen!r}; known: {', '.join(plans)}")
+        asked = plan or (known.plan if known else config.default_plan)
+        chosen = config.plan_named(asked)
+        if chosen is None:
+            raise ConfigError(f"there is no plan {asked!r}; known: {', '.join(config.plan_table())}")
         user = known if known and known.plan == chosen else await save_user(connection, email=email, plan=chosen)
         secret, record = await add_key(
             connection, user_id=user.user_id, name=name, environment="test" if environment == "test" else "live"

@@ -11,7 +11,7 @@ from pulse_gateway.telemetry.record import ExchangeRecord
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
+CONTENT_TYPE = CONTENT_TYPE_LATEST.replace("; charset=utf-8", "")  # Litestar adds it
 _SECONDS = tuple(0.01 * 2**power for power in range(14))  # the buckets of OpenTelemetry's GenAI conventions
 
 

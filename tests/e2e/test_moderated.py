@@ -109,3 +109,30 @@ def answer_with_a_listed_word(*, stream: bool, model: str = "gpt-5.2") -> dict[s
     }
     shape = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     return chat("Name a place", model, stream=stream, response_format=shape)
+
+
+HOOK = """
+from pulse_gateway import ALLOWED, Verdict
+
+
+class NoFalcon:
+    name = "no-falcon"
+
+    async def review(self, content, /):
+        return Verdict(allowed=False, category="birds") if "falcon" in content.text else ALLOWED
+"""
+
+
+async def test_a_hook_beside_the_configuration_is_found_and_used(simulation: Simulation) -> None:
+    with open_folder() as folder:
+        (folder / "hook_pkg").mkdir()
+        (folder / "hook_pkg" / "mine.py").write_text(HOOK)
+        (folder / "pulse.toml").write_text('[[moderation.hooks]]\nname = "hook_pkg.mine:NoFalcon"\n')
+        environment = {**simulation.provider_environment(), "PULSE_DEV_API_KEY": API_KEY}
+        with Pulse.dev(folder / "data", environment) as running:
+            headers = {"authorization": f"Bearer {running.key}"}
+            async with httpx.AsyncClient(base_url=running.url, headers=headers, trust_env=False) as client:
+                refused = await client.post("/v1/chat/completions", json=chat("a falcon"))
+                assert refused.json()["error"]["code"] == "content_blocked"
+                assert "birds" in refused.json()["error"]["message"]
+                assert (await client.post("/v1/chat/completions", json=chat("a sparrow"))).status_code == 200

@@ -34,6 +34,7 @@ class Attempt:
         self._started = clock.monotonic()
         self._first_byte_ms: float | None = None
         self._ended = False
+        self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
 
     def first_byte(self) -> None:
@@ -48,8 +49,12 @@ class Attempt:
         self._ended = True
         exchange, deployment = self._exchange, self._deployment
         usage, source = _NOTHING, UsageSource.NONE
-        if self.reading is not None:
-            usage, source = settled_usage(self.reading, exchange)
+        reading = self.reading
+        if reading is None and self.accepted:
+            reading = Reading()
+            reading.started = True
+        if reading is not None:
+            usage, source = settled_usage(reading, exchange)
             usage = _clamped(usage)
         price = deployment.model.price
         cost_nano_usd = 0 if source is UsageSource.NONE else None if price is None else cost(usage, price)

@@ -81,6 +81,7 @@ class Call:
                 raise provider.error(
                     response.status, response.headers, await _read(response, _MAX_ERROR_BYTES, cut=True)
                 )
+            attempt.accepted = True
             if exchange.envelope.stream:
                 return await self._stream(exchange, deployment, attempt, prepared, upstream, response)
             reply = await self._whole(exchange, attempt, prepared, upstream, response)

@@ -84,8 +84,8 @@ class Observe:
             )
         if exchange.cost_nano_usd is not None:
             headers.append(("x-pulse-cost-usd", usd(exchange.cost_nano_usd)))
-        if exchange.dropped:
-            headers.append(("x-pulse-dropped", ", ".join(exchange.dropped)))
+        if dropped := (*exchange.inbound.ignored, *exchange.dropped):
+            headers.append(("x-pulse-dropped", ", ".join(dropped)))
         headers += limit_headers(exchange.standings)
         total_ms = (self._clock.monotonic() - exchange.started) * 1000
         upstream_ms = exchange.upstream_ms
@@ -142,7 +142,7 @@ def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
         total_tokens=exchange.used_tokens,
         usage_source=exchange.source.value,
         cost_nano_usd=exchange.cost_nano_usd,
-        first_byte_ms=exchange.first_byte_ms,
-        total_ms=total_ms,
+        first_byte_ms=None if exchange.first_byte_ms is None else round(exchange.first_byte_ms, 3),
+        total_ms=round(total_ms, 3),
         tags=dict(inbound.tags),
     )

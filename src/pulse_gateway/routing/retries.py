@@ -61,7 +61,7 @@ class RetryBudget:
 
     def _balance(self, deployment: str) -> tuple[float, float]:
         now_s = self._clock.monotonic()
-        balance, since_s = self._balances.pop(deployment, (1.0, now_s))
+        balance, since_s = self._balances.pop(deployment, (_MOST, now_s))
         return min(_MOST, balance + (now_s - since_s) * _PER_S), now_s
 
     def _keep(self, deployment: str, balance: float, now_s: float) -> None:

@@ -101,9 +101,9 @@ async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts
     except httpx.TimeoutException as error:
         raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
     except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
-        raise UpstreamUnreachable(f"no connection to the provider: {type(error).__name__}") from error
+        raise UpstreamUnreachable("no connection to the provider") from error
     except (httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
-        raise UpstreamDisconnected(f"the connection broke before an answer: {type(error).__name__}") from error
+        raise UpstreamDisconnected("the connection broke before an answer") from error
     except httpx.RemoteProtocolError as error:
         if "without sending a response" in str(error):
             raise UpstreamDisconnected("the provider closed the connection without an answer") from error
@@ -138,7 +138,7 @@ class _HttpxResponse:
         except httpx.TimeoutException as error:
             raise UpstreamTimeout(f"the provider sent nothing for {self._timeouts.idle_s:g} s") from error
         except httpx.TransportError as error:
-            raise StreamInterrupted(f"the connection broke inside the answer: {type(error).__name__}") from error
+            raise StreamInterrupted("the connection broke inside the answer") from error
 
     async def aclose(self) -> None:
         lane, self._lane = self._lane, None

@@ -14,6 +14,7 @@ import msgspec
 
 from pulse_gateway.config import ServerConfig
 from pulse_gateway.errors import ConfigError
+from pulse_gateway.gateway import Gateway
 from pulse_gateway.store.keys import create_key
 from pulse_gateway.store.postgres import add_key, save_user
 from pulse_host.app import Services, create_app
@@ -39,16 +40,19 @@ async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: 
     """
     config = source.read()
     configure_logs(config.telemetry)
-    if plan not in config.plan_table():
+    chosen = config.plan_named(plan)
+    if chosen is None:
         raise ConfigError(f"PULSE_DEV_PLAN={plan!r} is not a plan; known: {', '.join(config.plan_table())}")
+    Gateway(config)  # what cannot be built is said before anything is started
     if api_key is not None and not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", api_key):
         raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only: it is sent in a header")
+    own = config.stores.database_url is not None  # its address may hold a password, and is known to who configured it
     listener = _bind(config.server, data_dir)
     try:
         async with _stores(config.stores.database_url, data_dir) as (data, url):
             await migrate(url)
             key = api_key or data.secret(_KEY_FILE, lambda: create_key("test").secret)
-            await _own_key(url, key, plan)
+            await _own_key(url, key, chosen)
             settings = msgspec.structs.replace(config, stores=msgspec.structs.replace(config.stores, database_url=url))
             async with assembled(settings, given_keys=(key,)) as assembly:
                 services = assembly.services
@@ -59,7 +63,9 @@ async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: 
                         services.readiness,
                         signals,
                         drain_s=config.server.drain_s,
-                        on_ready=lambda: _welcome(address_of(listener), key, plan, services, data_dir),
+                        on_ready=lambda: _welcome(
+                            address_of(listener), key, chosen, services, data_dir, "as configured" if own else url
+                        ),
                     )
     finally:
         listener.close()
@@ -101,7 +107,7 @@ async def _own_key(url: str, key: str, plan: str) -> None:
         await add_key(connection, user_id=user.user_id, name="pulse dev", secret=key)
 
 
-def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Path) -> None:
+def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Path, database_url: str) -> None:
     providers = sorted(services.gateway.config.providers)
     answering = (
         f"providers: {', '.join(providers)}, and echo"
@@ -115,6 +121,7 @@ def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Pa
   API key              {key}
   plan                 {plan}
   data                 {data_dir.resolve()}
+  database             {database_url}
   {answering}
 
   Try it:

@@ -133,3 +133,23 @@ def test_a_file_that_was_asked_for_must_exist() -> None:
         load_config("/nowhere/pulse.toml", {})
     with pytest.raises(ConfigError, match="PULSE_CONFIG"):
         load_config(None, {"PULSE_CONFIG": "/nowhere/pulse.toml"})
+
+
+def test_a_misspelt_variable_is_refused_and_those_of_other_programs_are_not() -> None:
+    with pytest.raises(ConfigError, match="PULSE_DATABASE_URL"):
+        load_config(None, {"PULSE_DATABSE_URL": "postgresql://x"})
+    load_config(None, {"PULSE_SERVER": "unix:/run/pulse/native", "PULSE_COOKIE": "x", "PULSE_SECRET_KEY": "k"})
+
+
+def test_plans_are_found_whatever_their_case() -> None:
+    config = decode("[plans.Team]\ntokens = 5", "pulse.toml")
+    assert config.plan_named("STARTER") == "starter"
+    assert config.plan_named("team") == "Team"
+    assert config.plan_named("nothing") is None
+
+
+def test_a_kind_of_secret_that_cannot_be_read_is_said_to_be_one() -> None:
+    from pulse_gateway.environment import resolve_secret
+
+    with pytest.raises(ConfigError, match="aws-sm"):
+        resolve_secret("aws-sm:prod/key", "providers.a.key", {})

@@ -87,6 +87,10 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 )
 
 
+# A 404 about something that the request names besides its model. All others are the model's: another deployment may have it.
+_OF_THE_REQUEST = re.compile(r"\b(file|container|skill|workspace|batch)", re.IGNORECASE)
+
+
 class _Details(msgspec.Struct, frozen=True):
     error_code: str | None = None
 
@@ -137,8 +141,8 @@ def _kind(status: int, error: _Error | None) -> type[UpstreamError]:
     kind = _BY_TYPE.get(error.type) or _BY_STATUS.get(status)
     if kind is None:
         return UpstreamRejected if 400 <= status < 500 else UpstreamFailed
-    if kind is UpstreamModelNotFound and error.message and "model" not in error.message.lower():
-        return UpstreamRejected  # a file or container of the request
+    if kind is UpstreamModelNotFound and _OF_THE_REQUEST.search(error.message):
+        return UpstreamRejected
     if kind is UpstreamRejected:
         return next((meaning for pattern, meaning in _BY_TEXT if pattern.search(error.message)), kind)
     return kind

@@ -145,6 +145,7 @@ class AssistantMessage(_Strict, tag_field="role", tag="assistant"):
     audio: AudioReference | None = None
     tool_calls: list[FunctionCall | CustomCall] | UnsetType = UNSET
     function_call: CalledFunction | None = None
+    annotations: list[dict[str, Any]] | None = None  # comes with every answer, and clients send answers back whole
 
 
 class ToolMessage(_Strict, tag_field="role", tag="tool"):
