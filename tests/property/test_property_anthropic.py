@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from anthropic_values import CODEC, json_objects, json_values, texts, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.types.catalog import Capabilities, Model
 from pulse_gateway.types.chat import (
     ChatReply,
     Choice,
@@ -33,20 +33,7 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.anthropic_messages import AnthropicMessagesCodec
 from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder, encode_event
-
-CODEC = AnthropicMessagesCodec()
-MODEL = Model(provider="anthropic", name="claude-test", capabilities=Capabilities(thinking="adaptive", prefill=True))
-
-texts = st.text(min_size=1, max_size=12)
-tokens = st.integers(0, 10_000)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-json_objects = st.dictionaries(st.text(max_size=5), json_values, max_size=3)
 
 
 def fold(events: Sequence[Event]) -> ChatReply:

@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 import msgspec
+from anthropic_values import CODEC, MODEL, json_objects, json_values, texts, tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
-from pulse_gateway.types.catalog import Capabilities, Model
 from pulse_gateway.types.chat import (
     ChatReply,
     ChatRequest,
@@ -30,21 +30,7 @@ from pulse_gateway.types.chat import (
     ToolResultPart,
 )
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.anthropic_messages import AnthropicMessagesCodec
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape, unescape
-
-CODEC = AnthropicMessagesCodec()
-MODEL = Model(provider="anthropic", name="claude-test", capabilities=Capabilities(thinking="adaptive", prefill=True))
-
-texts = st.text(min_size=1, max_size=12)
-tokens = st.integers(0, 10_000)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-json_objects = st.dictionaries(st.text(max_size=5), json_values, max_size=3)
-
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

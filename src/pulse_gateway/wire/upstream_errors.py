@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from pulse_gateway.errors import (
     UpstreamError,
@@ -65,8 +66,8 @@ def _number(text: str | None) -> float | None:
 
 
 def _moment(text: str | None) -> float | None:
-    fields = parsedate_tz(text or "")
     try:
-        return None if fields is None else float(mktime_tz(fields))
-    except (ValueError, OverflowError):  # a month of 40 days, a year beyond time
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
         return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -199,6 +199,7 @@ def test_unknown_events_blocks_and_deltas_are_passed_over() -> None:
         opened(1, "hologram", text=[1]),
         delta(1, "text_delta", text="not ours"),
         delta(1, "hologram_delta", text=[1]),
+        delta(1, ["nothing", "like", "a", "type"]),
         closed(1),
         opened(2, "text", text="a"),
         delta(2, "citations_delta", citation={"cited_text": "x"}),

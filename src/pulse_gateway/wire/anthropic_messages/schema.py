@@ -187,9 +187,8 @@ def parse_block_delta(data: bytes) -> BlockDelta | None:
     try:
         return _block_delta(data)
     except (ValueError, RecursionError) as error:
-        if (
-            isinstance(error, msgspec.ValidationError)
-            and from_provider(_any_delta, data).delta.type not in _DELTA_TYPES
-        ):
-            return None
+        if isinstance(error, msgspec.ValidationError):
+            kind = from_provider(_any_delta, data).delta.type
+            if not isinstance(kind, str) or kind not in _DELTA_TYPES:
+                return None
         raise not_of_protocol(error) from error
