@@ -48,6 +48,25 @@ def test_every_text_is_joined_and_every_attachment_counted() -> None:
 
 
 @pytest.mark.parametrize(
+    ("response", "text"),
+    [
+        ({"output": "sunny"}, "sunny"),
+        ({"result": {"قائمة": [1]}}, '{"قائمة":[1]}'),
+        ({"error": "no such city"}, "no such city"),
+        ({"city": "Doha", "degrees": 41}, '{"city":"Doha","degrees":41}'),
+    ],
+)
+@pytest.mark.parametrize("spelling", ["functionResponse", "function_response"])
+def test_what_a_tool_answered_is_read_like_any_text(spelling: str, response: dict[str, Any], text: str) -> None:
+    image = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
+    answered = {spelling: {"name": "f", "response": response, "parts": [image]}}
+    read = envelope({"contents": [*HELLO["contents"], {"role": "user", "parts": [answered]}]})
+
+    assert read.text == f"hello\n{text}"
+    assert read.attachments == 1
+
+
+@pytest.mark.parametrize(
     "config",
     [
         {"generationConfig": {"maxOutputTokens": 64, "candidateCount": 3}},

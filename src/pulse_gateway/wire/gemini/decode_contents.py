@@ -24,12 +24,11 @@ from pulse_gateway.wire.gemini.envelope import ROLES
 from pulse_gateway.wire.gemini.fields import Fields
 from pulse_gateway.wire.gemini.media import MediaPart, file_part, inline_part
 from pulse_gateway.wire.gemini.parts import append
+from pulse_gateway.wire.gemini.results import outcome
 from pulse_gateway.wire.gemini.signatures import opened
 from pulse_gateway.wire.media import standard_base64
 
 __all__ = ["ContentsDecoder"]
-
-_NAMES_OF_A_RESULT = ("output", "result")
 
 
 class ContentsDecoder:
@@ -134,13 +133,13 @@ class ContentsDecoder:
     def _result(self, response: Fields) -> ToolResultPart:
         name = response.need_text("name")
         call_id = self._calls.answered(response.text("id"), name, response.path)
-        text, is_error, structured = _outcome(response.object("response") or {})
-        parts: list[TextPart | ImagePart | DocumentPart] = [TextPart(text)]
+        told = outcome(response.object("response") or {})
+        parts: list[TextPart | ImagePart | DocumentPart] = [TextPart(told.text)]
         for attached in response.children("parts"):
             media = self._media(attached, audio=False)
             if media is not None and not isinstance(media, AudioPart):
                 parts.append(media)
-        return ToolResultPart(call_id, tuple(parts), name, is_error, structured)
+        return ToolResultPart(call_id, tuple(parts), name, told.is_error, told.structured)
 
     def _media(self, part: Fields, *, audio: bool = True) -> MediaPart | None:
         """The image, audio or document in `part`; one that has no neutral form is left over."""
@@ -161,19 +160,3 @@ def _unsealed(signature: str | None) -> str | None:
     """A tool call's signature as the neutral form has it."""
     sealed = opened(signature) if signature else None
     return signature if sealed is None else sealed.signature
-
-
-def _outcome(response: dict[str, Any]) -> tuple[str, bool, bool]:
-    """A result as text, whether it is an error, and whether the text is the object itself.
-
-    The vendor asks for an object and names three of its members: `output`, `result` (its SDK's) and `error`.
-    """
-    if len(response) == 1:
-        name, value = next(iter(response.items()))
-        if name in _NAMES_OF_A_RESULT or name == "error":
-            return _as_text(value), name == "error", False
-    return _as_text(response), False, True
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -13,6 +13,7 @@ from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.wire.codec import MAX_COUNT, Envelope
 from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.gemini.fields import camel, given_twice, integer_of
+from pulse_gateway.wire.gemini.results import outcome
 from pulse_gateway.wire.json_splice import set_members
 
 __all__ = ["ROLES", "read_envelope", "rewrite_request"]
@@ -26,12 +27,21 @@ class _Blob(msgspec.Struct):
     """Inline bytes or a file: that it is there is enough."""
 
 
+class _Result(msgspec.Struct):
+    """What a tool answered; a model reads it as it reads texts."""
+
+    response: dict[str, Any] | None = None
+    parts: list[_Blob] | None = None
+
+
 class _Part(msgspec.Struct, rename="camel"):
     text: str | None = None
     inline_data: _Blob | None = None
     inline_data_snake: _Blob | None = msgspec.field(default=None, name="inline_data")
     file_data: _Blob | None = None
     file_data_snake: _Blob | None = msgspec.field(default=None, name="file_data")
+    function_response: _Result | None = None
+    function_response_snake: _Result | None = msgspec.field(default=None, name="function_response")
 
 
 class _Content(msgspec.Struct):
@@ -62,7 +72,7 @@ _NO_CONFIG = _GenerationConfig()
 
 
 def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Envelope:
-    """`model` and `stream` come from the path.
+    """`model` and `stream` come from the path. What tools answered belongs to the text.
 
     Raises: InvalidRequest, `param` naming the path of the bad field.
     """
@@ -83,6 +93,11 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
                 texts.append(part.text)
             if part.inline_data or part.inline_data_snake or part.file_data or part.file_data_snake:
                 attachments += 1
+            for result in (part.function_response, part.function_response_snake):
+                if result is not None:
+                    attachments += len(result.parts or ())
+                    if result.response:
+                        texts.append(outcome(result.response).text)
     if request.contents is None or not contents:
         raise InvalidRequest("contents: expected at least one content", param="contents")
     return Envelope(
