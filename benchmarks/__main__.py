@@ -150,7 +150,9 @@ def main() -> int:
     print(f"{'  and with it':<34} {result['heavy_modules_imported'] or 'no framework, driver or SDK'}")
     print(f"{'pulse dev ready, first start':<34} {ready['first']:>9.2f} s")
     print(f"{'pulse dev ready, later starts':<34} {statistics.median(ready['later']):>9.2f} s")
-    print(f"{'RSS of pulse serve, idle and loaded':<34} {result['idle_rss_mib']:>9.1f} MiB, {result['loaded_rss_mib']:.1f} MiB")
+    print(
+        f"{'RSS of pulse serve, idle and loaded':<34} {result['idle_rss_mib']:>9.1f} MiB, {result['loaded_rss_mib']:.1f} MiB"
+    )
     print(_line("CPU per request, bare route", figures["bare"], "µs"))
     print(_line("CPU per chat, Pulse", figures["pulse"], "µs"))
     print(_line("CPU per streamed chat, Pulse", figures["pulse_stream"], "µs"))
