@@ -39,8 +39,8 @@ from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = [
-    "arguments_text", "decode_finish_reason", "decode_logprobs", "decode_reply", "encode_call", "encode_finish",
-    "encode_logprobs", "encode_reply", "fragments", "interruption", "read_reply", "thought_signature",
+    "decode_finish_reason", "decode_logprobs", "decode_reply", "encode_call", "encode_finish", "encode_logprobs",
+    "encode_reply", "fragment_of", "fragments", "interruption", "read_reply", "thought_signature",
 ]  # fmt: skip
 
 _FINISH_REASONS = {
@@ -102,7 +102,7 @@ def _is_text(entry: dict[str, Any]) -> bool:
     return isinstance(entry.get("text"), str)
 
 
-def arguments_text(arguments: Any) -> str:
+def fragment_of(arguments: Any) -> str:
     """JSON text as it came; the object that a few servers send instead, written out."""
     if isinstance(arguments, str):
         return arguments
@@ -206,7 +206,7 @@ def _calls(answer: Answer, reply_id: str, choice: int) -> Iterator[ToolCallPart]
         yield ToolCallPart(
             id=record.id or made_id(reply_id, choice, position),
             name=function.name or "",
-            arguments=arguments_text(function.arguments),
+            arguments=fragment_of(function.arguments),
             signature=thought_signature(record.extra_content),
         )
         position += 1

@@ -32,12 +32,12 @@ from pulse_gateway.types.events import (
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_chat.errors import encode_error, upstream_error
 from pulse_gateway.wire.openai_chat.reply import (
-    arguments_text,
     decode_finish_reason,
     decode_logprobs,
     encode_call,
     encode_finish,
     encode_logprobs,
+    fragment_of,
     fragments,
     interruption,
     thought_signature,
@@ -220,7 +220,7 @@ class ChatStreamDecoder:
         call.id = call.id or record.id or None
         call.name = call.name or name
         call.signature = call.signature or thought_signature(record.extra_content)
-        piece = arguments_text(function.arguments)
+        piece = fragment_of(function.arguments)
         if piece:
             call.pieces.append(piece)
         if call.started:
