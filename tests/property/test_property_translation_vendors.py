@@ -102,6 +102,7 @@ def test_the_vendor_takes_it_and_its_answer_reads_the_same(
         reply = codec(upstream).decode_reply(answer)
         there = of_reply(reply)
         here = of_reply(codec(client).decode_reply(codec(client).encode_reply(reply)))
+    assume(not there.cut)  # half a call is left out in dialects that carry objects; tests of the codecs look at that
     assert here.summary == expected(client, there)
 
 

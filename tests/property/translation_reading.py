@@ -45,6 +45,11 @@ class Read(msgspec.Struct):
     usage: Usage | None = None
 
     @property
+    def cut(self) -> bool:
+        """Whether a call's arguments broke off at the length limit."""
+        return any(not _is_json(arguments) for _, _, arguments in self.calls.values())
+
+    @property
     def summary(self) -> dict[str, Any]:
         usage = self.usage or Usage()
         return {
@@ -61,6 +66,14 @@ class Read(msgspec.Struct):
         }
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text or "{}")
+    except ValueError:
+        return False
+    return True
+
+
 def of_reply(reply: ChatReply) -> Read:
     refusal = "".join(part.text for part in reply.choices[0].parts if isinstance(part, RefusalPart))
     calls = {place: [call.id, call.name, call.arguments] for place, call in enumerate(reply.tool_calls)}
@@ -73,6 +86,8 @@ def of_events(events: Sequence[Event]) -> Read:
     assert sum(isinstance(event, Started | Ended) for event in events) == 2
     read = Read()
     for event in events:
+        if getattr(event, "choice", 0):
+            continue  # the first answer of several is the one compared
         match event:
             case TextDelta(text):
                 read.text += text

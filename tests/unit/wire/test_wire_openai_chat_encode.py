@@ -211,6 +211,7 @@ def test_reasoning_is_switched_off_where_tools_need_that() -> None:
         ({}, {"tools": TOOLS, "tool_choice": ToolChoice("auto", ("other",))}, "tool_choice"),
         ({"sampling": False}, {"temperature": 1.0}, "temperature"),
         ({"sampling": False}, {"top_p": 1.0}, "top_p"),
+        ({"sampling": False}, {"logprobs": True}, "logprobs"),
         ({"tools": False}, {"tools": TOOLS}, "tools"),
         ({"forced_tool_choice": False}, {"tools": TOOLS, "tool_choice": ToolChoice("required")}, "tool_choice"),
         (

@@ -75,12 +75,13 @@ class _RequestEncoder:
         request = self._request
         if request.top_k is not None:
             raise self._unsupported("top_k")
-        for field in ("temperature", "top_p"):
+        for field in ("temperature", "top_p", "logprobs", "top_logprobs"):
             value = getattr(request, field)
-            if value is not None and not self._model.capabilities.sampling:
+            asked = value is not None and value is not False
+            if asked and not self._model.capabilities.sampling:
                 raise self._unsupported(field)
             _set(body, field, value)
-        for field in ("n", "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs"):
+        for field in ("n", "seed", "presence_penalty", "frequency_penalty"):
             _set(body, field, getattr(request, field))
         if len(request.stop) > _MAX_STOP_SEQUENCES:
             raise self._unsupported("stop", f" with more than {_MAX_STOP_SEQUENCES} sequences")
