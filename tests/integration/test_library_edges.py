@@ -267,6 +267,19 @@ async def test_an_answer_that_cannot_be_said_is_not_asked_for_again_but_paid() -
     assert (entry.outcome, entry.tokens) == (Outcome.FAILED, 8)
 
 
+async def test_a_stream_whose_last_frame_cannot_be_said_ends_in_one_error() -> None:
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{bad"}}
+    opening = frame({"role": "assistant", "tool_calls": [call]})
+    pieces = [opening, frame({}, "tool_calls", usage=ANSWER["usage"]) + DONE]
+    world = World(Transport(a=lambda: Scripted(200, EVENTS, pieces)))
+    async with world.gateway:
+        _, body, _ = await world.ask(dialect="anthropic.messages", stream=True, max_tokens=50)
+    assert body.count(b"event: error") == 1
+    assert b"message_stop" not in body
+    (entry,) = world.ledger.entries
+    assert (entry.outcome, entry.tokens) == (Outcome.INTERRUPTED, 8)
+
+
 async def test_absurd_counts_are_not_believed() -> None:
     usage = {"prompt_tokens": 10**18, "completion_tokens": 3, "total_tokens": 10**18}
     world = World(Transport(a=lambda: Scripted(200, JSON, [msgspec.json.encode({**ANSWER, "usage": usage})])))

@@ -36,14 +36,13 @@ def _spans(body: bytes) -> dict[str, _Span]:
     except msgspec.DecodeError as error:
         raise InvalidRequest(f"the body is not a JSON object: {error}") from error
     spans: dict[str, _Span] = {}
-    view = memoryview(body)
     opening = _OPEN.match(body)
     position = opening.end() if opening else 0
     for name, raw in members.items():
-        value = memoryview(raw)
+        value = bytes(raw)
         start = _after_key(body, position, name)
         end = start + len(value)
-        if start < 0 or view[start:end] != value:
+        if start < 0 or not body.startswith(value, start):
             raise InvalidRequest(f"the key {name!r} occurs twice", param=name)
         spans[name] = _Span(position, start, end)
         following = _NEXT.match(body, end)

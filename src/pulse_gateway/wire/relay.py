@@ -78,7 +78,7 @@ class Relay(Generic[T]):
                 if events:
                     pieces.append(Piece(self.render(None, events), events))
             except UpstreamError as error:
-                self.broken = error
+                self._break(error)
         return pieces
 
     def join(self, items: list[T]) -> T:
@@ -92,6 +92,10 @@ class Relay(Generic[T]):
     def render_error(self, error: PulseError, request_id: str) -> T:
         """The client dialect's error event; nothing follows it."""
         raise NotImplementedError
+
+    def _break(self, error: UpstreamError) -> None:
+        """Nothing is whole that could not be said to its end, though the upstream's part of it was."""
+        self.broken, self.reading.ended = error, False
 
     def _steps(self, data: bytes) -> Iterator[tuple[T, list[Event]]]:
         try:
@@ -110,7 +114,7 @@ class Relay(Generic[T]):
                 self.reading.observe(events)
                 item = self.render(frame, events)
             except UpstreamError as error:
-                self.broken = error
+                self._break(error)
                 return
             yield item, events
 
