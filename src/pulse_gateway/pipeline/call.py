@@ -90,7 +90,9 @@ class Call:
             attempt.end(Outcome.FAILED, interrupted)
             await self._leave(response)
             raise interrupted from error
-        except BaseException as error:
+        except (
+            BaseException
+        ) as error:  # whatever ends the attempt, cancellation too, leaves its entry and a closed answer
             cancelled = isinstance(error, asyncio.CancelledError)
             attempt.end(
                 Outcome.CANCELLED if cancelled else Outcome.FAILED, error if isinstance(error, PulseError) else None

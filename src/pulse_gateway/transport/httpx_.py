@@ -61,7 +61,7 @@ class HttpxTransport:
         lane = await lanes.take(timeouts.connect_s)
         try:
             response = await _head(lane, outgoing, timeouts)
-        except BaseException:
+        except BaseException:  # cancellation too: a connection in an unknown state is never used again
             lanes.drop(lane)
             raise
         phases["read"] = timeouts.idle_s

@@ -6,6 +6,7 @@ follow.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import takewhile
 from typing import Generic, TypeVar
@@ -38,7 +39,7 @@ class Piece(Generic[T]):
                 self.ended.add(event.choice)
 
 
-class Relay(Generic[T]):
+class Relay(ABC, Generic[T]):
     """The loop all relays share. Subclasses say what a frame becomes.
 
     It never raises, so that what came before an error in the same slice is not lost. A failure that the upstream *reports* is in
@@ -81,17 +82,17 @@ class Relay(Generic[T]):
                 self._break(error)
         return pieces
 
+    @abstractmethod
     def join(self, items: list[T]) -> T:
         """Several items as one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> T:
         """What the client gets for `frame` (None: for the end of the stream)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def render_error(self, error: PulseError, request_id: str) -> T:
         """The client dialect's error event; nothing follows it."""
-        raise NotImplementedError
 
     def _break(self, error: UpstreamError) -> None:
         """Nothing is whole that could not be said to its end, though the upstream's part of it was."""
