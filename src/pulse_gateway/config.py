@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,13 +17,15 @@ from msgspec import Meta, Struct
 
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.types.http import Timeouts
-from pulse_gateway.types.identity import Plan
+from pulse_gateway.types.identity import Allowance, Plan, Rate
 
 __all__ = [
     "AliasConfig",
+    "AllowanceConfig",
     "Config",
     "HookConfig",
     "LimitsConfig",
+    "ModelLimitsConfig",
     "ModerationConfig",
     "PlanConfig",
     "PriceConfig",
@@ -32,8 +35,12 @@ __all__ = [
     "StoresConfig",
     "TargetConfig",
     "TelemetryConfig",
+    "WithoutRedisConfig",
+    "allowance",
     "decode",
+    "nano_usd",
     "parse_rate",
+    "rate",
 ]
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
@@ -64,7 +71,27 @@ class StoresConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         str | None,
         Meta(description="PostgreSQL, `postgresql://user:password@host/database`; may be a secret reference"),
     ] = None
-    redis_url: Annotated[str | None, Meta(description="Redis or Valkey; not used by this version")] = None
+    redis_url: Annotated[
+        str | None,
+        Meta(
+            description="Redis ≥ 6.2 or Valkey: `redis://`, `rediss://`, `unix://`, `redis+sentinel://host:26379,host2:26379/master`, `redis+cluster://host:6379`; may be a secret reference"
+        ),
+    ] = None
+    redis_prefix: Annotated[
+        str, Meta(description="what every key in Redis begins with", pattern="^[A-Za-z0-9._-]+$")
+    ] = "pulse"
+    journal_dir: Annotated[
+        str,
+        Meta(
+            description="where usage is written before it is in Postgres; on a disk that outlives the process. Each process takes a folder of its own in it"
+        ),
+    ] = ".pulse/journal"
+    journal_max_mb: Annotated[
+        Positive, Meta(description="size in megabytes from which on new work is refused, per process")
+    ] = 256
+    journal_sync_ms: Annotated[
+        Positive, Meta(description="how often the journal is forced to the disk: what a crash of the machine may cost")
+    ] = 50
 
 
 class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,23 +152,97 @@ class AliasConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     price: Annotated[PriceConfig | None, Meta(description="instead of the catalog's, for every target")] = None
 
 
-class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one user may do, whatever the plan."""
+RateText = Annotated[str, Meta(description="amount/time such as `60/60s` or `100000/m`; `off`: none")]
+Policy = Literal["closed", "open", "local"]
+BudgetUSD = Annotated[
+    float, Meta(ge=0, le=9_000_000)
+]  # beyond it nano-dollars leave the integers that Redis compares exactly
+
+
+class AllowanceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of one API key, or of one tenant, that has none of its own."""
 
     requests: Annotated[
-        str, Meta(description="requests per user, an exact sliding window: `60/60s`; `off` disables")
+        RateText, Meta(description="requests, an exact sliding window: `1000/60s`; `off`: no limit")
+    ] = "off"
+    tokens: Annotated[
+        RateText, Meta(description="input and output tokens, a sliding window: `100000/60s`; `off`: no limit")
+    ] = "off"
+    concurrency: Annotated[Positive | None, Meta(description="calls at once")] = None
+    budget_usd: Annotated[
+        BudgetUSD | None, Meta(description="USD per calendar month (UTC); alerts at 80 % and 100 %")
+    ] = None
+
+
+class ModelLimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits on the calls of one model. The table's name is the alias, `provider:model`, or the model."""
+
+    requests: Annotated[RateText, Meta(description="requests, an exact sliding window; `off`: no limit")] = "off"
+    tokens: Annotated[RateText, Meta(description="input and output tokens, a sliding window; `off`: no limit")] = "off"
+    concurrency: Annotated[Positive | None, Meta(description="calls at once")] = None
+    per: Annotated[Literal["user", "tenant"], Meta(description="whose calls are counted together")] = "user"
+
+
+class WithoutRedisConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a limit does while Redis does not answer.
+
+    `closed` refuses with 503, `open` lets through and still records, `local` counts in this process, up to its share of the limit.
+    """
+
+    requests: Annotated[Policy, Meta(description="requests per window")] = "local"
+    tokens: Annotated[Policy, Meta(description="tokens per window")] = "local"
+    concurrency: Annotated[Policy, Meta(description="calls at once")] = "local"
+    quotas: Annotated[
+        Policy,
+        Meta(
+            description="monthly tokens; `local`: the ledger's balance and what this process holds, at most two calls of a user at once"
+        ),
+    ] = "local"
+    media: Annotated[Policy, Meta(description="monthly images and videos")] = "closed"
+    budgets: Annotated[Policy, Meta(description="money; `local` as for quotas")] = "local"
+
+
+class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one user may do, whatever the plan, and where that is counted."""
+
+    requests: Annotated[
+        RateText, Meta(description="requests per user, an exact sliding window: `60/60s`; `off` disables")
     ] = "60/60s"
+    tokens: Annotated[
+        RateText, Meta(description="tokens per user, a sliding window: `100000/60s`; `off`: no limit")
+    ] = "off"
+    concurrency: Annotated[Positive | None, Meta(description="calls of a user at once")] = None
     default_output_tokens: Annotated[
         Positive, Meta(description="held for the answer when the request sets no limit of its own")
     ] = 4096
+    key: Annotated[AllowanceConfig, Meta(description="every API key that has no limits of its own")] = AllowanceConfig()
+    tenant: Annotated[AllowanceConfig, Meta(description="every tenant that has none of its own")] = AllowanceConfig()
+    models: Annotated[dict[str, ModelLimitsConfig], Meta(description="by model")] = {}
+    store: Annotated[
+        Literal["redis", "local"],
+        Meta(description="`local`: counted in the one process of a single-node server, without Redis"),
+    ] = "redis"
+    lease_s: Annotated[
+        PositiveSeconds, Meta(description="after a process has died, when what it held is given back")
+    ] = 60.0
+    deadline_ms: Annotated[Positive, Meta(description="longest wait for Redis")] = 100
+    replicas: Annotated[
+        Positive | None,
+        Meta(description="gateways that share the limits, for `local`; default: as many as Redis has seen of late"),
+    ] = None
+    without_redis: WithoutRedisConfig = WithoutRedisConfig()
 
 
 class PlanConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Monthly quotas (UTC calendar month). Left out: no cap; usage is counted all the same."""
+    """Monthly quotas (UTC calendar month), and limits instead of those in `[limits]`. Left out: no cap; usage is counted all the same."""
 
     tokens: Annotated[Amount | None, Meta(description="input and output tokens together")] = None
     images: Annotated[Amount | None, Meta(description="images")] = None
     videos: Annotated[Amount | None, Meta(description="videos")] = None
+    budget_usd: Annotated[BudgetUSD | None, Meta(description="USD; alerts at 80 % and 100 %")] = None
+    requests: Annotated[RateText | None, Meta(description="requests of a user, instead of `limits.requests`")] = None
+    token_rate: Annotated[RateText | None, Meta(description="tokens of a user, instead of `limits.tokens`")] = None
+    concurrency: Annotated[Positive | None, Meta(description="calls of a user at once")] = None
 
 
 class HookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,9 +335,46 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Every plan by name, the built-in ones included."""
         merged = {**DEFAULT_PLANS, **self.plans}
         return {
-            name: Plan(name=name, tokens=plan.tokens, images=plan.images, videos=plan.videos)
+            name: Plan(
+                name=name,
+                tokens=plan.tokens,
+                images=plan.images,
+                videos=plan.videos,
+                allowance=Allowance(
+                    requests=rate(plan.requests, f"plans.{name}.requests"),
+                    tokens=rate(plan.token_rate, f"plans.{name}.token_rate"),
+                    concurrency=plan.concurrency,
+                    budget_nano_usd=nano_usd(plan.budget_usd),
+                ),
+            )
             for name, plan in merged.items()
         }
+
+
+def allowance(config: AllowanceConfig, key: str) -> Allowance:
+    """`config` as numbers; `key` names its table in errors.
+
+    Raises: ConfigError.
+    """
+    return Allowance(
+        requests=rate(config.requests, f"{key}.requests"),
+        tokens=rate(config.tokens, f"{key}.tokens"),
+        concurrency=config.concurrency,
+        budget_nano_usd=nano_usd(config.budget_usd),
+    )
+
+
+def rate(text: str | None, key: str) -> Rate:
+    """As `parse_rate`, where "off" is said and None is not.
+
+    Raises: ConfigError.
+    """
+    return None if text is None else parse_rate(text, key) or "off"
+
+
+def nano_usd(amount: float | None) -> int | None:
+    """Dollars as they are written in decimal, in nano-USD."""
+    return None if amount is None else int((Decimal(str(amount)) * 1_000_000_000).to_integral_value())
 
 
 _RATE = re.compile(r"(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*(ms|s|m|h)")

@@ -16,10 +16,12 @@ __all__ = [
     "AnswerInterrupted",
     "AnswerNotExpressible",
     "CallerError",
+    "ConcurrencyLimited",
     "ConfigError",
     "ContentBlocked",
     "ContextTooLong",
     "DeadlineExceeded",
+    "IdempotencyConflict",
     "InternalError",
     "InvalidRequest",
     "MethodNotAllowed",
@@ -170,6 +172,18 @@ class RateLimited(AdmissionError):
     """Too many requests in the window. `retry_after_s` is when the next one fits."""
 
     status, code, kind = 429, "rate_limit_exceeded", "rate_limit_error"
+
+
+class ConcurrencyLimited(AdmissionError):
+    """Too many calls at once. `retry_after_s` is a guess: nobody knows when one of them will end."""
+
+    status, code, kind = 429, "concurrency_limit_exceeded", "rate_limit_error"
+
+
+class IdempotencyConflict(CallerError):
+    """The same `Idempotency-Key` came with another request."""
+
+    status, code = 409, "idempotency_conflict"
 
 
 class QuotaExceeded(AdmissionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from pulse_gateway.ledger.ledger import UsageEntry
 
@@ -10,7 +11,7 @@ __all__ = ["MemoryLedger"]
 
 
 class MemoryLedger:
-    """Keeps the totals of every user, month and kind for ever, and the last `max_entries` entries.
+    """Keeps the totals of every account, month and kind for ever, and the last `max_entries` entries.
 
     An entry recorded twice counts once, as long as it is among those kept: a repetition later than that counts again. Kinds
     are `tokens`, `images`, `videos` and `cost_nano_usd`.
@@ -20,7 +21,7 @@ class MemoryLedger:
         self._entries: deque[UsageEntry] = deque()
         self._ids: set[str] = set()
         self._max_entries = max_entries
-        self._totals: dict[int, dict[str, dict[str, int]]] = {}
+        self._totals: dict[tuple[str, str, int], dict[str, int]] = {}  # tenant, account, period → kind → amount
 
     @property
     def entries(self) -> list[UsageEntry]:
@@ -30,6 +31,12 @@ class MemoryLedger:
     def check(self) -> None:
         """Memory is always at hand."""
 
+    def open(self, entry: UsageEntry, /) -> None:
+        """Nothing to keep: what this process has not recorded when it ends goes with it."""
+
+    def mark(self, entry: UsageEntry, /) -> None:
+        """Nothing to keep."""
+
     def record(self, entry: UsageEntry, /) -> None:
         if entry.entry_id in self._ids:
             return
@@ -37,20 +44,22 @@ class MemoryLedger:
             self._ids.discard(self._entries.popleft().entry_id)
         self._entries.append(entry)
         self._ids.add(entry.entry_id)
-        totals = self._totals.setdefault(entry.period, {}).setdefault(entry.user_id, {})
         used = (
             ("tokens", entry.tokens),
             ("images", entry.images),
             ("videos", entry.videos),
             ("cost_nano_usd", entry.cost_nano_usd or 0),
         )
-        for kind, amount in used:
-            if amount > 0:
-                totals[kind] = totals.get(kind, 0) + amount
+        for account in entry.accounts:
+            totals = self._totals.setdefault((entry.tenant_id, account, entry.period), {})
+            for kind, amount in used:
+                if amount:
+                    totals[kind] = totals.get(kind, 0) + amount
 
-    async def balances(self, period: int) -> dict[str, dict[str, int]]:
-        """What each user has used in a month (`202611`), by kind."""
-        return {user_id: dict(totals) for user_id, totals in self._totals.get(period, {}).items()}
+    async def balances(self, tenant_id: str, accounts: Sequence[str], period: int) -> dict[str, dict[str, int]]:
+        """What each of `accounts` has used in a month (`202611`), by kind."""
+        found = {account: self._totals.get((tenant_id, account, period)) for account in accounts}
+        return {account: dict(totals) for account, totals in found.items() if totals}
 
     async def flush(self) -> None:
         """Every entry is kept as soon as it is recorded."""

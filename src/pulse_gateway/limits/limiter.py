@@ -7,15 +7,24 @@ from typing import Protocol
 
 import msgspec
 
-__all__ = ["Charge", "Limiter", "Permit", "Standing"]
+__all__ = ["ALERT_AT_PERCENT", "CONCURRENCY", "COST", "REQUESTS", "Charge", "Limiter", "Permit", "Standing"]
+
+REQUESTS, CONCURRENCY, COST = "requests", "concurrency", "cost_nano_usd"
+ALERT_AT_PERCENT = (80, 100)  # of a monthly cap: what is used passes them once a month, and is told then
 
 
 class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """One amount asked of one counter.
 
-    With `window_s` the counter is an exact sliding window of requests. Without, it is a monthly quota: its period is the
-    calendar month (UTC) at the grant. `cap` None counts without refusing. `kind` is `requests`, `tokens`, `images` or
-    `videos`; units are of that kind.
+    Which counter it is follows from its fields:
+
+    - with `window_s` and the kind `requests`: an exact sliding window, one entry a grant;
+    - with `window_s` and another kind (`tokens`): a sliding window in twentieths, which never lets more through than its cap, and
+      may give a place back up to a twentieth of the window late; what a call really used takes the place of its estimate;
+    - the kind `concurrency`: calls under way, given back when the permit ends;
+    - else a monthly quota in the calendar month (UTC) of the grant: `tokens`, `images`, `videos`, or `cost_nano_usd`.
+
+    `cap` None counts without refusing. `account` is whose counter it is, as `limits.accounts` writes it.
     """
 
     account: str
@@ -26,8 +35,12 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one counter stands after the decision. `reset_s`: seconds until it is back to full."""
+    """Where one counter stands after the decision. `reset_s`: seconds until it is back to full.
 
+    `crossed` names the percentages of the cap (`ALERT_AT_PERCENT`) that this settlement, and no other, has passed.
+    """
+
+    account: str = ""
     kind: str
     limit: int | None
     used: int
@@ -36,6 +49,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float | None = None
     resets_at: float | None = None  # seconds since the epoch, for monthly quotas
     starts_at: float | None = None
+    crossed: tuple[int, ...] = ()
 
     @property
     def remaining(self) -> int | None:
@@ -44,28 +58,53 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permit(Protocol):
-    """A grant, to be ended exactly once: by `settle` or `cancel`. The first of them counts, further ones do nothing."""
+    """A grant, to be ended exactly once: by `settle` or `cancel`. The first of them counts, further ones do nothing.
+
+    A permit is a lease: the limiter renews it while this process lives, and takes its holds back by itself when it does not.
+    """
+
+    @property
+    def permit_id(self) -> str: ...
+
+    @property
+    def period(self) -> int:
+        """The month of the grant, `202611`: what is used is charged to it, however long the call takes."""
+        ...
 
     @property
     def standings(self) -> Sequence[Standing]: ...
+
+    @property
+    def degraded(self) -> str | None:
+        """None: every limit was decided by the store that all replicas share. Else the policy that stood in for it:
+        `local` or `open`."""
+        ...
 
     async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
         """Replace the hold by what was really used, per kind; a kind not named used nothing. Returns the new standings."""
         ...
 
     async def cancel(self) -> None:
-        """Give everything back, the place in the window too: the request was refused before anything was done for it."""
+        """Give everything back, the places in windows too: the request was refused before anything was done for it."""
         ...
 
 
 class Limiter(Protocol):
-    async def acquire(self, charges: Sequence[Charge], /) -> Permit:
-        """Take all charges or none.
+    async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
+        """Take all charges or none, in one step.
 
-        Raises: RateLimited, QuotaExceeded (both with `retry_after_s`, `param` None, and `standings` for the headers).
+        Raises: RateLimited, QuotaExceeded, ConcurrencyLimited (with `standings` for the headers); StoreUnavailable when the
+        limits cannot be decided and their policy is to refuse then.
         """
         ...
 
-    async def standings(self, charges: Sequence[Charge], /) -> Sequence[Standing]:
-        """Where the counters stand; `amount` is ignored and nothing is taken."""
+    async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
+        """Where the counters stand; `amount` is ignored and nothing is taken.
+
+        Raises: StoreUnavailable.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Bring what is settled to where it is counted, for a bounded time, and stop renewing."""
         ...

@@ -1,0 +1,133 @@
+"""What a decision of the counters means for a caller: standings, and the error of a refusal. Pure."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+from pulse_gateway.errors import AdmissionError, ConcurrencyLimited, QuotaExceeded, RateLimited
+from pulse_gateway.limits.counters import BUCKETS, LOG, QUOTA, Ask, Row
+from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Standing
+from pulse_gateway.limits.periods import Month
+from pulse_gateway.units import usd
+
+__all__ = ["amounts_used", "refusal", "settled_standings", "standings_of"]
+
+
+def standings_of(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> tuple[Standing, ...]:
+    """Where each counter stands at `now_s` (seconds since the epoch)."""
+    return tuple([_standing(ask, row, month, now_s) for ask, row in zip(asks, rows, strict=True)])
+
+
+def settled_standings(
+    asks: Sequence[Ask],
+    rows: Sequence[Row],
+    before: Sequence[Standing],
+    actual: Sequence[int],
+    month: Month,
+    now_s: float,
+) -> tuple[Standing, ...]:
+    """Where each counter stands after a settlement that added `actual`; windows stand as they did `before`."""
+    found = []
+    for ask, row, was, added in zip(asks, rows, before, actual, strict=True):
+        if ask.form in {LOG, BUCKETS}:
+            found.append(was)
+        else:
+            found.append(_standing(ask, row, month, now_s, _crossed(ask, row.used, added)))
+    return tuple(found)
+
+
+def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> AdmissionError:
+    """The error of a refused request: of all limits in the way the one that lasts longest, so that waiting for `retry_after_s`
+    is enough. It is None where no wait helps: the request alone is larger than the limit.
+    """
+    in_the_way = [(ask, row) for ask, row in zip(asks, rows, strict=True) if row.wait_us]
+    ask, row = max(in_the_way, key=lambda pair: _wait_s(pair[0], pair[1], month, now_s))
+    longest_s = _wait_s(ask, row, month, now_s)
+    wait_s = None if longest_s == math.inf else longest_s
+    error = _error(ask, row, month, wait_s)
+    error.standings = standings_of(asks, rows, month, now_s)
+    return error
+
+
+def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int, ...] = ()) -> Standing:
+    cap = None if ask.cap < 0 else ask.cap
+    if ask.form == QUOTA:
+        return Standing(
+            account=ask.account,
+            kind=ask.kind,
+            limit=cap,
+            used=max(0, row.used),
+            reserved=row.held,
+            reset_s=max(0.0, month.resets_at - now_s),
+            resets_at=month.resets_at,
+            starts_at=month.starts_at,
+            crossed=crossed,
+        )
+    window_s = ask.window_us / 1e6 if ask.window_us else None
+    return Standing(
+        account=ask.account,
+        kind=ask.kind,
+        limit=cap,
+        used=row.used,
+        reserved=0,
+        reset_s=max(0.0, row.reset_us / 1e6),
+        window_s=window_s,
+    )
+
+
+def _crossed(ask: Ask, used: int, added: int) -> tuple[int, ...]:
+    if ask.form != QUOTA or ask.cap <= 0 or used < 0 or not added:
+        return ()
+    return tuple(percent for percent in ALERT_AT_PERCENT if (used - added) * 100 < percent * ask.cap <= used * 100)
+
+
+def _wait_s(ask: Ask, row: Row, month: Month, now_s: float) -> float:
+    if row.wait_us < 0:
+        return math.inf
+    return max(0.0, month.resets_at - now_s) if ask.form == QUOTA else row.wait_us / 1e6
+
+
+def _error(ask: Ask, row: Row, month: Month, wait_s: float | None) -> AdmissionError:
+    whose = _whose(ask.account)
+    if ask.form == QUOTA:
+        resets = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(month.resets_at))
+        message = (
+            f"monthly {_quota_name(ask)} of {_amount(ask, ask.cap)}{whose}: {_amount(ask, row.used)} used, "
+            f"{_amount(ask, row.held)} held, this request needs {_amount(ask, ask.amount)}"
+        )
+        ending = ", more than the whole quota" if wait_s is None else f"; resets {resets}"
+        return QuotaExceeded(message + ending, retry_after_s=wait_s, kind_of_limit=ask.kind)
+    if ask.window_us:
+        limit = f"rate limit of {ask.cap:,} {ask.kind} per {ask.window_us / 1e6:g} s{whose}"
+        if wait_s is None:
+            return RateLimited(f"{limit}: this request alone asks for {ask.amount:,}", kind_of_limit=ask.kind)
+        shown_s = math.ceil(wait_s * 10) / 10
+        return RateLimited(f"{limit} reached; try again in {shown_s:g} s", retry_after_s=wait_s, kind_of_limit=ask.kind)
+    return ConcurrencyLimited(
+        f"limit of {ask.cap:,} calls at once{whose} reached: {row.used:,} are under way",
+        retry_after_s=wait_s,
+        kind_of_limit=ask.kind,
+    )
+
+
+def _whose(account: str) -> str:
+    for what in ("key", "tenant"):
+        if account.startswith(f"{what}/"):
+            return f" for this {what}"
+    _, separator, model = account.rpartition("model/")
+    return f" for {model}" if separator else ""
+
+
+def _quota_name(ask: Ask) -> str:
+    return "budget" if ask.kind == COST else "quota"
+
+
+def _amount(ask: Ask, amount: int) -> str:
+    return f"${usd(amount)}" if ask.kind == COST else f"{amount:,} {ask.kind}" if amount == ask.cap else f"{amount:,}"
+
+
+def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
+    """What was really used, one amount an ask; never negative."""
+    return [max(0, used.get(ask.kind, 0)) for ask in asks]
