@@ -233,6 +233,16 @@ def keys_revoke(key_id: str, config_file: str | None) -> None:
     click.echo(f"revoked {key_id}")
 
 
+@main.group()
+def tenants() -> None:
+    """Tenants: whom users and keys belong to, and what they may do together."""
+
+
+@main.group()
+def usage() -> None:
+    """What was used: the ledger and the counters."""
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind.")
 @click.option(
