@@ -12,18 +12,30 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from pulse_gateway.catalog.catalog import Catalog
-from pulse_gateway.config import AliasConfig, Config, HookConfig, ModerationConfig, PriceConfig, ProviderConfig
+from pulse_gateway.config import (
+    AliasConfig,
+    Config,
+    HookConfig,
+    LimitsConfig,
+    ModerationConfig,
+    PriceConfig,
+    ProviderConfig,
+    allowance,
+    parse_rate,
+)
 from pulse_gateway.errors import ConfigError, ModelNotFound
 from pulse_gateway.moderation.chain import Chain, HookSpec
 from pulse_gateway.moderation.moderator import Moderator
 from pulse_gateway.moderation.term_moderator import TermModerator
+from pulse_gateway.pipeline.terms import ModelTerms, Terms
 from pulse_gateway.providers import registry
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.types.catalog import Price, Rates
+from pulse_gateway.types.identity import Allowance
 
-__all__ = ["build_chain", "build_router"]
+__all__ = ["build_chain", "build_router", "build_terms"]
 
 _log = logging.getLogger(__name__)
 
@@ -173,3 +185,27 @@ def _load_hook(path: str) -> Moderator:
         return cast("Moderator", getattr(import_module(module), name)())
     except Exception as error:  # the module is not ours, and may raise anything
         raise ConfigError(f"moderation.hooks: {path!r} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def build_terms(config: LimitsConfig) -> Terms:
+    """Raises: ConfigError."""
+    return Terms(
+        user=Allowance(
+            requests=parse_rate(config.requests, "limits.requests"),
+            tokens=parse_rate(config.tokens, "limits.tokens"),
+            concurrency=config.concurrency,
+        ),
+        key=allowance(config.key, "limits.key"),
+        tenant=allowance(config.tenant, "limits.tenant"),
+        models={
+            name: ModelTerms(
+                Allowance(
+                    requests=parse_rate(model.requests, f"limits.models.{name}.requests"),
+                    tokens=parse_rate(model.tokens, f"limits.models.{name}.tokens"),
+                    concurrency=model.concurrency,
+                ),
+                per_user=model.per == "user",
+            )
+            for name, model in config.models.items()
+        },
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -11,18 +11,17 @@ import msgspec
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.clock import Clock, SystemClock
-from pulse_gateway.composition import build_chain, build_router
-from pulse_gateway.config import Config, parse_rate
+from pulse_gateway.composition import build_chain, build_router, build_terms
+from pulse_gateway.config import Config
 from pulse_gateway.environment import load_config
 from pulse_gateway.errors import ConfigError, PulseError
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.ledger.memory import MemoryLedger
-from pulse_gateway.limits.estimate import hold_tokens
 from pulse_gateway.limits.limiter import Limiter, Standing
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.moderation.chain import Chain
 from pulse_gateway.moderation.moderator import Moderator
-from pulse_gateway.pipeline.admit import Admit, Terms
+from pulse_gateway.pipeline.admit import Admit
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.call import Call
 from pulse_gateway.pipeline.compose import Handler, compose
@@ -31,6 +30,7 @@ from pulse_gateway.pipeline.exchange import Exchange, Inbound
 from pulse_gateway.pipeline.fallback import Fallback
 from pulse_gateway.pipeline.moderate import Moderate
 from pulse_gateway.pipeline.observe import Observe
+from pulse_gateway.pipeline.quote import quote
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import Resolve
 from pulse_gateway.pipeline.retry import Retry
@@ -40,6 +40,7 @@ from pulse_gateway.providers import registry as providers
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.retries import RetryBudget
 from pulse_gateway.store.memory import MemoryKeyStore
+from pulse_gateway.telemetry.alert import OnAlert, log_alert
 from pulse_gateway.telemetry.record import Observer, log_exchange
 from pulse_gateway.transport.schemes import SchemeTransport
 from pulse_gateway.transport.transport import Transport
@@ -58,7 +59,8 @@ class Gateway:
 
     Every part can be replaced: `limiter`, `ledger`, `moderators` (hooks added after the configured ones), `transport`, `clock`,
     `keys` (who owns which API key), `providers` (kind → Provider, added to the built-in ones), `observers` (called once per
-    exchange; default: one JSON log line). What is not given is the built-in part that lives in memory.
+    exchange; default: one JSON log line), `on_alert` (called when a monthly limit is used up to 80 % and to 100 %; default: one log
+    line). What is not given is the built-in part that lives in memory.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Gateway:
         keys: Authenticator | None = None,
         providers: Mapping[str, Provider] | None = None,
         observers: Sequence[Observer] = (log_exchange,),
+        on_alert: OnAlert = log_alert,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.limiter: Limiter = limiter or MemoryLimiter(self.clock)
@@ -81,6 +84,7 @@ class Gateway:
         self._own_providers = dict(providers or {})
         self._moderators = tuple(moderators)
         self._observers = tuple(observers)
+        self._on_alert = on_alert
         self._transport = transport
         self._supervisor = Supervisor()
         self._drains = Drains()
@@ -103,7 +107,7 @@ class Gateway:
         """
         router = build_router(config, self._catalog, self._own_providers)
         chain = build_chain(config.moderation, self._moderators)
-        terms = Terms(parse_rate(config.limits.requests, "limits.requests"))
+        terms = build_terms(config.limits)
         plans = config.plan_table()
         if config.default_plan not in plans:
             raise ConfigError(f"default_plan = {config.default_plan!r} is not a plan; known: {', '.join(plans)}")
@@ -126,6 +130,7 @@ class Gateway:
     async def aclose(self, *, drain_s: float = 30.0) -> None:
         """Let what is under way settle, write the ledger out, and close every connection."""
         await self._supervisor.drain(drain_s)
+        await self.limiter.aclose()
         await self.ledger.aclose()
         if self._transport is not None:
             await self._transport.aclose()
@@ -186,7 +191,7 @@ class Gateway:
 
     async def usage(self, principal: Principal) -> Sequence[Standing]:
         """Where each counter of `principal` stands."""
-        return await self.limiter.standings(self.terms.overview(principal))
+        return await self.limiter.standings(self.terms.overview(principal), tenant=principal.tenant_id)
 
     def principal(self, user: str, plan: str | None = None) -> Principal:
         """`user` on `plan`, or on the configured default plan.
@@ -226,8 +231,9 @@ class Gateway:
                     limiter=self.limiter,
                     ledger=self.ledger,
                     terms=self.terms,
-                    quote=_quote(config.limits.default_output_tokens),
+                    quote=quote(config.limits.default_output_tokens),
                     clock=clock,
+                    on_alert=self._on_alert,
                 ),
                 partial(Moderate, chain=chain),
                 partial(Fallback, max_attempts=config.retries.attempts),
@@ -252,15 +258,3 @@ class Gateway:
                 hold_chars=config.moderation.hold_chars,
             ),
         )
-
-
-def _quote(default_output_tokens: int) -> Callable[[Exchange], int]:
-    def quote(exchange: Exchange) -> int:
-        envelope = exchange.envelope
-        assert envelope is not None  # Resolve stands before Admit
-        model = exchange.candidates[0].model
-        return hold_tokens(
-            envelope.text, envelope.attachments, envelope.max_output_tokens, envelope.n, model, default_output_tokens
-        )
-
-    return quote

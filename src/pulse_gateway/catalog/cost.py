@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+
+import msgspec
+
 from pulse_gateway.types.catalog import Price
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.units import NanoUSD, price
 
-__all__ = ["cost"]
+__all__ = ["cost", "price_version"]
 
 
 def cost(usage: Usage, at: Price, /) -> NanoUSD:
@@ -31,3 +36,10 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
         + (usage.image_output_tokens or 0) * (output if rates.image_output is None else rates.image_output)
     )
     return price(1, nano_usd_per_million_tokens)
+
+
+@lru_cache(maxsize=4096)
+def price_version(at: Price, /) -> str:
+    """Names exactly these rates: the day they were read, and eight digits of the SHA-256 of all of them."""
+    rates = msgspec.json.encode((at.rates, at.long_above_tokens, at.long_rates), order="deterministic")
+    return f"{at.as_of}.{hashlib.sha256(rates).hexdigest()[:8]}"

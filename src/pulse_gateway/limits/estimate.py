@@ -18,7 +18,7 @@ import re
 
 from pulse_gateway.types.catalog import Model
 
-__all__ = ["estimate_output_tokens", "estimate_prompt_tokens", "hold_tokens"]
+__all__ = ["estimate_output_tokens", "estimate_prompt_tokens", "hold_output_tokens"]
 
 _TOKENS_PER_ATTACHMENT = 1_600  # what an image of about one megapixel costs at the large vendors
 
@@ -35,10 +35,8 @@ def estimate_output_tokens(text: str) -> int:
     return math.ceil(sum(_weight(piece) for piece in _PIECES.findall(text)))
 
 
-def hold_tokens(
-    text: str, attachments: int, max_output_tokens: int | None, n: int, model: Model, default_output_tokens: int
-) -> int:
-    """Tokens to reserve: the prompt, and `n` answers as long as the request or the model allows.
+def hold_output_tokens(max_output_tokens: int | None, n: int, model: Model, default_output_tokens: int) -> int:
+    """Tokens to reserve for `n` answers as long as the request or the model allows.
 
     A request without a limit of its own is held at `default_output_tokens`: the models' own bounds are so large that holding
     them would stop a small plan at its first request. What it really uses beyond that is charged when it is settled.
@@ -46,7 +44,7 @@ def hold_tokens(
     output = default_output_tokens if max_output_tokens is None else max_output_tokens
     if model.max_output_tokens is not None:
         output = min(output, model.max_output_tokens)
-    return estimate_prompt_tokens(text, attachments) + output * max(1, n)
+    return output * max(1, n)
 
 
 _PIECES = re.compile(

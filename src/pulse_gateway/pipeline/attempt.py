@@ -6,14 +6,16 @@ import math
 
 import msgspec
 
-from pulse_gateway.catalog.cost import cost
+from pulse_gateway.catalog.cost import cost, price_version
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
-from pulse_gateway.limits.estimate import estimate_output_tokens, estimate_prompt_tokens
+from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
+from pulse_gateway.limits.estimate import estimate_output_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.reading import Reading
 
@@ -21,21 +23,31 @@ __all__ = ["Attempt", "settled_usage"]
 
 _NOTHING = Usage()
 _MOST_TOKENS = 1_000_000_000
+_MARK_S = 0.25
+_UNHEARD_OF = "gateway_ended"  # the error of an attempt of which this process has recorded no end
 
 
 class Attempt:
-    """Numbered and identified before the call, recorded once after it. Later calls of `end` do nothing."""
+    """Numbered, identified and announced to the ledger before the call, recorded once after it.
+
+    In between `mark` tells the ledger what is known so far, so that a process that dies leaves more than an estimate. Later calls of
+    `end` do nothing.
+
+    Raises: StoreUnavailable when the ledger cannot keep it; the call must then not be made.
+    """
 
     def __init__(self, exchange: Exchange, deployment: Deployment, *, ledger: Ledger, clock: Clock) -> None:
-        exchange.attempts += 1
         self._exchange, self._deployment, self._ledger, self._clock = exchange, deployment, ledger, clock
-        self._number = exchange.attempts
+        self._number = exchange.attempts + 1
         self._entry_id = new_entry_id()
-        self._started = clock.monotonic()
+        self._started = self._marked = clock.monotonic()
+        self._at = clock.now()
         self._first_byte_ms: float | None = None
-        self._ended = False
+        self._ended = self._final_marked = False
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
+        ledger.open(self._entry(Outcome.INTERRUPTED, Usage(input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED))
+        exchange.attempts = self._number
 
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
@@ -43,57 +55,84 @@ class Attempt:
         self._first_byte_ms = (now - self._started) * 1000
         self._exchange.first_byte_ms = (now - self._exchange.started) * 1000
 
+    def mark(self) -> None:
+        """More has been read: tell the ledger, not more often than every quarter of a second, and at once when the usage is final."""
+        reading = self.reading
+        if reading is None or self._ended or self._final_marked:
+            return
+        if reading.usage_is_final:
+            self._final_marked = True
+        else:
+            now = self._clock.monotonic()
+            if now - self._marked < _MARK_S:
+                return
+            self._marked = now
+        self._ledger.mark(self._entry(Outcome.INTERRUPTED, *self._settled()))
+
     def end(self, outcome: Outcome, error: PulseError | None = None) -> None:
         if self._ended:
             return
         self._ended = True
-        exchange, deployment = self._exchange, self._deployment
-        usage, source = _NOTHING, UsageSource.NONE
+        exchange = self._exchange
+        usage, source = self._settled()
+        entry = self._entry(outcome, usage, source, None if error is None else error.code)
+        exchange.used_tokens += entry.tokens
+        if source is not UsageSource.NONE:
+            exchange.usage, exchange.source = usage, source
+            if entry.cost_nano_usd is not None:
+                exchange.cost_nano_usd = (exchange.cost_nano_usd or 0) + entry.cost_nano_usd
+        self._ledger.record(entry)
+
+    def _settled(self) -> tuple[Usage, UsageSource]:
         reading = self.reading
         if reading is None and self.accepted:
             reading = Reading()
             reading.started = True
-        if reading is not None:
-            usage, source = settled_usage(reading, exchange)
-            usage = _clamped(usage)
-        price = deployment.model.price
-        cost_nano_usd = 0 if source is UsageSource.NONE else None if price is None else cost(usage, price)
-        tokens = usage.total
-        exchange.used_tokens += tokens
-        if source is not UsageSource.NONE:
-            exchange.usage, exchange.source = usage, source
-        if cost_nano_usd is not None and source is not UsageSource.NONE:
-            exchange.cost_nano_usd = (exchange.cost_nano_usd or 0) + cost_nano_usd
+        if reading is None:
+            return _NOTHING, UsageSource.NONE
+        usage, source = settled_usage(reading, self._exchange)
+        return _clamped(usage), source
+
+    def _entry(
+        self, outcome: Outcome, usage: Usage, source: UsageSource, error_code: str | None = _UNHEARD_OF
+    ) -> UsageEntry:
+        exchange, deployment = self._exchange, self._deployment
         principal, envelope = exchange.principal, exchange.envelope
         assert principal is not None and envelope is not None  # set before anything is called
-        self._ledger.record(
-            UsageEntry(
-                entry_id=self._entry_id,
-                request_id=exchange.request_id,
-                trace_id=exchange.trace.trace_id,
-                tenant_id=principal.tenant_id,
-                user_id=principal.user_id,
-                key_id=principal.key_id,
-                period=exchange.period,
-                operation=exchange.inbound.operation,
-                dialect=exchange.inbound.dialect or "native",
-                alias=envelope.model,
-                provider=deployment.provider,
-                model=deployment.model.name,
-                attempt=self._number,
-                outcome=outcome,
-                source=source,
-                usage=usage,
-                tokens=tokens,
-                cost_nano_usd=cost_nano_usd,
-                price_source=None if price is None else f"{price.source} ({price.as_of})",
-                first_byte_ms=self._first_byte_ms,
-                total_ms=(self._clock.monotonic() - self._started) * 1000,
-                at=self._clock.now(),
-                error_code=None if error is None else error.code,
-                tags=exchange.inbound.tags or principal.tags,
-            )
+        price = deployment.model.price
+        return UsageEntry(
+            entry_id=self._entry_id,
+            request_id=exchange.request_id,
+            trace_id=exchange.trace.trace_id,
+            tenant_id=principal.tenant_id,
+            user_id=principal.user_id,
+            key_id=principal.key_id,
+            period=exchange.period,
+            operation=exchange.inbound.operation,
+            dialect=exchange.inbound.dialect or "native",
+            alias=envelope.model,
+            provider=deployment.provider,
+            model=deployment.model.name,
+            attempt=self._number,
+            outcome=outcome,
+            source=source,
+            usage=usage,
+            tokens=usage.total,
+            cost_nano_usd=0 if source is UsageSource.NONE else None if price is None else cost(usage, price),
+            price_source=None if price is None else f"{price.source} ({price.as_of})",
+            price_version=None if price is None else price_version(price),
+            first_byte_ms=self._first_byte_ms,
+            total_ms=(self._clock.monotonic() - self._started) * 1000,
+            at=self._at,
+            error_code=error_code,
+            tags=exchange.inbound.tags or principal.tags,
+            accounts=_accounts(principal),
         )
+
+
+def _accounts(principal: Principal) -> tuple[str, ...]:
+    user, tenant = user_account(principal.user_id), tenant_account(principal.tenant_id)
+    return (user, tenant) if principal.key_id is None else (user, key_account(principal.key_id), tenant)
 
 
 def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSource]:
@@ -102,13 +141,10 @@ def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSou
         return reading.usage, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
     if not reading.started:
         return _NOTHING, UsageSource.NONE
-    envelope = exchange.envelope
-    assert envelope is not None  # read before anything is called
     written = _written(reading)
     known = reading.usage
     if known is None:
-        asked = estimate_prompt_tokens(envelope.text, envelope.attachments)
-        return Usage(input_tokens=asked, output_tokens=written), UsageSource.ESTIMATED
+        return Usage(input_tokens=exchange.prompt_tokens, output_tokens=written), UsageSource.ESTIMATED
     return Usage(
         input_tokens=known.input_tokens,
         cached_input_tokens=known.cached_input_tokens,

@@ -172,6 +172,7 @@ class Call:
             drains=self._drains,
             may_drain=deployment.abandoned == "drain",
             idle_s=deployment.timeouts.idle_s,
+            mark=attempt.mark,
         )
         headers = [
             ("content-type", "text/event-stream; charset=utf-8"),

@@ -80,6 +80,7 @@ class Exchange:
         "period",
         "permit",
         "principal",
+        "prompt_tokens",
         "request_id",
         "source",
         "standings",
@@ -105,6 +106,7 @@ class Exchange:
         self.deployment: Deployment | None = None
         self.permit: Permit | None = None
         self.period = 0
+        self.prompt_tokens = 0  # of the prompt, by estimate, as it was held
         self.standings: Sequence[Standing] = ()
         self.attempts = 0
         self.dropped: tuple[str, ...] = ()

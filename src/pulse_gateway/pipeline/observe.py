@@ -87,6 +87,8 @@ class Observe:
         if dropped := (*exchange.inbound.ignored, *exchange.dropped):
             headers.append(("x-pulse-dropped", ", ".join(dropped)))
         headers += limit_headers(exchange.standings)
+        if exchange.permit is not None and exchange.permit.degraded is not None:
+            headers.append(("x-pulse-limits", exchange.permit.degraded))
         total_ms = (self._clock.monotonic() - exchange.started) * 1000
         upstream_ms = exchange.upstream_ms
         headers.append(

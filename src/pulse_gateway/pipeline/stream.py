@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Generic, TypeVar
 
 from pulse_gateway.clock import Clock
@@ -35,7 +35,7 @@ class Drains:
 class StreamBody(Generic[T]):
     """Iterates what the client gets. Whatever goes wrong becomes the dialect's error event; nothing ends in silence.
 
-    `ending` is set before the last item is given out.
+    `ending` is set before the last item is given out. `mark` is called whenever more has been read, before it is given out.
     """
 
     def __init__(
@@ -50,12 +50,13 @@ class StreamBody(Generic[T]):
         drains: Drains,
         may_drain: bool,
         idle_s: float | None,
+        mark: Callable[[], None],
     ) -> None:
         self.ending: tuple[Outcome, PulseError | None] | None = None
         self._exchange, self._chunks, self._relay, self._held = exchange, chunks, relay, held
         self._window, self._clock = window, clock
         self._drains, self._may_drain = drains, may_drain
-        self._idle_s = idle_s
+        self._idle_s, self._mark = idle_s, mark
         self._drain_until: float | None = None
         self._said_all = False
         self._ended_upstream = False
@@ -89,6 +90,7 @@ class StreamBody(Generic[T]):
         try:
             items = await self._review(self._held)
             while True:
+                self._mark()
                 at_end = reading.ended or reading.failed is not None
                 if at_end:
                     if window is not None:

@@ -11,7 +11,7 @@ import msgspec
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.errors import ModelNotFound
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
-from pulse_gateway.types.catalog import Deployment, Model
+from pulse_gateway.types.catalog import Deployment, Model, Price, Rates
 
 __all__ = ["ListedModel", "Router"]
 
@@ -63,6 +63,7 @@ _SWITCHES = {
 """The variable that switches a provider on."""
 
 _ECHO = ProviderRow(name="echo", kind="echo", base_url="echo:")
+_FREE = Price(rates=Rates(input=0, output=0), source="built in", as_of="2026-11-24")
 _NAMES_KEPT = 2_000  # of models that clients have named
 _LONGEST_NAME = 100  # characters of a client's model name that are looked at and repeated in an error
 
@@ -255,7 +256,10 @@ class Router:
         )
 
     def _model(self, row: ProviderRow, name: str) -> Model:
-        return self._catalog.find(row.name, name) or self._catalog.model(row.kind, name)
+        found = self._catalog.find(row.name, name) or self._catalog.model(row.kind, name)
+        if row.kind == "echo" and found.price is None:
+            return msgspec.structs.replace(found, price=_FREE)
+        return found
 
     def _vendor(self, row: ProviderRow) -> str:
         """Whose models a provider serves: the vendor it is named after, or whose kind it is."""

@@ -7,7 +7,7 @@ import pytest
 from pulse_gateway.limits.estimate import (
     estimate_output_tokens,
     estimate_prompt_tokens,
-    hold_tokens,
+    hold_output_tokens,
 )
 from pulse_gateway.types.catalog import Model
 
@@ -94,7 +94,7 @@ def test_attachments_are_held_for_as_much_as_an_image_costs() -> None:
     ],
 )
 def test_the_hold_covers_the_prompt_and_every_answer(asked: int | None, n: int, model: Model, held: int) -> None:
-    assert hold_tokens("abcd", 0, asked, n, model, 4_096) == held
+    assert estimate_prompt_tokens("abcd") + hold_output_tokens(asked, n, model, 4_096) == held
 
 
 @pytest.mark.parametrize("text", ["a" * 10_240, "سلام " * 1_138, "你好" * 1_700])
@@ -107,5 +107,5 @@ def test_the_hold_of_a_ten_kilobyte_prompt_is_cheap(text: str) -> None:
 def _time_of_a_hundred(text: str) -> float:
     started = time.perf_counter()
     for _ in range(100):
-        hold_tokens(text, 1, None, 1, UNKNOWN, 4_096)
+        estimate_prompt_tokens(text, 1)
     return time.perf_counter() - started

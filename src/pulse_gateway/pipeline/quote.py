@@ -1,0 +1,33 @@
+"""How much to hold for a call, while nobody knows what it will use. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pulse_gateway.catalog.cost import cost
+from pulse_gateway.limits.estimate import estimate_prompt_tokens, hold_output_tokens
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.terms import Need
+from pulse_gateway.types.usage import Usage
+
+__all__ = ["quote"]
+
+
+def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
+    """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices."""
+
+    def need(exchange: Exchange) -> Need:
+        envelope = exchange.envelope
+        assert envelope is not None  # Resolve stands before Admit
+        prompt = exchange.prompt_tokens = estimate_prompt_tokens(envelope.text, envelope.attachments)
+        most_output, most_cost = 0, None
+        for deployment in exchange.candidates:
+            model = deployment.model
+            output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
+            most_output = max(most_output, output)
+            if model.price is not None:
+                needed = cost(Usage(input_tokens=prompt, output_tokens=output), model.price)
+                most_cost = needed if most_cost is None else max(most_cost, needed)
+        return Need(prompt + most_output, most_cost)
+
+    return need
