@@ -6,16 +6,15 @@ Unknown keys are refused; `decode` names the nearest valid one. Secrets are refe
 
 from __future__ import annotations
 
-import difflib
 import re
-import typing
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from pulse_gateway.errors import ConfigError
+from pulse_gateway.explained import explained
 from pulse_gateway.types.http import Timeouts
 from pulse_gateway.types.identity import Allowance, Plan, Rate
 
@@ -402,65 +401,6 @@ def decode(text: str, source: str) -> Config:
     try:
         return msgspec.toml.decode(text, type=Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{source}: {_explain(str(error))}") from error
+        raise ConfigError(f"{source}: {explained(str(error), Config)}") from error
     except msgspec.DecodeError as error:
         raise ConfigError(f"{source}: not valid TOML: {error}") from error
-
-
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?")
-
-
-def _explain(message: str) -> str:
-    if unknown := _UNKNOWN.match(message):
-        path = (unknown["path"] or "").strip(".")
-        section = _struct_at(path)
-        valid = [field.encode_name for field in msgspec.structs.fields(section)] if section else []
-        near = difflib.get_close_matches(unknown["name"], valid, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"valid keys: {', '.join(valid)}"
-        where = f"[{path}]" if path else "the top level"
-        return f"unknown key `{unknown['name']}` in {where}; {hint}"
-    what, _, path = message.partition(" - at `$")
-    return f"`{path.strip('.`')}`: {what}" if path else message
-
-
-def _struct_at(path: str) -> type[msgspec.Struct] | None:
-    """The struct that a path such as `providers[...].timeouts` leads to."""
-    here: Any = Config
-    for step in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", path):
-        here = _element_of(here) if step.startswith("[") else _field_of(here, step)
-        if here is None:
-            return None
-    return here if isinstance(here, type) and issubclass(here, msgspec.Struct) else None
-
-
-def _field_of(struct: Any, name: str) -> Any:
-    for candidate in _alternatives(struct):
-        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
-            for field in msgspec.structs.fields(candidate):
-                if field.encode_name == name:
-                    return _plain(field.type)
-    return None
-
-
-def _element_of(container: Any) -> Any:
-    for candidate in _alternatives(container):
-        arguments = typing.get_args(candidate)
-        if arguments:
-            for inner in _alternatives(_plain(arguments[-1])):
-                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                    return inner
-    return None
-
-
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    plain = _plain(annotation)
-    origin = typing.get_origin(plain)
-    if origin is typing.Union or str(origin) == "<class 'types.UnionType'>":
-        return tuple(_plain(option) for option in typing.get_args(plain))
-    return (plain,)
-
-
-def _plain(annotation: Any) -> Any:
-    while typing.get_origin(annotation) is Annotated:
-        annotation = typing.get_args(annotation)[0]
-    return annotation

@@ -59,6 +59,7 @@ def body_of(
         drains=drains or Drains(),
         may_drain=may_drain,
         idle_s=30.0,
+        mark=lambda: None,
     )
 
 
