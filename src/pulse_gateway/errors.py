@@ -47,6 +47,7 @@ __all__ = [
     "UpstreamRateLimited",
     "UpstreamRefusedContent",
     "UpstreamRejected",
+    "UpstreamSuspended",
     "UpstreamTimedOut",
     "UpstreamTimeout",
     "UpstreamTooLarge",
@@ -206,12 +207,14 @@ class Advice(Enum):
 class UpstreamError(PulseError):
     """A provider failed us; `advice` says what may be tried next.
 
-    `upstream_status` and `upstream_code` are the provider's own words, for logs and for the error body.
+    `upstream_status` and `upstream_code` are the provider's own words, for logs and for the error body. `unhealthy` says whether the
+    failure speaks against the deployment rather than the request, the credentials or the rate.
     """
 
     status, code, kind = 502, "upstream_error", "upstream_error"
     blame: ClassVar[Literal["caller", "gateway", "upstream"]] = "upstream"
     advice: ClassVar[Advice] = Advice.NEXT
+    unhealthy: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -259,6 +262,13 @@ class UpstreamRateLimited(UpstreamError):
     advice = Advice.RETRY
 
 
+class UpstreamSuspended(UpstreamError):
+    """The deployment has failed so much of late that it is not asked for a while; nothing was sent."""
+
+    status, code, kind = 503, "upstream_suspended", "service_unavailable_error"
+    advice = Advice.NEXT
+
+
 class UpstreamQuotaExhausted(UpstreamError):
     """Our account with the provider is out of money: waiting does not help, so it is never retried."""
 
@@ -269,12 +279,14 @@ class UpstreamQuotaExhausted(UpstreamError):
 class UpstreamOverloaded(UpstreamError):
     status, code, kind = 503, "upstream_overloaded", "service_unavailable_error"
     advice = Advice.RETRY
+    unhealthy = True
 
 
 class UpstreamFailed(UpstreamError):
     """The provider answered 5xx."""
 
     advice = Advice.RETRY
+    unhealthy = True
 
 
 class UpstreamTimeout(UpstreamError):
@@ -282,18 +294,21 @@ class UpstreamTimeout(UpstreamError):
 
     status, code = 504, "upstream_timeout"
     advice = Advice.NEXT
+    unhealthy = True
 
 
 class UpstreamTimedOut(UpstreamTimeout):
     """The provider itself answered that it ran out of time (408, 504): it has given up, so asking again costs nothing twice."""
 
     advice = Advice.RETRY
+    unhealthy = True
 
 
 class DeadlineExceeded(UpstreamTimeout):
     """The time for the whole exchange is over."""
 
     advice = Advice.STOP
+    unhealthy = False
 
 
 class UpstreamUnreachable(UpstreamError):
@@ -301,6 +316,7 @@ class UpstreamUnreachable(UpstreamError):
 
     code = "upstream_unreachable"
     advice = Advice.RETRY
+    unhealthy = True
 
 
 class UpstreamDisconnected(UpstreamError):
@@ -310,6 +326,7 @@ class UpstreamDisconnected(UpstreamError):
 
     code = "upstream_disconnected"
     advice = Advice.RETRY
+    unhealthy = True
 
 
 class UpstreamUnauthorized(UpstreamError):
@@ -324,12 +341,14 @@ class UpstreamProtocolError(UpstreamError):
 
     code = "upstream_bad_response"
     advice = Advice.NEXT
+    unhealthy = True
 
 
 class AnswerNotExpressible(UpstreamProtocolError):
     """The provider's answer cannot be said in the client's dialect. Asking again, anywhere, would be billed again."""
 
     advice = Advice.STOP
+    unhealthy = False
 
 
 class AnswerInterrupted(UpstreamError):
@@ -337,6 +356,7 @@ class AnswerInterrupted(UpstreamError):
 
     code = "upstream_interrupted"
     advice = Advice.NEXT
+    unhealthy = True
 
 
 class StreamInterrupted(UpstreamError):
@@ -344,6 +364,7 @@ class StreamInterrupted(UpstreamError):
 
     code = "upstream_interrupted"
     advice = Advice.STOP
+    unhealthy = True
 
 
 class AllAttemptsFailed(UpstreamError):

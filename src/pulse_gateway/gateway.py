@@ -28,6 +28,7 @@ from pulse_gateway.pipeline.compose import Handler, compose
 from pulse_gateway.pipeline.deadline import Deadline
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
 from pulse_gateway.pipeline.fallback import Fallback
+from pulse_gateway.pipeline.guard import Guard
 from pulse_gateway.pipeline.moderate import Moderate
 from pulse_gateway.pipeline.observe import Observe
 from pulse_gateway.pipeline.quote import quote
@@ -38,6 +39,7 @@ from pulse_gateway.pipeline.stream import Drains
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.providers import registry as providers
 from pulse_gateway.providers.provider import Provider
+from pulse_gateway.routing.health import Health
 from pulse_gateway.routing.retries import RetryBudget
 from pulse_gateway.store.memory import MemoryKeyStore
 from pulse_gateway.telemetry.alert import OnAlert, log_alert
@@ -88,6 +90,7 @@ class Gateway:
         self._transport = transport
         self._supervisor = Supervisor()
         self._drains = Drains()
+        self._health = Health(self.clock)
         self._catalog = Catalog.load(now=self.clock.now)
         self._handler: Handler | None = None
         self.reload(config or Config())
@@ -245,6 +248,7 @@ class Gateway:
                     budget=RetryBudget(clock),
                     clock=clock,
                 ),
+                partial(Guard, health=self._health),
             ],
             Call(
                 transport=SchemeTransport(self._transport),
