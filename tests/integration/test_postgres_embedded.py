@@ -19,10 +19,12 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 
+from pulse_host.database.migrate import migrate
 from pulse_host.database.pool import open_connection
 from pulse_host.dev import server_account as accounts
 from pulse_host.dev.data_dir import DataDir, DataDirError
-from pulse_host.dev.embedded import DevStores, EmbeddedError, EmbeddedPostgres
+from pulse_host.dev.embedded import EmbeddedError, EmbeddedPostgres
+from pulse_host.dev.stores import DevStores
 
 ROOT = os.geteuid() == 0
 # Newer Pythons warn of forking beside threads; the child here only runs a program and goes.
@@ -63,17 +65,18 @@ async def stores(own_dir: Path) -> AsyncIterator[DevStores]:
 
 
 async def test_what_was_written_is_there_after_a_restart(stores: DevStores) -> None:
-    url = await stores.start()
-    await ask(url, "create table kept as select 42 as n")
+    await stores.start()
+    await ask(stores.database_url, "create table kept as select 42 as n")
     pid = stores.postgres.pid
     assert pid is not None
-    assert await asyncio.to_thread(stores.postgres.start) == url  # it runs: nothing to do
+    assert await asyncio.to_thread(stores.postgres.start) == stores.postgres.url()  # it runs: nothing to do
     assert stores.postgres.pid == pid
     await stores.stop()
     await stores.stop()
     assert stores.postgres.pid is None
     assert not psutil.pid_exists(pid)
-    assert await ask(await stores.start(), "select n from kept") == 42
+    await stores.start()
+    assert await ask(stores.database_url, "select n from kept") == 42
 
 
 async def test_after_kill_9_of_pulse_its_server_is_stopped_and_the_data_is_there(own_dir: Path) -> None:
@@ -81,11 +84,12 @@ async def test_after_kill_9_of_pulse_its_server_is_stopped_and_the_data_is_there
     script = """
         import asyncio, os, signal, sys
         from pulse_host.database.pool import open_connection
-        from pulse_host.dev.embedded import DevStores
+        from pulse_host.dev.stores import DevStores
 
         async def main():
             stores = DevStores(sys.argv[1])
-            async with open_connection(await stores.start()) as connection:
+            await stores.start()
+            async with open_connection(stores.database_url) as connection:
                 await connection.execute("create table kept as select 42 as n")
             print(stores.postgres.pid, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -180,16 +184,67 @@ async def test_a_folder_that_holds_something_else_is_left_alone(server: Embedded
     assert (server.data / "thesis.txt").read_text() == "important"
 
 
+# ── the role ──
+
+
+async def test_the_database_is_used_by_a_role_that_no_policy_lets_pass(stores: DevStores) -> None:
+    await stores.start()
+    assert await ask(stores.database_url, "select current_user") == "pulse"
+    assert not await ask(
+        stores.database_url, "select rolsuper or rolbypassrls from pg_roles where rolname = current_user"
+    )
+    await ask(
+        stores.database_url,
+        "create table guarded as select 1 as n",
+        "alter table guarded enable row level security",
+        "alter table guarded force row level security",
+    )
+    assert await ask(stores.database_url, "select count(*) from guarded") == 0
+
+
+async def test_what_an_earlier_version_made_as_superuser_is_handed_over(stores: DevStores) -> None:
+    """Its tables, partitions, sequences, views, functions and types; then the migrations of this version can change them."""
+    stores.data.acquire()
+    url = await asyncio.to_thread(stores.postgres.start)
+    await migrate(url)
+    await ask(
+        url,
+        "create table parent (id bigserial, at int) partition by range (at)",
+        "create table child partition of parent for values from (0) to (10)",
+        "create view seen as select * from parent",
+        "create sequence loose",
+        "create type mood as enum ('fine')",
+        "create domain positive as int check (value > 0)",
+        "create function twice(n int) returns int language sql as 'select 2 * n'",
+        "create schema apart",
+        "create table apart.kept as select 42 as n",
+    )
+    await stores.stop()
+    for _ in range(2):
+        await stores.start()
+        assert await ask(stores.database_url, "select n from apart.kept") == 42
+        assert await migrate(stores.database_url) == []
+        foreign = """
+            select string_agg(what, ', ') from (
+                select relname::text as what, relnamespace as home, relowner as owner from pg_class
+                union all select proname, pronamespace, proowner from pg_proc
+                union all select typname, typnamespace, typowner from pg_type
+            ) as object where home in ('public'::regnamespace, 'apart'::regnamespace) and owner <> 'pulse'::regrole"""
+        assert await ask(stores.database_url, foreign) is None
+        await ask(stores.database_url, "alter table usage_entry add column if not exists later int")
+        await stores.stop()
+
+
 # ── the data directory ──
 
 
 async def test_a_second_one_on_the_same_directory_is_refused_and_the_first_lives_on(stores: DevStores) -> None:
-    url = await stores.start()
+    await stores.start()
     second = DevStores(stores.data.path)
     with pytest.raises(DataDirError, match=rf"in use by another pulse dev \(pid {os.getpid()}\)"):
         await second.start()
     await second.stop()
-    assert await ask(url, "select 1") == 1
+    assert await ask(stores.database_url, "select 1") == 1
     with pytest.raises(DataDirError, match="in use"):
         await second.start()
 
@@ -255,7 +310,7 @@ def test_a_file_in_the_place_of_the_directory_is_named(own_dir: Path) -> None:
 )
 async def test_the_path_may_be_long_or_odd(own_dir: Path, name: str) -> None:
     async with DevStores(own_dir / name) as stores:
-        assert await ask(stores.database_url, "select current_setting('data_directory')") == str(stores.data.postgres)
+        assert await ask(stores.postgres.url(), "show data_directory") == str(stores.data.postgres)
         place = socket_dir(stores.database_url)
         assert mode(place) == 0o700
         assert mode(place / ".s.PGSQL.5432") == 0o700

