@@ -66,7 +66,8 @@ def test_a_key_is_shown_once_works_and_stops_working_once_revoked(env: dict[str,
 
     listed = run_pulse("keys", "list", env=env)
     (line,) = [line for line in listed.stdout.splitlines() if key_id in line]
-    assert line.split() == [key_id, f"pls_live_…{key[-4:]}", "live", "pro", "Ada@example.com", "laptop"]
+    shown = [key_id, f"pls_live_…{key[-4:]}", "live", "pro", "default", "Ada@example.com", "-", "laptop"]
+    assert line.split() == shown
     assert listed.stdout.splitlines()[0].split()[:3] == ["key", "id", "key"]
     assert key[20:40] not in listed.stdout
 

@@ -14,7 +14,7 @@ from pulse_gateway.store.keys import create_key, key_digest
 from pulse_gateway.store.postgres import (
     PostgresKeyStore,
     add_key,
-    find_user,
+    find_users,
     list_keys,
     revoke_key,
     save_user,
@@ -314,7 +314,7 @@ async def test_keys_are_listed_oldest_first_with_their_users(connection: Any, us
     _, first = await add_key(connection, user_id=user_id, name="one", scopes=["chat"])
     _, second = await add_key(connection, user_id=bob.user_id, name="two", environment="test")
     assert await list_keys(connection) == [first, second]
-    assert await list_keys(connection, user_id=bob.user_id) == [second]
+    assert await list_keys(connection, user_ids=[bob.user_id]) == [second]
     assert (first.name, first.scopes, first.email, first.plan) == ("one", ["chat"], "alice@example.com", "free")
     assert (second.prefix, second.revoked_at, second.last_used_at) == ("pls_test_", None, None)
 
@@ -354,8 +354,8 @@ async def test_a_user_is_one_whatever_the_case_of_the_address(connection: Any) -
     again = await save_user(connection, email="alice@example.com", plan="pro")
     assert again.user_id == first.user_id
     assert again.plan == "pro"
-    assert await find_user(connection, "ALICE@example.com") == again
-    assert await find_user(connection, first.user_id) == again
-    assert await find_user(connection, "nobody@example.com") is None
+    assert await find_users(connection, "ALICE@example.com") == [again]
+    assert await find_users(connection, first.user_id) == [again]
+    assert await find_users(connection, "nobody@example.com") == []
     with pytest.raises(LookupError):
         await save_user(connection, email="x@example.com", plan="free", tenant_id="unknown")

@@ -8,8 +8,6 @@ import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, TypeVar
 
 import asyncpg
@@ -18,9 +16,21 @@ import msgspec
 from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.errors import PermissionDenied, StoreUnavailable, Unauthenticated
 from pulse_gateway.store.keys import create_key, key_digest, key_parts, mistyped
-from pulse_gateway.types.identity import Plan, Principal
+from pulse_gateway.store.limits_json import LimitsChange, decode_limits, encode_limits
+from pulse_gateway.store.statements import statement
+from pulse_gateway.types.identity import Allowance, Plan, Principal
 
-__all__ = ["KeyRecord", "PostgresKeyStore", "User", "add_key", "find_user", "list_keys", "revoke_key", "save_user"]
+__all__ = [
+    "KeyRecord",
+    "PostgresKeyStore",
+    "User",
+    "add_key",
+    "find_users",
+    "limit_key",
+    "list_keys",
+    "revoke_key",
+    "save_user",
+]
 
 _T = TypeVar("_T")
 
@@ -30,21 +40,18 @@ _log = logging.getLogger(__name__)
 _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
-@cache
-def _query(name: str) -> str:
-    return files("pulse_gateway.store").joinpath("queries", f"{name}.sql").read_text(encoding="utf-8")
-
-
 # ── authentication ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A live key and its user, as last read."""
+    """A live key and its user, as last read. `key` and `tenant` are what all calls with this key, and of this tenant, may do."""
 
     key_id: str
     user_id: str
     tenant_id: str
     plan: str
+    key: Allowance
+    tenant: Allowance
     expires_at: float | None  # seconds since the epoch
     read_at: float  # by the monotonic clock
 
@@ -127,7 +134,14 @@ class PostgresKeyStore:
         plan = self.plans.get(found.plan)
         if plan is None:
             raise PermissionDenied(f"this account is on the plan {found.plan!r}, which is not configured")
-        return Principal(user_id=found.user_id, plan=plan, tenant_id=found.tenant_id, key_id=found.key_id)
+        return Principal(
+            user_id=found.user_id,
+            plan=plan,
+            tenant_id=found.tenant_id,
+            key_id=found.key_id,
+            key=found.key,
+            tenant=found.tenant,
+        )
 
     async def _look_up_once(self, digest: bytes, now: float) -> _Found | _Refused:
         """The answer of the look-up for `digest` that is under way, or of a new one; it outlives a caller who leaves."""
@@ -156,12 +170,17 @@ class PostgresKeyStore:
     async def _look_up(self, digest: bytes) -> _Found | _Refused:
         try:
             async with asyncio.timeout(self._timeout_s), self._pool.acquire(timeout=self._timeout_s) as connection:
-                row = await connection.fetchrow(_query("find_key"), digest)
+                row = await connection.fetchrow(statement("find_key"), digest)
         except _FAILURES as error:
             self._away_until = self._clock.monotonic() + self._retry_s
             _log.warning("a key could not be looked up: %s: %s", type(error).__name__, error)
             raise self._unavailable() from error
-        answer = self._judge(digest, row)
+        try:
+            answer = self._judge(digest, row)
+        except msgspec.ValidationError as error:
+            # Written past Pulse. Letting the key through without its limits would be worse than not letting it through.
+            _log.error("the limits of key %s or its tenant %s are none: %s", row["key_id"], row["tenant_id"], error)
+            raise self._unavailable() from error
         if isinstance(answer, _Found):
             self._keep(self._found, digest, answer)
             self._refused.pop(digest, None)
@@ -183,6 +202,8 @@ class PostgresKeyStore:
             user_id=row["user_id"],
             tenant_id=row["tenant_id"],
             plan=row["plan"],
+            key=decode_limits(row["key_limits"]),
+            tenant=decode_limits(row["tenant_limits"]),
             expires_at=None if expires_at is None else expires_at.timestamp(),
             read_at=read_at,
         )
@@ -203,7 +224,7 @@ class PostgresKeyStore:
     async def _write_touch(self, key_id: str) -> None:
         try:
             async with asyncio.timeout(self._timeout_s), self._pool.acquire(timeout=self._timeout_s) as connection:
-                await connection.execute(_query("touch_key"), key_id)
+                await connection.execute(statement("touch_key"), key_id)
         except _FAILURES as error:
             _log.warning("the last use of key %s was not noted: %s: %s", key_id, type(error).__name__, error)
 
@@ -231,6 +252,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     name: str
     scopes: list[str]
+    limits: Allowance
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
@@ -238,21 +260,20 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def save_user(connection: Any, *, email: str, plan: str, tenant_id: str = "default") -> User:
-    """The user with this e-mail address, created if need be, and put on `plan`.
+    """The user of a tenant with this e-mail address, created if need be, and put on `plan`.
 
     Raises: LookupError when there is no such tenant.
     """
-    try:
-        row = await connection.fetchrow(_query("save_user"), email, plan, tenant_id)
-    except asyncpg.ForeignKeyViolationError as error:
-        raise LookupError(f"there is no tenant {tenant_id!r}") from error
+    row = await connection.fetchrow(statement("save_user"), email, plan, tenant_id)
+    if row is None:
+        raise LookupError(f"there is no tenant {tenant_id!r}")
     return msgspec.convert(dict(row), User)
 
 
-async def find_user(connection: Any, reference: str) -> User | None:
-    """The user with this e-mail address (in any case) or id."""
-    row = await connection.fetchrow(_query("find_user"), reference)
-    return None if row is None else msgspec.convert(dict(row), User)
+async def find_users(connection: Any, reference: str, *, tenant_id: str | None = None) -> list[User]:
+    """The users with this e-mail address (in any case) or id, at most one in each tenant; with `tenant_id`, at most one."""
+    rows = await connection.fetch(statement("find_users"), reference, tenant_id)
+    return [msgspec.convert(dict(row), User) for row in rows]
 
 
 async def add_key(
@@ -261,6 +282,7 @@ async def add_key(
     user_id: str,
     name: str,
     scopes: Sequence[str] = (),
+    limits: Allowance | None = None,
     expires_at: datetime | None = None,
     secret: str | None = None,
     environment: Literal["live", "test"] = "live",
@@ -268,7 +290,7 @@ async def add_key(
     """Give a user a key; returns the key itself, to be shown once, and what is kept of it.
 
     With `secret`, that key is used, whatever its form, rather than a new one; given again, it moves to this user and lives
-    again, so that a start-up may do this every time.
+    again, so that a start-up may do this every time. `limits` None: those it has, and a new one has none of its own.
 
     Raises: ValueError for an empty `secret`; LookupError when there is no such user.
     """
@@ -278,7 +300,7 @@ async def add_key(
         raise ValueError("an API key may not be empty")
     parts = key_parts(secret)
     row = await connection.fetchrow(
-        _query("insert_key"),
+        statement("insert_key"),
         parts.key_id,
         parts.digest,
         parts.prefix,
@@ -287,18 +309,31 @@ async def add_key(
         name,
         list(scopes),
         expires_at,
+        None if limits is None else encode_limits(limits),
     )
     if row is None:
         raise LookupError(f"there is no user {user_id}")
-    return secret, msgspec.convert(dict(row), KeyRecord)
+    return secret, _record(row)
 
 
-async def list_keys(connection: Any, *, user_id: str | None = None) -> list[KeyRecord]:
-    """Every key, or those of one user, the oldest first."""
-    rows = await connection.fetch(_query("list_keys"), None if user_id is None else uuid.UUID(user_id))
-    return [msgspec.convert(dict(row), KeyRecord) for row in rows]
+async def list_keys(
+    connection: Any, *, user_ids: Sequence[str] | None = None, tenant_id: str | None = None
+) -> list[KeyRecord]:
+    """Every key, or those of some users, or of one tenant, the oldest first."""
+    users = None if user_ids is None else [uuid.UUID(user_id) for user_id in user_ids]
+    return [_record(row) for row in await connection.fetch(statement("list_keys"), users, tenant_id)]
+
+
+async def limit_key(connection: Any, key_id: str, change: LimitsChange) -> bool:
+    """Change what a key may do; False if there is no such live key. Gateways that just used it notice within a minute."""
+    changed = await connection.fetchval(statement("limit_key"), key_id, list(change.forget), encode_limits(change.put))
+    return changed is not None
 
 
 async def revoke_key(connection: Any, key_id: str) -> bool:
     """End a key; False if there is no such live key. Gateways that just used it may take it for up to a minute more."""
-    return await connection.fetchval(_query("revoke_key"), key_id) is not None
+    return await connection.fetchval(statement("revoke_key"), key_id) is not None
+
+
+def _record(row: Any) -> KeyRecord:
+    return msgspec.convert({**row, "limits": decode_limits(row["limits"])}, KeyRecord)

@@ -1,4 +1,9 @@
-"""Connections to Postgres: how they are opened, what bounds them, and what is said when they cannot be."""
+"""Connections to Postgres: how they are opened, what bounds them, whose rows they see, and what is said when they cannot be.
+
+A session sees the rows of the tenant it names in `app.tenant_id` (see 0004_tenants.sql). What works for everybody, such as the
+ledger's writer, connects with `*`. What works for one caller uses a pool that sees nothing, and `tenant_scope` for each look: a
+query that forgets its scope finds nothing rather than everything.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ import asyncpg
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from pulse_gateway.errors import ConfigError
+from pulse_gateway.errors import ConfigError, StoreUnavailable
 
-__all__ = ["DatabaseUnusable", "create_pool", "open_connection"]
+__all__ = ["DatabaseUnusable", "create_pool", "ignores_policies", "open_connection", "tenant_scope"]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -28,6 +33,10 @@ _PASSING = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.TooManyConnectionsError,
 )
+# All the ways in which Postgres can fail to answer: refused, cut, too slow, or an error of its own.
+_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_TENANT = "app.tenant_id"
+_EVERY_TENANT = "*"
 
 
 class DatabaseUnusable(ConfigError):
@@ -42,12 +51,15 @@ async def create_pool(
     connect_timeout_s: float = 5.0,
     wait_s: float = 30.0,
     statement_cache_size: int = 100,
+    every_tenant: bool = True,
 ) -> Any:
     """A pool whose queries end after `query_timeout_s` unless they are given another bound; jsonb is decoded and encoded.
 
+    It sees the rows of every tenant; with `every_tenant=False` none, but through `tenant_scope`.
+
     Waits up to `wait_s` for a server that does not answer yet. The server itself ends any statement after 10 s, should the
-    gateway have gone. Behind PgBouncer in transaction mode: `statement_cache_size=0`, and `statement_timeout` in its
-    `ignore_startup_parameters`. Close it with `await pool.close()`.
+    gateway have gone. Behind PgBouncer in transaction mode: `statement_cache_size=0`, `statement_timeout` and `app.tenant_id` in
+    its `ignore_startup_parameters`, and `alter role … set app.tenant_id = '*'` for the role. Close it with `await pool.close()`.
 
     Raises: DatabaseUnusable.
     """
@@ -62,12 +74,13 @@ async def create_pool(
             timeout=connect_timeout_s,
             command_timeout=query_timeout_s,
             statement_cache_size=statement_cache_size,
-            server_settings={"application_name": "pulse", "statement_timeout": "10s"},
+            server_settings=_session(every_tenant) | {"statement_timeout": "10s"},
             init=_prepare,
         )
         try:
             async with pool.acquire() as connection:
                 _check_version(url, connection)
+                await _check_sight(url, connection, every_tenant)
         except BaseException:
             pool.terminate()
             raise
@@ -78,23 +91,70 @@ async def create_pool(
 
 @asynccontextmanager
 async def open_connection(url: str, *, connect_timeout_s: float = 5.0, wait_s: float = 30.0) -> AsyncIterator[Any]:
-    """One connection without a bound on its statements, for migrations and the command line.
+    """One connection without a bound on its statements, which sees every tenant: for migrations and the command line.
 
     Raises: DatabaseUnusable.
     """
 
     async def connect() -> Any:
         return await asyncpg.connect(
-            url, timeout=connect_timeout_s, command_timeout=None, server_settings={"application_name": "pulse"}
+            url, timeout=connect_timeout_s, command_timeout=None, server_settings=_session(every_tenant=True)
         )
 
     connection = await _reach(url, connect, wait_s)
     try:
         _check_version(url, connection)
+        await _check_sight(url, connection, every_tenant=True)
         await _prepare(connection)
         yield connection
     finally:
         await connection.close(timeout=connect_timeout_s)
+
+
+@asynccontextmanager
+async def tenant_scope(pool: Any, tenant_id: str, *, wait_s: float = 1.0) -> AsyncIterator[Any]:
+    """A connection that sees the rows of one tenant and changes none, within one transaction.
+
+    Raises: StoreUnavailable when there is no connection within `wait_s`, or Postgres fails to answer.
+    """
+    if tenant_id in {"", _EVERY_TENANT}:
+        raise ValueError(f"{tenant_id!r} is no tenant")
+    try:
+        async with pool.acquire(timeout=wait_s) as connection, connection.transaction(readonly=True):
+            await connection.execute("select set_config($1, $2, true)", _TENANT, tenant_id)
+            yield connection
+    except _FAILURES as error:
+        _log.warning("a look for a tenant failed: %s: %s", type(error).__name__, error)
+        raise StoreUnavailable("this cannot be read at the moment", retry_after_s=1.0) from error
+
+
+async def ignores_policies(connection: Any) -> bool:
+    """Whether the role of this connection is let past every policy: then nothing but our own queries keeps tenants apart."""
+    found: bool = await connection.fetchval(
+        "select rolsuper or rolbypassrls from pg_roles where rolname = current_user"
+    )
+    return found
+
+
+def _session(every_tenant: bool) -> dict[str, str]:
+    return {"application_name": "pulse", _TENANT: _EVERY_TENANT if every_tenant else ""}
+
+
+async def _check_sight(url: str, connection: Any, every_tenant: bool) -> None:
+    """A pooler in between may keep settings of a session to itself: then no key would be found, and nobody could tell why."""
+    seen = await connection.fetchval("select current_setting($1, true)", _TENANT)
+    if every_tenant and seen != _EVERY_TENANT:
+        raise DatabaseUnusable(
+            f"the setting {_TENANT} does not reach Postgres at {_place(url)}: a pooler in between keeps it; "
+            f"run `alter role … set {_TENANT} = '{_EVERY_TENANT}'` for the role that Pulse uses"
+        )
+    if not every_tenant and seen:
+        _log.warning(
+            "connections to %s begin with %s = %r: a look without a scope sees more than it may",
+            _place(url),
+            _TENANT,
+            seen,
+        )
 
 
 def _check_version(url: str, connection: Any) -> None:
