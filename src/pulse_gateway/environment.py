@@ -57,8 +57,8 @@ VENDORS = (
 
 
 _VARIABLES = (
-    "PULSE_CONFIG", "PULSE_DATABASE_URL", "PULSE_DEV_API_KEY", "PULSE_DEV_PLAN", "PULSE_LOG_FORMAT", "PULSE_LOG_LEVEL",
-    "PULSE_PUBLIC_URL", "PULSE_RATE_LIMIT", "PULSE_REDIS_URL", "PULSE_S3_BUCKET", "PULSE_S3_ENDPOINT_URL",
+    "PULSE_CONFIG", "PULSE_DATABASE_URL", "PULSE_DEV_API_KEY", "PULSE_DEV_PLAN", "PULSE_JOURNAL_DIR", "PULSE_LOG_FORMAT",
+    "PULSE_LOG_LEVEL", "PULSE_PUBLIC_URL", "PULSE_RATE_LIMIT", "PULSE_REDIS_URL", "PULSE_S3_BUCKET", "PULSE_S3_ENDPOINT_URL",
     "PULSE_S3_QUARANTINE_BUCKET", "PULSE_SECRET_KEY", "PULSE_TRACES_SAMPLE",
 )  # fmt: skip
 
@@ -113,6 +113,7 @@ def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
         config.stores,
         database_url=environ.get("PULSE_DATABASE_URL") or config.stores.database_url,
         redis_url=environ.get("PULSE_REDIS_URL") or config.stores.redis_url,
+        journal_dir=environ.get("PULSE_JOURNAL_DIR") or config.stores.journal_dir,
     )
     server = replace(config.server, public_url=environ.get("PULSE_PUBLIC_URL") or config.server.public_url)
     limits = config.limits
@@ -168,8 +169,12 @@ def _resolve(config: Config, source: str, environ: Mapping[str, str]) -> Config:
         )
         for name, row in config.providers.items()
     }
-    database_url = resolve_secret(config.stores.database_url, f"{source}: stores.database_url", environ, plain=True)
-    return replace(config, providers=providers, stores=replace(config.stores, database_url=database_url))
+    stores = replace(
+        config.stores,
+        database_url=resolve_secret(config.stores.database_url, f"{source}: stores.database_url", environ, plain=True),
+        redis_url=resolve_secret(config.stores.redis_url, f"{source}: stores.redis_url", environ, plain=True),
+    )
+    return replace(config, providers=providers, stores=stores)
 
 
 def resolve_secret(reference: str | None, key: str, environ: Mapping[str, str], *, plain: bool = False) -> str | None:

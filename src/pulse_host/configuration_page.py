@@ -70,6 +70,7 @@ on = ["prompt", "answer"]
 | --- | --- |
 | `PULSE_CONFIG` | the config file |
 | `PULSE_DATABASE_URL`, `PULSE_REDIS_URL` | `stores.database_url`, `stores.redis_url` |
+| `PULSE_JOURNAL_DIR` | `stores.journal_dir` |
 | `PULSE_PUBLIC_URL` | `server.public_url` |
 | `PULSE_RATE_LIMIT` | `limits.requests`: `60/60s`, or `off` |
 | `PULSE_LOG_LEVEL`, `PULSE_LOG_FORMAT` | `telemetry.log_level`, `telemetry.log_format` |
