@@ -1,0 +1,383 @@
+"""What a call is charged, to whom, and that it is charged once however it ends: the library with its limits in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from pulse_gateway import Config, Gateway, Inbound, Outcome, UsageSource
+from pulse_gateway.config import (
+    AllowanceConfig,
+    LimitsConfig,
+    ModelLimitsConfig,
+    PlanConfig,
+    ProviderConfig,
+    RetriesConfig,
+)
+from pulse_gateway.errors import (
+    ConcurrencyLimited,
+    PermissionDenied,
+    PulseError,
+    QuotaExceeded,
+    RateLimited,
+    StoreUnavailable,
+)
+from pulse_gateway.ledger.ledger import UsageEntry
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.limits.limiter import Charge
+from pulse_gateway.limits.memory import MemoryLimiter
+from pulse_gateway.telemetry.alert import BudgetAlert
+from pulse_gateway.testing import FakeClock
+from pulse_gateway.testing.simulator import Simulator
+from pulse_gateway.types.identity import Allowance, Plan, Principal
+
+MODEL = "openai:gpt-5.2"
+HELLO = [{"role": "user", "content": "قل مرحبا بالعربية"}]
+UNLIMITED = Plan(name="unlimited")
+
+
+class WatchedLedger(MemoryLedger):
+    """Remembers every attempt that was announced, marked and recorded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[UsageEntry] = []
+        self.marked: list[UsageEntry] = []
+        self.recorded: Counter[str] = Counter()
+
+    def open(self, entry: UsageEntry, /) -> None:
+        self.opened.append(entry)
+
+    def mark(self, entry: UsageEntry, /) -> None:
+        self.marked.append(entry)
+
+    def record(self, entry: UsageEntry, /) -> None:
+        self.recorded[entry.entry_id] += 1
+        super().record(entry)
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.ledger = WatchedLedger()
+        self.limiter = MemoryLimiter(self.clock)
+        self.alerts: list[BudgetAlert] = []
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(seed=0) as running:
+        yield running
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def gateway(url: str, kept: Kept, *, limits: LimitsConfig | None = None, **plans: PlanConfig) -> Gateway:
+    config = Config(
+        providers={"openai": ProviderConfig(key="x", base_url=f"{url}/v1")},
+        retries=RetriesConfig(base_s=0.01, max_wait_s=0.02),
+        limits=limits or LimitsConfig(),
+        plans=plans,
+    )
+    return Gateway(
+        config, ledger=kept.ledger, limiter=kept.limiter, clock=kept.clock, observers=[], on_alert=kept.alerts.append
+    )
+
+
+def inbound(
+    principal: Principal, *, model: str = MODEL, stream: bool = False, max_tokens: int = 64, text: str = "مرحبا"
+) -> Inbound:
+    body = {
+        "model": model,
+        "stream": stream,
+        "max_completion_tokens": max_tokens,
+        "messages": [{"role": "user", "content": text}],
+    }
+    return Inbound(dialect="openai.chat", body=msgspec.json.encode(body), principal=principal)
+
+
+async def status_of(gateway: Gateway, asked: Inbound) -> int:
+    reply = await gateway.handle(asked)
+    async with reply:
+        async for _ in reply:
+            pass
+    return reply.status
+
+
+def error_code(body: bytes) -> str:
+    return str(msgspec.json.decode(body)["error"]["code"])
+
+
+async def standings(kept: Kept, principal: Principal, *charges: Charge) -> list[tuple[int, int]]:
+    return [(each.used, each.reserved) for each in await kept.limiter.standings(charges, tenant=principal.tenant_id)]
+
+
+# ── whose limit it is ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_keys_own_limit_holds_for_the_key_and_not_for_its_users_other_keys(
+    simulator: Simulator, kept: Kept
+) -> None:
+    one = Principal(user_id="u", plan=UNLIMITED, key_id="k1", key=Allowance(requests=(2, 60.0)))
+    other = Principal(user_id="u", plan=UNLIMITED, key_id="k2")
+    async with gateway(simulator.url, kept) as made:
+        assert [await status_of(made, inbound(one)) for _ in range(3)] == [200, 200, 429]
+        assert await status_of(made, inbound(other)) == 200
+
+
+async def test_a_tenants_limit_holds_for_all_its_users_together(simulator: Simulator, kept: Kept) -> None:
+    limits = LimitsConfig(tenant=AllowanceConfig(requests="3/60s"))
+    async with gateway(simulator.url, kept, limits=limits) as made:
+        of_acme = [Principal(user_id=f"u{number}", plan=UNLIMITED, tenant_id="acme") for number in range(4)]
+        assert [await status_of(made, inbound(user)) for user in of_acme] == [200, 200, 200, 429]
+        assert await status_of(made, inbound(Principal(user_id="u0", plan=UNLIMITED, tenant_id="other"))) == 200
+
+
+async def test_a_models_limit_counts_each_user_or_the_tenant_as_it_is_configured(
+    simulator: Simulator, kept: Kept
+) -> None:
+    limits = LimitsConfig(
+        models={
+            "gpt-5.2": ModelLimitsConfig(requests="1/60s"),
+            "gpt-5-mini": ModelLimitsConfig(requests="1/60s", per="tenant"),
+        }
+    )
+    ada, bob = (Principal(user_id=name, plan=UNLIMITED) for name in ("ada", "bob"))
+    async with gateway(simulator.url, kept, limits=limits) as made:
+        assert [await status_of(made, inbound(each)) for each in (ada, bob, ada)] == [200, 200, 429]
+        small = "openai:gpt-5-mini"
+        assert [await status_of(made, inbound(each, model=small)) for each in (ada, bob)] == [200, 429]
+
+
+async def test_a_plan_may_lift_the_rate_limit_that_everybody_else_has(simulator: Simulator, kept: Kept) -> None:
+    plans = {"free": PlanConfig(), "fast": PlanConfig(requests="off")}
+    limits = LimitsConfig(requests="2/60s")
+    async with gateway(simulator.url, kept, limits=limits, **plans) as made:
+        for user, plan, expected in (("a", "free", [200, 200, 429]), ("b", "fast", [200, 200, 200])):
+            principal = Principal(user_id=user, plan=made.plans[plan])
+            assert [await status_of(made, inbound(principal)) for _ in range(3)] == expected
+
+
+async def test_tokens_per_minute_count_what_was_used_not_what_was_held(simulator: Simulator, kept: Kept) -> None:
+    limits = LimitsConfig(tokens="1000/60s")
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept, limits=limits) as made:
+        statuses = [await status_of(made, inbound(principal, max_tokens=900)) for _ in range(3)]
+        (window,) = await kept.limiter.standings(
+            [Charge(account="u", kind="tokens", amount=0, cap=1000, window_s=60.0)]
+        )
+    assert statuses[0] == 200
+    used = sum(entry.tokens for entry in kept.ledger.entries)
+    assert window.used == used < 900
+
+
+async def test_calls_at_once_are_limited_and_the_place_comes_back(simulator: Simulator, kept: Kept) -> None:
+    limits = LimitsConfig(concurrency=1)
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept, limits=limits) as made:
+        async with await made.handle(inbound(principal, stream=True)) as streaming:
+            await anext(aiter(streaming))
+            refused = await made.handle(inbound(principal))
+            assert (refused.status, error_code(refused.body)) == (429, "concurrency_limit_exceeded")
+            assert dict(refused.headers)["retry-after"] == "1"
+        assert await status_of(made, inbound(principal)) == 200
+
+
+# ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_budget_is_held_at_the_dearest_price_and_settled_at_the_cost(simulator: Simulator, kept: Kept) -> None:
+    budget = Charge(account="key/k", kind="cost_nano_usd", amount=0, cap=None)
+    principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=10**9))
+    async with gateway(simulator.url, kept) as made:
+        async with await made.handle(inbound(principal, stream=True)) as streaming:
+            await anext(aiter(streaming))
+            ((used, held),) = await standings(kept, principal, budget)
+            assert used == 0 < held
+            async for _ in streaming:
+                pass
+        ((used, held),) = await standings(kept, principal, budget)
+    (entry,) = kept.ledger.entries
+    assert (used, held) == (entry.cost_nano_usd, 0)
+    assert set(entry.accounts) == {"u", "key/k", "tenant/default"}
+    assert entry.price_version is not None
+
+
+async def test_a_budget_that_does_not_cover_the_call_refuses_it_and_says_how_much(
+    simulator: Simulator, kept: Kept
+) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED, tenant_id="acme", tenant=Allowance(budget_nano_usd=1_000))
+    async with gateway(simulator.url, kept) as made:
+        reply = await made.handle(inbound(principal))
+    assert (reply.status, error_code(reply.body)) == (429, "insufficient_quota")
+    assert b"monthly budget of $0.000001 for this tenant" in reply.body
+    assert kept.ledger.opened == []
+
+
+async def test_without_a_price_nothing_is_charged_to_a_budget_unseen(simulator: Simulator, kept: Kept) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=10**9))
+    async with gateway(simulator.url, kept) as made:
+        reply = await made.handle(inbound(principal, model="openai:nobody-knows-its-price"))
+        assert (reply.status, error_code(reply.body)) == (403, "permission_denied")
+        assert await status_of(made, inbound(principal, model="echo")) == 200  # which is known to cost nothing
+    assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [0]
+
+
+async def test_eighty_percent_of_a_budget_is_told_once(simulator: Simulator, kept: Kept) -> None:
+    unlimited = Principal(user_id="measure", plan=UNLIMITED)
+    async with gateway(simulator.url, kept) as made:
+        await status_of(made, inbound(unlimited))
+        one_call = kept.ledger.entries[0].cost_nano_usd or 0
+        cap = one_call * 5
+        principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=cap))
+        statuses = [await status_of(made, inbound(principal)) for _ in range(6)]
+    assert statuses[:4] == [200] * 4 and 429 in statuses
+    (first,) = kept.alerts
+    assert first.percent == 80
+    assert (first.account, first.kind, first.limit) == ("key/k", "cost_nano_usd", cap)
+    assert first.used * 100 >= 80 * cap
+    assert first.period == kept.ledger.entries[-1].period
+
+
+async def test_plan_and_budget_are_refused_before_anything_is_sent(simulator: Simulator, kept: Kept) -> None:
+    tiny = Principal(user_id="u", plan=Plan(name="tiny", tokens=10))
+    async with gateway(simulator.url, kept) as made:
+        assert await status_of(made, inbound(tiny)) == 429
+    assert kept.ledger.opened == []
+
+
+# ── once, however it ends ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def each_attempt_is_recorded_once(kept: Kept) -> None:
+    opened = [entry.entry_id for entry in kept.ledger.opened]
+    assert len(opened) == len(set(opened))
+    assert kept.ledger.recorded == Counter(opened)
+
+
+async def nothing_is_held(kept: Kept, principal: Principal) -> None:
+    assert kept.limiter.outstanding == 0
+    for standing in await kept.limiter.standings(
+        [
+            Charge(account=principal.user_id, kind="tokens", amount=0, cap=None),
+            Charge(account="key/k", kind="cost_nano_usd", amount=0, cap=None),
+            Charge(account=principal.user_id, kind="concurrency", amount=0, cap=None),
+        ]
+    ):
+        assert standing.reserved == 0
+        assert standing.kind != "concurrency" or standing.used == 0
+
+
+# anyio's connect_tcp forgets its socket when it is cancelled in the very turn in which it has connected: the garbage collector
+# closes it, and says so.
+@pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", ["echo", MODEL, f"{MODEL}+status=503", f"{MODEL}+cut=3"])
+async def test_cancelled_at_any_turn_of_the_loop_an_exchange_is_settled_once(
+    simulator: Simulator, kept: Kept, model: str, stream: bool
+) -> None:
+    """One exchange for every number of turns, until they end by themselves."""
+    limits = LimitsConfig(requests="off", concurrency=5)
+    principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=10**12))
+
+    async def exchange(made: Gateway) -> None:
+        async with await made.handle(inbound(principal, model=model, stream=stream)) as reply:
+            async for _ in reply:
+                pass
+
+    finished = 0
+    async with gateway(simulator.url, kept, limits=limits) as made:
+        for turns in range(400):
+            task = asyncio.create_task(exchange(made))
+            for _ in range(turns):
+                if task.done():
+                    break
+                await asyncio.sleep(0)
+            finished += task.done()
+            task.cancel()
+            await asyncio.wait([task])
+            if finished > 3:
+                break
+    each_attempt_is_recorded_once(kept)
+    await nothing_is_held(kept, principal)
+    used = sum(entry.tokens for entry in kept.ledger.entries)
+    ((counted, _),) = await standings(kept, principal, Charge(account="u", kind="tokens", amount=0, cap=None))
+    assert counted == used
+
+
+async def test_clients_that_leave_anywhere_in_a_stream_are_charged_what_was_relayed(
+    simulator: Simulator, kept: Kept
+) -> None:
+    draw = random.Random(7)
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept, limits=LimitsConfig(requests="off")) as made:
+        for _ in range(60):
+            leave_after = draw.randrange(30)
+            async with await made.handle(inbound(principal, stream=True)) as reply:
+                async for _ in reply:
+                    if not leave_after:
+                        break
+                    leave_after -= 1
+    each_attempt_is_recorded_once(kept)
+    assert kept.limiter.outstanding == 0
+    for entry in kept.ledger.entries:
+        assert entry.source is UsageSource.PROVIDER or entry.outcome is not Outcome.COMPLETED
+        assert entry.tokens > 0
+
+
+async def test_a_provider_that_never_says_what_was_used_is_charged_by_estimate(
+    simulator: Simulator, kept: Kept
+) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept) as made:
+        assert await status_of(made, inbound(principal, model=f"{MODEL}+no-usage", stream=True)) == 200
+    (entry,) = kept.ledger.entries
+    assert entry.source is UsageSource.ESTIMATED
+    assert entry.tokens > 0
+
+
+async def test_what_is_announced_before_the_call_is_the_prompt_and_what_is_marked_grows(
+    simulator: Simulator, kept: Kept
+) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept) as made, await made.handle(inbound(principal, stream=True)) as reply:
+        async for _ in reply:
+            kept.clock.advance(0.3)
+    (opened,) = kept.ledger.opened
+    (entry,) = kept.ledger.entries
+    assert opened.source is UsageSource.ESTIMATED
+    assert 0 < opened.tokens < entry.tokens
+    totals = [marked.tokens for marked in kept.ledger.marked]
+    assert totals == sorted(totals) and len(totals) > 2
+    last = kept.ledger.marked[-1]
+    assert (last.tokens, last.source) == (entry.tokens, UsageSource.PROVIDER)
+    assert {each.at for each in (opened, *kept.ledger.marked)} == {entry.at}
+
+
+async def test_a_ledger_that_can_keep_nothing_stops_the_call_before_it_is_made(
+    simulator: Simulator, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(entry: UsageEntry, /) -> None:
+        raise StoreUnavailable("the journal is full")
+
+    monkeypatch.setattr(kept.ledger, "open", full)
+    principal = Principal(user_id="u", plan=UNLIMITED)
+    async with gateway(simulator.url, kept) as made:
+        assert await status_of(made, inbound(principal)) == 503
+    assert kept.ledger.entries == []
+    assert simulator.stats().requests == []
+    await nothing_is_held(kept, principal)
+
+
+def test_every_refusal_has_a_code_of_its_own() -> None:
+    codes = {error.code for error in (RateLimited, QuotaExceeded, ConcurrencyLimited, PermissionDenied)}
+    assert len(codes) == 4
+    assert issubclass(ConcurrencyLimited, PulseError)
