@@ -37,7 +37,12 @@ def entry(**changes: Any) -> UsageEntry:
         "total_ms": 1.5,
         "at": 1_795_000_000.0,
     }
-    return UsageEntry(**{**fields, **changes})
+    fields |= changes
+    return UsageEntry(**{"accounts": (fields["user_id"], "tenant/default"), **fields})
+
+
+async def balances(ledger: MemoryLedger, period: int = 202611, tenant: str = "default") -> dict[str, dict[str, int]]:
+    return await ledger.balances(tenant, ["alice", "bob", "nobody"], period)
 
 
 async def test_totals_are_kept_by_user_month_and_kind() -> None:
@@ -46,12 +51,12 @@ async def test_totals_are_kept_by_user_month_and_kind() -> None:
     ledger.record(entry(tokens=5, cost_nano_usd=None, images=2))
     ledger.record(entry(user_id="bob", tokens=0, cost_nano_usd=0, videos=1))
     ledger.record(entry(period=202612))
-    assert await ledger.balances(202611) == {
+    assert await balances(ledger) == {
         "alice": {"tokens": 12, "cost_nano_usd": 70, "images": 2},
         "bob": {"videos": 1},
     }
-    assert await ledger.balances(202612) == {"alice": {"tokens": 7, "cost_nano_usd": 70}}
-    assert await ledger.balances(202701) == {}
+    assert await balances(ledger, 202612) == {"alice": {"tokens": 7, "cost_nano_usd": 70}}
+    assert await balances(ledger, 202701) == {}
 
 
 async def test_an_entry_counts_once_however_often_it_comes() -> None:
@@ -62,9 +67,31 @@ async def test_an_entry_counts_once_however_often_it_comes() -> None:
     for each in delivered:
         ledger.record(each)
     expected = sum(each.tokens for each in entries)
-    balances = await ledger.balances(202611)
-    assert sum(kinds.get("tokens", 0) for kinds in balances.values()) == expected
+    found = await balances(ledger)
+    assert sum(kinds.get("tokens", 0) for kinds in found.values()) == expected
     assert len(ledger.entries) == 50
+
+
+async def test_an_entry_adds_to_each_of_its_accounts_within_its_tenant() -> None:
+    ledger = MemoryLedger()
+    ledger.record(entry(accounts=("alice", "key/k", "tenant/default")))
+    ledger.record(entry(accounts=("bob", "tenant/default")))
+    ledger.record(entry(tenant_id="acme", accounts=("alice", "tenant/acme")))
+    found = await ledger.balances("default", ["alice", "key/k", "tenant/default"], 202611)
+    assert {account: kinds["tokens"] for account, kinds in found.items()} == {
+        "alice": 7,
+        "key/k": 7,
+        "tenant/default": 14,
+    }
+    assert await balances(ledger, tenant="acme") == {"alice": {"tokens": 7, "cost_nano_usd": 70}}
+
+
+async def test_a_correction_takes_away_what_was_too_much() -> None:
+    ledger = MemoryLedger()
+    first = entry()
+    ledger.record(first)
+    ledger.record(entry(tokens=-3, cost_nano_usd=-30, reverses=first.entry_id))
+    assert (await balances(ledger))["alice"] == {"tokens": 4, "cost_nano_usd": 40}
 
 
 async def test_old_entries_go_but_totals_stay() -> None:
@@ -73,14 +100,14 @@ async def test_old_entries_go_but_totals_stay() -> None:
     for each in entries:
         ledger.record(each)
     assert ledger.entries == entries[-3:]
-    assert (await ledger.balances(202611))["alice"]["tokens"] == 10
+    assert (await balances(ledger))["alice"]["tokens"] == 10
 
 
 async def test_what_a_caller_does_to_balances_does_not_reach_the_ledger() -> None:
     ledger = MemoryLedger()
     ledger.record(entry())
-    (await ledger.balances(202611))["alice"]["tokens"] = 0
-    assert (await ledger.balances(202611))["alice"]["tokens"] == 7
+    (await balances(ledger))["alice"]["tokens"] = 0
+    assert (await balances(ledger))["alice"]["tokens"] == 7
 
 
 async def test_it_is_always_ready_and_done() -> None:
@@ -94,4 +121,4 @@ async def test_it_is_always_ready_and_done() -> None:
 async def test_amounts_are_exact_integers(amount: int) -> None:
     ledger = MemoryLedger()
     ledger.record(entry(tokens=amount, cost_nano_usd=amount))
-    assert (await ledger.balances(202611))["alice"] == ({"tokens": amount, "cost_nano_usd": amount} if amount else {})
+    assert (await balances(ledger))["alice"] == ({"tokens": amount, "cost_nano_usd": amount} if amount else {})
