@@ -23,7 +23,8 @@ from pulse_host.ingress import Ingress
 from pulse_host.metrics import CONTENT_TYPE, Metrics
 from pulse_host.models import send_models
 from pulse_host.openapi import openapi_document
-from pulse_host.usage.controllers import usage_route
+from pulse_host.usage.controllers import history_route, usage_route
+from pulse_host.usage.history import HistorySource
 
 __all__ = ["Services", "create_app", "offline_document"]
 
@@ -37,6 +38,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     keys: Authenticator
     readiness: Readiness
     metrics: Metrics
+    history: HistorySource | None = None
 
 
 def create_app(services: Services) -> Litestar:
@@ -67,7 +69,7 @@ def create_app(services: Services) -> Litestar:
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
-        return Response(metrics.render(), media_type=CONTENT_TYPE)
+        return Response(await metrics.page(), media_type=CONTENT_TYPE)
 
     @get("/openapi.json", include_in_schema=False)
     async def openapi_json() -> Response[bytes]:
@@ -86,7 +88,12 @@ def create_app(services: Services) -> Litestar:
             readiness.draining = True
             await gateway.aclose()
 
-    described: list[Any] = [usage_route(gateway, keys), health, readiness_route(readiness)]
+    described: list[Any] = [
+        usage_route(gateway, keys),
+        history_route(gateway, keys, services.history),
+        health,
+        readiness_route(readiness),
+    ]
 
     @cache
     def document() -> dict[str, Any]:
@@ -105,5 +112,6 @@ def create_app(services: Services) -> Litestar:
 
 def offline_document(config: Config) -> dict[str, Any]:
     """The OpenAPI document of a server with this configuration, without any store."""
-    gateway = Gateway(config)
-    return openapi_document([usage_route(gateway, MemoryKeyStore({})), health, readiness_route(Readiness({}))])
+    gateway, keys = Gateway(config), MemoryKeyStore({})
+    described = [usage_route(gateway, keys), history_route(gateway, keys, None), health, readiness_route(Readiness({}))]
+    return openapi_document(described)

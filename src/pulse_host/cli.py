@@ -79,8 +79,9 @@ def main() -> None:
 def dev(host: str | None, port: int | None, data_dir: str, config_file: str | None) -> None:
     """A working gateway in one command, with nothing to install first.
 
-    Brings its own Postgres, below the data dir. Uses the provider keys it finds in the environment; the built-in `echo`
-    model answers without any. Prints the address, an API key and a curl line. State survives a restart.
+    Brings its own Postgres and Valkey, below the data dir, unless PULSE_DATABASE_URL or PULSE_REDIS_URL names another. Uses the
+    provider keys it finds in the environment; the built-in `echo` model answers without any. Prints the address, an API key
+    and a curl line. State survives a restart.
 
     Environment: PULSE_DEV_API_KEY uses this key instead of a generated one; PULSE_DEV_PLAN puts its user on this plan.
     """
@@ -99,25 +100,23 @@ def dev(host: str | None, port: int | None, data_dir: str, config_file: str | No
     "--port", type=click.IntRange(0, 65535), default=None, help="Port. Default: server.port of the config, 8000."
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes; this version runs one."
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that share the port."
 )
 @_config_option
 @_plain_errors
 def serve(host: str | None, port: int | None, workers: int, config_file: str | None) -> None:
     """The production server.
 
-    Needs PULSE_DATABASE_URL and a migrated database (`pulse migrate`); refuses to start otherwise, saying what to do.
-    SIGTERM drains: no new work, running streams finish, usage is settled, exit 0.
+    Needs PULSE_DATABASE_URL, a migrated database (`pulse migrate`) and PULSE_REDIS_URL; refuses to start otherwise, saying what to
+    do. SIGTERM drains: no new work, running streams finish, usage is settled, exit 0. With several workers a process of its own
+    watches over them, starts another when one dies, and passes signals on.
     """
-    from pulse_host.serve import run_serve
+    from pulse_host.serve import run_serve, run_workers
     from pulse_host.server import run_async
 
-    if workers != 1:
-        raise ConfigError(
-            "--workers must be 1: limits and quotas are counted in the memory of one process, "
-            "and a second one would grant them all again"
-        )
     source = _source(config_file, host, port)
+    if workers > 1:
+        sys.exit(run_workers(source, workers))
     run_async(lambda signals: run_serve(source, signals))
 
 

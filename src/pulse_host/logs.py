@@ -64,16 +64,28 @@ class _Threshold:
         return event
 
 
+class _Naming:
+    """Says which worker a line is from."""
+
+    def __init__(self, worker: int) -> None:
+        self._worker = worker
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        event["worker"] = self._worker
+        return event
+
+
 _threshold = _Threshold()
 
 
-def configure_logs(config: TelemetryConfig) -> None:
-    """Send structlog and the standard library's logging to stdout in one format."""
+def configure_logs(config: TelemetryConfig, *, worker: int | None = None) -> None:
+    """Send structlog and the standard library's logging to stdout in one format; each line names the worker, where there are some."""
     as_json = (config.log_format or ("console" if sys.stdout.isatty() else "json")) == "json"
     output = cast("TextIO", _Output())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
+        *([] if worker is None else [_Naming(worker)]),
     ]
     ending: list[Processor] = (
         [tracebacks.as_structure, _mask, _to_json]

@@ -9,7 +9,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
@@ -19,7 +19,7 @@ from pulse_gateway.errors import ConfigError
 from pulse_host.health import Readiness
 from pulse_host.protocol import BoundedHttp
 
-__all__ = ["Signals", "address_of", "bind", "run_async", "serve"]
+__all__ = ["Line", "Signals", "address_of", "bind", "run_async", "serve"]
 
 _log = structlog.get_logger("pulse")
 _LISTEN_BACKLOG = 2048
@@ -38,6 +38,31 @@ class Signals:
         self.haste_asked = asyncio.Event()
         self.serving = False
         self.on_hangup: Callable[[], None] | None = None
+        self.work: asyncio.Task[None] | None = None
+
+    def stop(self, reason: str) -> None:
+        """Ask for an end in order; asked again, nothing changes."""
+        if self.stop_asked.is_set():
+            return
+        _log.info("stopping", signal=reason)
+        self.stop_asked.set()
+        if not self.serving and self.work is not None:
+            self.work.cancel()
+
+    def hurry(self) -> None:
+        self.haste_asked.set()
+
+    def reload(self) -> None:
+        if self.on_hangup is not None:
+            self.on_hangup()
+
+
+class Line(Protocol):
+    """Where else a process is told what signals tell it: by a parent."""
+
+    def listen(self, signals: Signals) -> None:
+        """Hand on what is said, from now on, on the running event loop."""
+        ...
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -174,46 +199,45 @@ class _Server(uvicorn.Server):
             await asyncio.wait(set(state.tasks), timeout=_FLUSH_S)
 
 
-def run_async(main: Callable[[Signals], Coroutine[Any, Any, None]]) -> None:
-    """Run `main` on uvloop where there is one; signals are minded from its first step to its last."""
+def run_async(main: Callable[[Signals], Coroutine[Any, Any, None]], line: Line | None = None) -> None:
+    """Run `main` on uvloop where there is one; signals, and `line`, are minded from its first step to its last."""
     try:
         import uvloop
     except ImportError:  # Windows has none
-        asyncio.run(_minding_signals(main))
+        asyncio.run(_minding_signals(main, line))
     else:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_minding_signals(main))
+            runner.run(_minding_signals(main, line))
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_IGN)  # all is settled: a late one must not turn exit code 0 into another
 
 
-async def _minding_signals(main: Callable[[Signals], Coroutine[Any, Any, None]]) -> None:
+async def _minding_signals(main: Callable[[Signals], Coroutine[Any, Any, None]], line: Line | None) -> None:
     loop = asyncio.get_running_loop()
     signals = Signals()
-    work = loop.create_task(main(signals))
+    signals.work = loop.create_task(main(signals))
 
     def stop(name: str) -> None:
         if signals.stop_asked.is_set():
-            signals.haste_asked.set()
-            return
-        _log.info("stopping", signal=name)
-        signals.stop_asked.set()
-        if not signals.serving:
-            work.cancel()
+            signals.hurry()
+        else:
+            signals.stop(name)
 
     terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
     def hang_up() -> None:
         if terminals and not any(map(os.isatty, terminals)):
             stop("SIGHUP")  # the terminal's window was closed
-        elif signals.on_hangup is not None:
-            signals.on_hangup()
+        else:
+            signals.reload()
 
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
     loop.add_signal_handler(signal.SIGINT, stop, "SIGINT")
     loop.add_signal_handler(signal.SIGHUP, hang_up)
+    if line is not None:
+        line.listen(signals)
     try:
-        await work
+        await signals.work
     except asyncio.CancelledError:
         if not signals.stop_asked.is_set():
             raise
