@@ -1,0 +1,15 @@
+-- What a user has used on each day (UTC) of a range; days without use are left out.
+-- $1 tenant_id, $2 user_id, $3 first day, $4 last day.
+select
+    day,
+    sum(requests)::bigint as requests,
+    sum(input_tokens + cached_input_tokens + cache_write_tokens + cache_write_long_tokens + audio_input_tokens)::bigint as input_tokens,
+    sum(cached_input_tokens)::bigint as cached_input_tokens,
+    sum(output_tokens + reasoning_tokens + audio_output_tokens + image_output_tokens)::bigint as output_tokens,
+    sum(reasoning_tokens)::bigint as reasoning_tokens,
+    sum(tokens)::bigint as tokens, sum(images)::bigint as images, sum(videos)::bigint as videos,
+    sum(cost_nano_usd)::bigint as cost_nano_usd, sum(unpriced)::bigint as unpriced
+from usage_daily
+where tenant_id = $1 and user_id = $2 and day between $3 and $4
+group by day
+order by day
