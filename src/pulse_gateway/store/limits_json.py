@@ -23,8 +23,11 @@ class LimitsChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_limits(text: str) -> Allowance:
-    """Raises: msgspec.ValidationError for what no version of Pulse has written."""
-    return _decoder.decode(text)
+    """NO_ALLOWANCE itself where nothing is said.
+
+    Raises: msgspec.ValidationError for what no version of Pulse has written.
+    """
+    return NO_ALLOWANCE if text == "{}" else _decoder.decode(text)
 
 
 def encode_limits(limits: Allowance) -> str:

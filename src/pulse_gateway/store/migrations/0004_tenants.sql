@@ -39,4 +39,7 @@ begin
 end
 $$;
 
-select pulse_protect('tenant', 'id'), pulse_protect('app_user'), pulse_protect('api_key');
+select
+    pulse_protect('tenant', 'id'), pulse_protect('app_user'), pulse_protect('api_key'), pulse_protect('usage_entry'),
+    pulse_protect('usage_balance'), pulse_protect('usage_hourly'), pulse_protect('usage_daily'), pulse_protect('open_permit'),
+    pulse_protect('budget_alert');
