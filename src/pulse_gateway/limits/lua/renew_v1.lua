@@ -1,26 +1,39 @@
 -- Prolong leases; take the holds anew of permits that had expired or were forgotten. The twin of Counters.renew.
 -- KEYS 1 leases · 2 holds.  ARGV 1 lease µs, then two a permit: permit, its holds as given to acquire_v1
 -- → how many had to be taken anew
+-- A key of a foreign type is left alone: it keeps no other hold from being renewed.
 local t = redis.call('TIME')
-local until_us = string.format('%.0f', t[1] * 1000000 + t[2] + ARGV[1])
+local function int(number) return string.format('%.0f', number) end
+local until_us = int(t[1] * 1000000 + t[2] + ARGV[1])
+
+local function hold(form, key, amount)
+  local have = form == 'q' and redis.pcall('HGET', key, 'held') or form == 'r' and redis.pcall('GET', key)
+  if type(have) == 'table' then return end
+  local total = int((tonumber(have) or 0) + amount)
+  if form == 'r' then
+    redis.call('SET', key, total, 'PX', 172800000)
+  else
+    redis.call('HSET', key, 'held', total)
+    if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, 6220800000) end  -- 72 days: beyond this month and the next
+  end
+end
+
 local anew = 0
 for i = 2, #ARGV, 2 do
-  local held = redis.call('HGET', KEYS[2], ARGV[i])
-  if not held or held == 'X' then
+  local permit, holds = ARGV[i], ARGV[i + 1]
+  local held = redis.call('HGET', KEYS[2], permit)
+  local lost = not held or held == 'X'
+  redis.call('ZADD', KEYS[1], until_us, permit)
+  if lost then
     anew = anew + 1
-    for form, key, amount in string.gmatch(ARGV[i + 1], '(%a)|([^|;]+)|(%d+)') do
-      if form == 'q' then
-        redis.call('HINCRBY', key, 'held', amount)
-        if redis.call('PTTL', key) < 0 then redis.call('PEXPIRE', key, 6220800000) end
-      else
-        redis.call('INCRBY', key, amount)
-      end
-    end
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+    redis.call('HSET', KEYS[2], permit, holds)
   end
-  redis.call('ZADD', KEYS[1], until_us, ARGV[i])
-  for form, key in string.gmatch(ARGV[i + 1], '(%a)|([^|;]+)|%d+') do
-    if form == 'r' then redis.call('PEXPIRE', key, 172800000) end
+  for form, key, amount in string.gmatch(holds, '(%a)|([^|;]+)|(%d+)') do
+    if lost then
+      hold(form, key, amount)
+    elseif form == 'r' then
+      redis.pcall('PEXPIRE', key, 172800000)
+    end
   end
 end
 redis.call('PEXPIRE', KEYS[1], 172800000)

@@ -4,60 +4,72 @@
 --      then five a charge: form amount actual cap window_us
 -- → code now_us, then two a charge: used held (-1 0 for a cold quota, 0 0 for a window).  1 settled · 0 unknown: nothing changed ·
 --   2 lost: the permit was forgotten, what was used is added all the same
+-- A key that is gone, or of a foreign type, counts as cold or empty: it keeps nothing else from being settled.
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local permit, mode, granted = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local count = #KEYS - 2
 
 local function int(number) return string.format('%.0f', number) end
 
 local held = redis.call('HGET', KEYS[2], permit)
 local code = held and 1 or (mode == 'settle' and 2 or 0)
+local adds = code > 0 and mode ~= 'cancel'
+local forms, back = {}, {}  -- key → what it is, and how much of it this permit holds
 if held then
-  if held ~= 'X' then
-    for form, key, amount in string.gmatch(held, '(%a)|([^|;]+)|(%d+)') do
-      if form == 'q' then
-        local have = tonumber(redis.call('HGET', key, 'held') or 0)
-        if have > 0 then redis.call('HSET', key, 'held', int(math.max(0, have - amount))) end
-      else
-        local have = tonumber(redis.call('GET', key) or 0)
-        if have - amount > 0 then redis.call('DECRBY', key, amount) elseif have > 0 then redis.call('DEL', key) end
-      end
-    end
-  end
-  redis.call('HDEL', KEYS[2], permit)
+  for form, key, amount in string.gmatch(held, '(%a)|([^|;]+)|(%d+)') do forms[key], back[key] = form, tonumber(amount) end
+  redis.call('HDEL', KEYS[2], permit)  -- first, since a server that is out of memory lets no script begin with HSET
   redis.call('ZREM', KEYS[1], permit)
 end
-local reply = {code, now}
-for i = 1, count do
-  local key, form = KEYS[2 + i], ARGV[i * 5 - 1]
-  local amount, actual, window = tonumber(ARGV[i * 5]), ARGV[i * 5 + 1], tonumber(ARGV[i * 5 + 3])
-  local used, still_held = 0, 0
-  if form == 'q' then
-    local have = redis.call('HMGET', key, 'used', 'held')
-    if have[1] then
-      used, still_held = tonumber(have[1]), tonumber(have[2] or 0)
-      if code > 0 and mode ~= 'cancel' then
-        used = redis.call('HINCRBY', key, 'used', actual)
-        redis.call('HSET', key, 'at', int(now))
-      end
-    else
-      used = -1
-    end
-  elseif form == 'b' then
-    local number = int(math.floor(granted / math.floor(window / 20)))
-    if held then
-      local have = redis.call('HGET', key, number)
-      local by = mode == 'cancel' and -amount or actual - amount
-      if have and by ~= 0 then redis.call('HSET', key, number, int(math.max(0, have + by))) end
-    end
-  elseif form == 'l' then
-    if held and mode == 'cancel' then
-      for _ = 1, amount do redis.call('LREM', key, 1, ARGV[3]) end
-    end
-  else
-    used = tonumber(redis.call('GET', key) or 0)
+
+-- Each ends one charge, or only the hold on it where nothing is said of what was used, and returns used, held.
+local finish = {}
+
+function finish.q(key, _, actual)
+  local have = redis.pcall('HMGET', key, 'used', 'held')
+  local used, before = tonumber(have[1]), tonumber(have[2]) or 0
+  local after = math.max(0, before - (back[key] or 0))
+  if used and adds and actual then
+    used = used + actual
+    redis.call('HSET', key, 'used', int(used), 'held', int(after), 'at', int(now))
+  elseif after ~= before then
+    redis.call('HSET', key, 'held', int(after))
   end
-  reply[#reply + 1], reply[#reply + 2] = used, still_held
+  if not used then return -1, 0 end
+  return used, after
 end
+
+function finish.r(key)
+  local before = tonumber(redis.pcall('GET', key)) or 0
+  local after = math.max(0, before - (back[key] or 0))
+  if after > 0 and after ~= before then
+    redis.call('SET', key, int(after), 'KEEPTTL')
+  elseif after == 0 and before > 0 then
+    redis.call('DEL', key)
+  end
+  return after, 0
+end
+
+function finish.b(key, amount, actual, window)
+  local by = (mode == 'cancel' and 0 or actual) - amount
+  if held and by ~= 0 then
+    local number = int(math.floor(granted / math.floor(window / 20)))
+    local have = tonumber(redis.pcall('HGET', key, number))
+    if have then redis.call('HSET', key, number, int(math.max(0, have + by))) end
+  end
+  return 0, 0
+end
+
+function finish.l(key, amount)
+  if held and mode == 'cancel' and amount > 0 then redis.pcall('LREM', key, amount, ARGV[3]) end
+  return 0, 0
+end
+
+local reply = {code, now}
+for i = 1, #KEYS - 2 do
+  local key, at = KEYS[2 + i], 5 * i - 1
+  local used, still = finish[ARGV[at]](key, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 4]))
+  reply[#reply + 1], reply[#reply + 2] = used, still
+  forms[key] = nil
+end
+for key, form in pairs(forms) do finish[form](key) end  -- held, and not among the charges
 return reply
