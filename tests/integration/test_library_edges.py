@@ -15,6 +15,7 @@ from pulse_gateway.config import AliasConfig, LimitsConfig, ProviderConfig, Retr
 from pulse_gateway.errors import ConfigError, StreamInterrupted, UpstreamError
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.limits.memory import MemoryLimiter
+from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 BODY = {"model": "first", "messages": [{"role": "user", "content": "hi"}]}
@@ -93,7 +94,9 @@ class Transport:
         self.called: list[str] = []
         self.given: list[Scripted] = []
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> Scripted:
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> Scripted:
         provider = request.url.split("//")[1].split(".")[0]
         self.called.append(provider)
         self.given.append(self._answers[provider]())

@@ -55,7 +55,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """`open`, any number of `mark`s, `record`: the life of one attempt, under one `entry_id`."""
+    """`open`, `sent`, any number of `mark`s, `record`: the life of one attempt, under one `entry_id`."""
 
     def check(self) -> None:
         """Called before anything is spent. Raises: StoreUnavailable when entries could not be kept."""
@@ -65,6 +65,12 @@ class Ledger(Protocol):
         """Before the call: what to record should this process end before anything more is heard of the attempt.
 
         Raises: StoreUnavailable when it could not be kept; the call must then not be made.
+        """
+        ...
+
+    def sent(self, entry_id: str, /) -> None:
+        """The request is about to leave: from now on the provider may bill it. An attempt that was opened and never sent leaves
+        nothing when its process ends.
         """
         ...
 

@@ -34,6 +34,9 @@ class MemoryLedger:
     def open(self, entry: UsageEntry, /) -> None:
         """Nothing to keep: what this process has not recorded when it ends goes with it."""
 
+    def sent(self, entry_id: str, /) -> None:
+        """Nothing to keep."""
+
     def mark(self, entry: UsageEntry, /) -> None:
         """Nothing to keep."""
 

@@ -49,6 +49,10 @@ class Attempt:
         ledger.open(self._entry(Outcome.INTERRUPTED, Usage(input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED))
         exchange.attempts = self._number
 
+    def sent(self) -> None:
+        """The request is about to leave."""
+        self._ledger.sent(self._entry_id)
+
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
         now = self._clock.monotonic()

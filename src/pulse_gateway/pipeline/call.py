@@ -76,7 +76,9 @@ class Call:
         response: HttpResponse | None = None
         sent = self._clock.monotonic()
         try:
-            response = await self._transport.send(prepared.request, deployment.timeouts, proxy=deployment.proxy)
+            response = await self._transport.send(
+                prepared.request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
+            )
             if not 200 <= response.status < 300:
                 raise provider.error(
                     response.status, response.headers, await _read(response, _MAX_ERROR_BYTES, cut=True)

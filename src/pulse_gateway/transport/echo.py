@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["EchoTransport"]
@@ -96,7 +97,11 @@ class EchoTransport:
     Usage counts words: every run of non-space characters is one token.
     """
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> _Answer:
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> _Answer:
+        if on_send is not None:
+            on_send()
         asked = _decode(request.body)
         if (name := _lacking(request.body, asked)) is not None:
             return _Answer((("content-type", "application/json"),), [_refusal(name)], status=400)

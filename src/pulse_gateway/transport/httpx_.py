@@ -22,6 +22,7 @@ from pulse_gateway.errors import (
     UpstreamUnreachable,
 )
 from pulse_gateway.transport.lanes import Lanes
+from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["HttpxTransport"]
@@ -42,7 +43,9 @@ class HttpxTransport:
         self._verify = verify or httpx.create_ssl_context(trust_env=False)
         self._origins: dict[tuple[str, str | None], Lanes[httpx.AsyncHTTPTransport]] = {}
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> _HttpxResponse:
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> _HttpxResponse:
         # httpcore reads this dict anew for each phase, which is how the time between chunks differs from the first byte's.
         phases: dict[str, float | None] = {
             "connect": timeouts.connect_s,
@@ -57,6 +60,8 @@ class HttpxTransport:
             content=request.body,
             extensions={"timeout": phases},
         )
+        if on_send is not None:
+            outgoing.stream = _WatchedBody(request.body, on_send)
         lanes = self._lanes(outgoing.url, proxy)
         lane = await lanes.take(timeouts.connect_s)
         try:
@@ -86,6 +91,17 @@ class HttpxTransport:
         return httpx.AsyncHTTPTransport(
             limits=limits, verify=self._verify, trust_env=False, retries=0, proxy=httpx.Proxy(proxy) if proxy else None
         )
+
+
+class _WatchedBody(httpx.AsyncByteStream):
+    """The body, asked for by httpcore once the head has been written."""
+
+    def __init__(self, body: bytes, on_send: OnSend) -> None:
+        self._body, self._on_send = body, on_send
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self._on_send()
+        yield self._body
 
 
 async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pulse_gateway.transport.echo import EchoTransport
-from pulse_gateway.transport.transport import HttpResponse, Transport
+from pulse_gateway.transport.transport import HttpResponse, OnSend, Transport
 from pulse_gateway.types.http import HttpRequest, Timeouts
 
 __all__ = ["SchemeTransport"]
@@ -14,9 +14,11 @@ class SchemeTransport:
         self._network = network
         self._echo = EchoTransport()
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> HttpResponse:
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> HttpResponse:
         chosen: Transport = self._echo if self._echo.serves(request) else self._network
-        return await chosen.send(request, timeouts, proxy=proxy)
+        return await chosen.send(request, timeouts, proxy=proxy, on_send=on_send)
 
     async def aclose(self) -> None:
         await self._network.aclose()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
-__all__ = ["HttpResponse", "Transport"]
+__all__ = ["HttpResponse", "OnSend", "Transport"]
+
+OnSend = Callable[[], None]
 
 
 class HttpResponse(Protocol):
@@ -30,8 +32,13 @@ class HttpResponse(Protocol):
 
 
 class Transport(Protocol):
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> HttpResponse:
-        """Raises: UpstreamUnreachable, UpstreamDisconnected, UpstreamTimeout (no head in `first_byte_s`), UpstreamProtocolError."""
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> HttpResponse:
+        """`on_send` is called once, right before the last bytes of the request leave: from then on the provider may act on it.
+
+        Raises: UpstreamUnreachable, UpstreamDisconnected, UpstreamTimeout (no head in `first_byte_s`), UpstreamProtocolError.
+        """
         ...
 
     async def aclose(self) -> None: ...

@@ -12,6 +12,7 @@ from pulse_gateway import Config, Gateway, Inbound, Outcome
 from pulse_gateway.config import AliasConfig, LimitsConfig, ProviderConfig, RetriesConfig
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.telemetry.record import ExchangeRecord
+from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 from pulse_gateway.wire.sse import SSEDecoder
 
@@ -52,7 +53,9 @@ class Transport:
         self._kind, self._pieces = kind, pieces
         self.sent: list[HttpRequest] = []
 
-    async def send(self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None) -> Answer:
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> Answer:
         self.sent.append(request)
         return Answer(self._kind, self._pieces)
 
