@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import msgspec
 import pytest
@@ -80,9 +81,16 @@ def kept() -> Kept:
     return Kept()
 
 
-def gateway(url: str, kept: Kept, *, limits: LimitsConfig | None = None, **plans: PlanConfig) -> Gateway:
+def gateway(
+    url: str,
+    kept: Kept,
+    *,
+    limits: LimitsConfig | None = None,
+    abandoned: Literal["abort", "drain"] = "abort",
+    **plans: PlanConfig,
+) -> Gateway:
     config = Config(
-        providers={"openai": ProviderConfig(key="x", base_url=f"{url}/v1")},
+        providers={"openai": ProviderConfig(key="x", base_url=f"{url}/v1", abandoned=abandoned)},
         retries=RetriesConfig(base_s=0.01, max_wait_s=0.02),
         limits=limits or LimitsConfig(),
         plans=plans,
@@ -313,24 +321,42 @@ async def test_cancelled_at_any_turn_of_the_loop_an_exchange_is_settled_once(
     assert counted == used
 
 
-async def test_clients_that_leave_anywhere_in_a_stream_are_charged_what_was_relayed(
-    simulator: Simulator, kept: Kept
+@pytest.mark.parametrize("abandoned", ["abort", "drain"])
+async def test_five_hundred_clients_leave_after_any_number_of_chunks_and_each_is_charged_once(
+    simulator: Simulator, kept: Kept, abandoned: Literal["abort", "drain"]
 ) -> None:
+    """Drained: what the provider counted. Aborted: the prompt, and what was relayed."""
     draw = random.Random(7)
     principal = Principal(user_id="u", plan=UNLIMITED)
-    async with gateway(simulator.url, kept, limits=LimitsConfig(requests="off")) as made:
-        for _ in range(60):
-            leave_after = draw.randrange(30)
-            async with await made.handle(inbound(principal, stream=True)) as reply:
-                async for _ in reply:
-                    if not leave_after:
+    model = f"{MODEL}+chunks=20"
+
+    async def leave_after(chunks: int, made: Gateway) -> None:
+        async with await made.handle(inbound(principal, model=model, stream=True)) as reply:
+            async for _ in reply:
+                if not chunks:
+                    if reply.abandon():
                         break
-                    leave_after -= 1
+                    chunks = -1  # it is drained: read on as a server does, and throw away
+                chunks -= 1
+
+    limits = LimitsConfig(requests="off")
+    async with gateway(simulator.url, kept, limits=limits, abandoned=abandoned) as made:
+        for _ in range(25):
+            await asyncio.gather(*(leave_after(draw.randrange(24), made) for _ in range(20)))
     each_attempt_is_recorded_once(kept)
-    assert kept.limiter.outstanding == 0
+    await nothing_is_held(kept, principal)
+    billed = {each.caller_request_id: each for each in simulator.stats().requests}
+    assert len(kept.ledger.entries) == len(billed) == 500
     for entry in kept.ledger.entries:
-        assert entry.source is UsageSource.PROVIDER or entry.outcome is not Outcome.COMPLETED
-        assert entry.tokens > 0
+        record = billed[entry.request_id]
+        if entry.source is UsageSource.ESTIMATED:
+            assert abandoned == "abort" and entry.outcome is Outcome.CLIENT_GONE
+            assert entry.usage.input_tokens and entry.tokens > 0
+        else:
+            assert entry.tokens == record.billed.total
+    gone = [entry for entry in kept.ledger.entries if entry.outcome is Outcome.CLIENT_GONE]
+    assert len(gone) > 300
+    assert {entry.source for entry in gone} <= ({UsageSource.DRAINED} if abandoned == "drain" else set(UsageSource))
 
 
 async def test_a_provider_that_never_says_what_was_used_is_charged_by_estimate(
