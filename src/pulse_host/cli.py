@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import date
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -319,6 +320,67 @@ def tenants_update(
 @main.group()
 def usage() -> None:
     """What was used: the ledger and the counters."""
+
+
+def _day(context: click.Context, option: click.Parameter, value: str | None) -> date | None:
+    from pulse_gateway.errors import InvalidRequest
+    from pulse_host.usage.history import read_day
+
+    if value is None:
+        return None
+    try:
+        return read_day(value, option.opts[0])
+    except InvalidRequest as error:
+        raise click.BadParameter(error.message) from error
+
+
+@usage.command("export")
+@click.option(
+    "--from", "first", callback=_day, metavar="DAY", help="First day (UTC), such as 2026-11-01. Default: all."
+)
+@click.option("--to", "last", callback=_day, metavar="DAY", help="Last day (UTC). Default: all.")
+@click.option("--tenant", default=None, help="Only this tenant's.")
+@click.option("--format", "form", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@click.option("--output", default="-", metavar="FILE", help="Where to; - is standard output.  [default: -]")
+@click.option("--bom", is_flag=True, help="CSV: begin with the mark that lets Excel show every alphabet.")
+@_config_option
+@_plain_errors
+def usage_export(
+    first: date | None,
+    last: date | None,
+    tenant: str | None,
+    form: str,
+    output: str,
+    bom: bool,
+    config_file: str | None,
+) -> None:
+    """Write the ledger's entries out, one row an attempt, corrections as rows of their own.
+
+    Money is in integer nano-USD, moments are in UTC. The file is complete or not there at all.
+    """
+    from pulse_host.database.migrate import require_migrated
+    from pulse_host.database.pool import open_connection
+    from pulse_host.usage.csv_sink import CsvSink
+    from pulse_host.usage.export import Wanted, export, output_file
+    from pulse_host.usage.parquet_sink import ParquetSink
+
+    if first is not None and last is not None and first > last:
+        raise click.UsageError(f"--from {first} is after --to {last}")
+    if bom and form != "csv":
+        raise click.UsageError("--bom is for CSV")
+    if form == "parquet" and output == "-" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not for a terminal; name a file with --output")
+    url = _database_url(load_config(config_file))
+    wanted = Wanted(first=first, last=last, tenant_id=tenant)
+
+    async def write() -> int:
+        async with open_connection(url, wait_s=_WAIT_S) as connection:
+            await require_migrated(connection)
+            with output_file(output) as file:
+                return await export(connection, wanted, CsvSink(file, bom=bom) if form == "csv" else ParquetSink(file))
+
+    count = asyncio.run(write())
+    click.echo(f"{count} entries", err=True)
 
 
 @main.command()

@@ -19,7 +19,14 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from pulse_gateway.errors import ConfigError, StoreUnavailable
 
-__all__ = ["DatabaseUnusable", "create_pool", "ignores_policies", "open_connection", "tenant_scope"]
+__all__ = [
+    "QUERY_FAILURES",
+    "DatabaseUnusable",
+    "create_pool",
+    "ignores_policies",
+    "open_connection",
+    "tenant_scope",
+]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -34,7 +41,7 @@ _PASSING = (
     asyncpg.TooManyConnectionsError,
 )
 # All the ways in which Postgres can fail to answer: refused, cut, too slow, or an error of its own.
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+QUERY_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _TENANT = "app.tenant_id"
 _EVERY_TENANT = "*"
 
@@ -123,7 +130,7 @@ async def tenant_scope(pool: Any, tenant_id: str, *, wait_s: float = 1.0) -> Asy
         async with pool.acquire(timeout=wait_s) as connection, connection.transaction(readonly=True):
             await connection.execute("select set_config($1, $2, true)", _TENANT, tenant_id)
             yield connection
-    except _FAILURES as error:
+    except QUERY_FAILURES as error:
         _log.warning("a look for a tenant failed: %s: %s", type(error).__name__, error)
         raise StoreUnavailable("this cannot be read at the moment", retry_after_s=1.0) from error
 
