@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,8 @@ from pulse_gateway.composition import build_chain, build_router, build_terms
 from pulse_gateway.config import Config
 from pulse_gateway.environment import load_config
 from pulse_gateway.errors import ConfigError, PulseError
+from pulse_gateway.idempotency.memory import MemoryAnswerStore
+from pulse_gateway.idempotency.store import AnswerStore
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.limits.limiter import Limiter, Standing
@@ -27,8 +30,10 @@ from pulse_gateway.pipeline.call import Call
 from pulse_gateway.pipeline.compose import Handler, compose
 from pulse_gateway.pipeline.deadline import Deadline
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
+from pulse_gateway.pipeline.execution import Executions
 from pulse_gateway.pipeline.fallback import Fallback
 from pulse_gateway.pipeline.guard import Guard
+from pulse_gateway.pipeline.idempotent import Idempotent
 from pulse_gateway.pipeline.moderate import Moderate
 from pulse_gateway.pipeline.observe import Observe
 from pulse_gateway.pipeline.quote import quote
@@ -59,10 +64,11 @@ _NATIVE_DIALECT = "openai.chat"  # what `messages=[…]` of an embedding program
 class Gateway:
     """Routes, limits, moderates, retries and meters model calls. Usable as an async context manager.
 
-    Every part can be replaced: `limiter`, `ledger`, `moderators` (hooks added after the configured ones), `transport`, `clock`,
-    `keys` (who owns which API key), `providers` (kind → Provider, added to the built-in ones), `observers` (called once per
-    exchange; default: one JSON log line), `on_alert` (called when a monthly limit is used up to 80 % and to 100 %; default: one log
-    line). What is not given is the built-in part that lives in memory.
+    Every part can be replaced: `limiter`, `ledger`, `answers` (what requests with an idempotency key were answered), `moderators`
+    (hooks added after the configured ones), `transport`, `clock`, `keys` (who owns which API key), `providers` (kind → Provider,
+    added to the built-in ones), `observers` (called once per exchange; default: one JSON log line), `on_alert` (called when a
+    monthly limit is used up to 80 % and to 100 %; default: one log line). What is not given is the built-in part that lives in
+    memory.
     """
 
     def __init__(
@@ -71,6 +77,7 @@ class Gateway:
         *,
         limiter: Limiter | None = None,
         ledger: Ledger | None = None,
+        answers: AnswerStore | None = None,
         moderators: Sequence[Moderator] = (),
         transport: Transport | None = None,
         clock: Clock | None = None,
@@ -89,6 +96,9 @@ class Gateway:
         self._on_alert = on_alert
         self._transport = transport
         self._supervisor = Supervisor()
+        self._executions = Executions(
+            answers or MemoryAnswerStore(self.clock), clock=self.clock, supervisor=self._supervisor
+        )
         self._drains = Drains()
         self._health = Health(self.clock)
         self._catalog = Catalog.load(now=self.clock.now)
@@ -130,9 +140,11 @@ class Gateway:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it
         self._handler = self._compose(self._chain)
 
-    async def aclose(self, *, drain_s: float = 30.0) -> None:
-        """Let what is under way settle, write the ledger out, and close every connection."""
-        await self._supervisor.drain(drain_s)
+    async def aclose(self, *, drain_s: float = 30.0, settle_s: float = 30.0) -> None:
+        """Let requests with an idempotency key end within `drain_s` and everything settle within `settle_s`, write the ledger
+        out, and close every connection."""
+        await self._executions.aclose(drain_s)
+        await self._supervisor.drain(settle_s)
         await self.limiter.aclose()
         await self.ledger.aclose()
         if self._transport is not None:
@@ -192,6 +204,11 @@ class Gateway:
                 for event in events:
                     yield event
 
+    @property
+    def under_way(self) -> Collection[asyncio.Task[Any]]:
+        """Requests with an idempotency key that run on, whether or not a client is left: what a server waits for before it ends."""
+        return self._executions.tasks
+
     async def usage(self, principal: Principal) -> Sequence[Standing]:
         """Where each counter of `principal` stands."""
         return await self.limiter.standings(self.terms.overview(principal), tenant=principal.tenant_id)
@@ -223,7 +240,7 @@ class Gateway:
         if self._transport is None:
             raise RuntimeError("the gateway is not open")
         config, clock = self.config, self.clock
-        return compose(
+        pipeline = compose(
             [
                 partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
                 partial(Deadline, total_s=config.retries.total_s, clock=clock),
@@ -261,4 +278,13 @@ class Gateway:
                 chain=chain,
                 hold_chars=config.moderation.hold_chars,
             ),
+        )
+        return Idempotent(
+            pipeline,
+            executions=self._executions,
+            authenticator=self._keys,
+            total_s=config.retries.total_s,
+            clock=clock,
+            supervisor=self._supervisor,
+            observers=self._observers,
         )

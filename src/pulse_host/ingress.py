@@ -36,7 +36,6 @@ __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "reques
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 _MAX_REQUEST_ID = 128
 _BODY_S = 30.0
-_NOT_KEPT = ("idempotency-key",)  # named in x-pulse-dropped: a repeated request runs again
 Headers = dict[str, str]
 
 
@@ -83,7 +82,7 @@ class Ingress:
             stream=route.stream,
             headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
             request_id=request_id_of(headers),
-            ignored=tuple(name for name in _NOT_KEPT if name in headers),
+            idempotency_key=headers.get("idempotency-key"),
             trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
         )
         try:

@@ -274,12 +274,6 @@ async def test_geminis_clients_may_put_the_key_into_the_address(http: httpx.Asyn
     assert pulse.key not in "".join(line for line in pulse.process.output.splitlines() if line.startswith("{"))
 
 
-async def test_what_is_not_kept_is_named(http: httpx.AsyncClient) -> None:
-    response = await http.post(PATHS["openai"], json=good("openai"), headers={"idempotency-key": "once"})
-    assert response.status_code == 200
-    assert response.headers["x-pulse-dropped"] == "idempotency-key"
-
-
 @pytest.mark.parametrize("path", ["/schema", "/schema/openapi.json", "/schema/swagger", "/schema/redoc"])
 async def test_no_page_is_served_that_nobody_asked_for(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 404

@@ -1,0 +1,142 @@
+"""`Idempotency-Key`: a request that comes again is answered again, not run again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import partial
+from math import inf
+
+import msgspec
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.errors import IdempotencyConflict, InvalidRequest, PulseError
+from pulse_gateway.idempotency.recording import Recording
+from pulse_gateway.idempotency.store import Place
+from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
+from pulse_gateway.pipeline.compose import Handler
+from pulse_gateway.pipeline.deadline import Deadline
+from pulse_gateway.pipeline.exchange import Exchange, Inbound
+from pulse_gateway.pipeline.execution import Execution, Executions, handed_on
+from pulse_gateway.pipeline.observe import Observe
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.telemetry.record import Observer
+from pulse_gateway.types.usage import Outcome
+
+__all__ = ["Idempotent"]
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PARAM = "idempotency-key"
+
+
+class Idempotent:
+    """Around the whole pipeline. The first request with a key is run by a task of its own, to its end, whoever stays.
+
+    A repeat reads along from the beginning, or gets what was kept: without a permit, an attempt, or an entry in the ledger.
+    Requests without a key pass through.
+    """
+
+    def __init__(
+        self,
+        inner: Handler,
+        *,
+        executions: Executions,
+        authenticator: Authenticator,
+        total_s: float,
+        clock: Clock,
+        supervisor: Supervisor,
+        observers: Sequence[Observer],
+    ) -> None:
+        self._inner, self._executions = inner, executions
+        self._authenticated = Authenticate(self._answer, authenticator=authenticator)
+        self._total_s, self._clock = total_s, clock
+        self._supervisor, self._observers = supervisor, observers
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        if exchange.inbound.idempotency_key is None:
+            return await self._inner(exchange)
+        try:
+            return await self._authenticated(exchange)
+        except PulseError as error:
+            return await self._observed(exchange, partial(_raise, error))
+
+    async def _answer(self, exchange: Exchange) -> Reply:
+        """Raises: PulseError, of an exchange that nobody has reported yet."""
+        execution, begun = self._executions.find(
+            exchange, _place(exchange), _fingerprint(exchange.inbound), self._inner
+        )
+        if begun and await execution.runs_here():
+            return self._own(exchange, await execution.head())
+        return await self._observed(exchange, partial(self._read_along, execution))
+
+    async def _observed(self, exchange: Exchange, handler: Handler) -> Reply:
+        within = Deadline(handler, total_s=self._total_s, clock=self._clock)
+        observe = Observe(within, clock=self._clock, supervisor=self._supervisor, observers=self._observers)
+        reply = await observe(exchange)
+        if isinstance(exchange.error, IdempotencyConflict):
+            reply.headers.append(("x-should-retry", "false"))  # the vendors' SDKs ask again after a 409
+        return reply
+
+    def _own(self, exchange: Exchange, recording: Recording) -> Reply:
+        """What the client gets whose request is run: reported already, or when it ends, by the pipeline itself."""
+        headers = list(recording.headers)
+        if not recording.stream:
+            return Reply(recording.status, headers, recording.joined())
+        reader = recording.reader(render=partial(_render, exchange), clock=self._clock, deadline=inf)
+        reply = Reply(recording.status, headers, stream=reader, keep_alive=recording.keep_alive)
+
+        async def leave(outcome: Outcome, error: PulseError | None) -> None:
+            reader.leave()
+
+        reply.settle_with(self._supervisor, leave)
+        return reply
+
+    async def _read_along(self, execution: Execution, exchange: Exchange) -> Reply:
+        """Raises: PulseError; that of the execution, where it failed in a way that is not kept."""
+        recording = await execution.head()
+        if execution.failure is not None:
+            raise execution.failure
+        headers = list(handed_on(recording.headers))
+        if execution.ran is None or execution.first is not exchange:
+            headers += (("idempotent-replayed", "true"), ("x-pulse-original-request-id", recording.request_id))
+        if not recording.stream:
+            return Reply(recording.status, headers, recording.joined())
+        render = partial(_render, exchange)
+        reader = recording.reader(render=render, clock=self._clock, deadline=exchange.deadline)
+
+        async def leave(exchange: Exchange) -> None:
+            reader.leave()
+
+        exchange.defer(leave)
+        return Reply(recording.status, headers, stream=reader, keep_alive=recording.keep_alive)
+
+
+async def _raise(error: PulseError, exchange: Exchange) -> Reply:
+    raise error
+
+
+def _place(exchange: Exchange) -> Place:
+    """Raises: InvalidRequest."""
+    key, principal = exchange.inbound.idempotency_key, exchange.principal
+    assert key is not None and principal is not None  # looked at before
+    if not _KEY.fullmatch(key):
+        raise InvalidRequest("an idempotency key is 1 to 255 visible ASCII characters", param=_PARAM)
+    if exchange.client is None:
+        raise InvalidRequest(
+            "an idempotency key needs a request in a dialect, whose bytes can be compared", param=_PARAM
+        )
+    return Place(principal.tenant_id, principal.user_id, key)
+
+
+def _fingerprint(inbound: Inbound) -> bytes:
+    """What makes a request the same one: its address, and every byte of its body."""
+    address = msgspec.json.encode((inbound.dialect, inbound.operation, inbound.model, inbound.stream))
+    return hashlib.sha256(address + b"\n" + inbound.body).digest()
+
+
+def _render(exchange: Exchange, error: PulseError) -> bytes:
+    assert exchange.client is not None  # refused without one
+    encoder = exchange.client.encoder(exchange.inbound.model or "", include_usage=False)
+    return encoder.error(error, exchange.request_id)
