@@ -6,11 +6,9 @@ import asyncio
 import logging
 import os
 import weakref
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Self
 
@@ -18,27 +16,25 @@ import msgspec
 
 from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.errors import StoreUnavailable
-from pulse_gateway.ledger.disk_work import DiskWork, Segment, cut, make_segment, remove, sync_directory
+from pulse_gateway.ledger.compaction import move_some, to_be_moved
+from pulse_gateway.ledger.disk_work import DiskWork, cut
+from pulse_gateway.ledger.holdings import Holdings
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.readiness import Readiness
+from pulse_gateway.ledger.recovery import take_over
+from pulse_gateway.ledger.segment_log import NoSpare, SegmentLog
 from pulse_gateway.ledger.segments import (
     CLOSE,
     DONE,
-    HEADER,
     MARK,
     OPEN,
     RECORD_HEAD_BYTES,
     JournalError,
     Recovered,
-    Replay,
-    Scan,
     decode_entry,
     encode_entry,
     encode_ids,
-    frame,
     read_segments,
-    segment_files,
-    unframe,
 )
 from pulse_gateway.ledger.slots import JournalLocked, lock_directory, lock_free_slot, orphans
 
@@ -48,23 +44,9 @@ _log = logging.getLogger(__name__)
 
 _SMALLEST_SEGMENT_BYTES = 64 * 1024
 _SEGMENTS = 32  # at least as many make up `max_bytes`: the room made ahead must be little beside what is left at 90 %
-_GROWTH_BYTES = 512  # by how much the record of an attempt's end may be longer than that of its beginning
 _RETRY_S = 0.5
-_MOVES_AT_ONCE = 100  # records: under a millisecond of the event loop's time
-_SPARSE, _SPARSE_IN_NEED = 0.25, 0.75  # records are moved together when less than this part of the files is needed
-_SPARSE_SEGMENTS = 4  # and there are more than that besides
 
 read_journal = read_segments
-
-
-class _Held(msgspec.Struct):
-    """Where the newest record of an entry is. `promised_bytes` are kept free for the record of its end."""
-
-    segment: Segment
-    offset: int
-    size_bytes: int
-    kind: int
-    promised_bytes: int = 0
 
 
 class Journal:
@@ -77,8 +59,8 @@ class Journal:
     they when entries take up 90 % of `max_bytes`. Room for the end of an attempt is set aside at its `open`. Files are
     removed when nothing in them is needed, and what is still needed in mostly empty ones is written again.
 
-    Without `start` everything works except that the disk is forced only by `sync`, `aclose` and at the end of a segment, and
-    then by the caller.
+    Without `start` nothing is done in the background: the disk is forced by `sync`, by `aclose` and at the end of a segment,
+    in the calling thread, and what could not be written is tried again by the first two only.
 
     Raises: JournalLocked when another process has the folder; JournalError when it cannot be used.
     """
@@ -91,8 +73,42 @@ class Journal:
         segment_bytes: int = 8 * 2**20,
         sync_s: float = 0.05,
         clock: Clock | None = None,
+        lock: int | None = None,
     ) -> None:
-        self._set_up(directory, lock_directory(directory), max_bytes, segment_bytes, sync_s, clock)
+        """`lock` is the descriptor that holds the folder, for who has locked it already."""
+        self.directory = directory
+        self._lock: int | None = lock_directory(directory) if lock is None else lock
+        self._max_bytes = max_bytes
+        self._sync_s = sync_s
+        self._clock = clock or SystemClock()
+        self._readiness = Readiness(directory, max_bytes)
+        self._closed = False
+        self._waiting: dict[str, tuple[int, bytes]] = {}  # entry id → kind and payload, of what could not be written
+        self._waiting_done: list[str] = []
+        self._unsynced_since: float | None = None
+        self._syncing_since: float | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._one_round = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        try:
+            estate = take_over(directory)
+            self._recovered = estate.recovered
+            self._holdings = estate.holdings
+            segment_bytes = max(_SMALLEST_SEGMENT_BYTES, min(segment_bytes, max_bytes // _SEGMENTS))
+            self._log = SegmentLog(directory, segment_bytes, estate.segments, estate.next_number)
+        except OSError as error:
+            self._unlock()
+            raise JournalError(f"{directory}: the journal cannot be kept here: {_reason(error)}") from error
+        except BaseException:
+            self._unlock()
+            raise
+        self._log.sweep()
+        self._judge()
+        let_go = weakref.WeakMethod(self._let_go)
+        os.register_at_fork(after_in_child=lambda: (method := let_go()) and method())
 
     @classmethod
     def take(
@@ -106,109 +122,7 @@ class Journal:
     ) -> Self:
         """The journal in the first folder 0, 1, 2 … below `root` that no process has. Raises: JournalError."""
         directory, lock = lock_free_slot(root)
-        journal = cls.__new__(cls)
-        journal._set_up(directory, lock, max_bytes, segment_bytes, sync_s, clock)
-        return journal
-
-    def _set_up(
-        self, directory: Path, lock: int, max_bytes: int, segment_bytes: int, sync_s: float, clock: Clock | None
-    ) -> None:
-        self.directory = directory
-        self._lock: int | None = lock
-        self._max_bytes = max_bytes
-        self._segment_bytes = max(_SMALLEST_SEGMENT_BYTES, min(segment_bytes, max_bytes // _SEGMENTS))
-        self._sync_s = sync_s
-        self._clock = clock or SystemClock()
-        self._readiness = Readiness(directory, max_bytes)
-        self._closed = False
-
-        self._segments: deque[Segment] = deque()  # all that hold records, oldest first; the last one is written to
-        self._spares: deque[Segment] = deque()
-        self._sealed: list[Segment] = []  # full, not yet forced to the disk
-        self._trash: list[Segment] = []  # no longer needed, to be removed
-        self._next_number = 1
-
-        self._held: dict[str, _Held] = {}
-        self._waiting: dict[str, tuple[int, bytes]] = {}  # entry id → kind and payload, of what could not be written
-        self._waiting_done: list[str] = []
-        self._open = 0
-        self._used_bytes = 0  # by records, needed or not
-        self._needed_bytes = 0  # by the newest records of entries that are not done
-        self._promised_bytes = 0
-        self._largest_bytes = 0  # a record; so much can be left over at the end of a segment
-
-        self._unsynced_since: float | None = None
-        self._syncing_since: float | None = None
-        self._waiters: list[asyncio.Future[None]] = []
-        self._one_round = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._urgent = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-        self._thread: ThreadPoolExecutor | None = None
-
-        try:
-            self._recovered = self._replay()
-            for queue in (self._segments, self._spares):
-                queue.append(make_segment(directory, self._next_number, self._segment_bytes))
-                self._next_number += 1
-            self._used_bytes += self._segments[-1].end
-            sync_directory(directory)
-        except OSError as error:
-            self._let_go()
-            raise JournalError(f"{directory}: the journal cannot be kept here: {error.strerror}") from error
-        except BaseException:
-            self._let_go()
-            raise
-        self._sweep()
-        self._judge()
-        let_go = weakref.WeakMethod(self._let_go)
-        os.register_at_fork(after_in_child=lambda: (method := let_go()) and method())
-
-    def _replay(self) -> Recovered:
-        files = segment_files(self.directory)
-        replay = Replay()
-        sizes = {}
-        for file in files:
-            data = file.path.read_bytes()
-            sizes[file.number] = len(data)
-            replay.add(file, data)
-        closed, still_open, unreadable = replay.entries()
-        filled = [number for number, found in replay.scans.items() if found.end > len(HEADER) or found.tail_bytes]
-        damaged = []
-        by_number = {}
-        for file in files:
-            found = replay.scans[file.number]
-            size_bytes = sizes[file.number]
-            entries_lost = [entry_id for entry_id, number in unreadable.items() if number == file.number]
-            if found.gaps or entries_lost or (found.tail_bytes and file.number != filled[-1]):
-                damaged.append(_keep_aside(file.path, found, entries_lost))
-            elif file.number not in filled:
-                remove(file.path)
-                continue
-            elif found.end < size_bytes:
-                if found.tail_bytes:
-                    _log.warning(
-                        "%s: ends in the middle of a record, at %d: cut off there, %d bytes",
-                        *(file.path, found.end, found.tail_bytes),
-                    )
-                cut(file.path, found.end)
-                size_bytes = found.end
-            segment = Segment(file.number, file.salt, file.path, size_bytes, found.end)
-            by_number[file.number] = segment
-            self._segments.append(segment)
-            self._used_bytes += segment.end
-        for entry_id, newest in replay.newest.items():
-            if entry_id not in unreadable:
-                segment = by_number[newest.number]
-                self._hold(
-                    entry_id, _Held(segment, newest.offset, RECORD_HEAD_BYTES + len(newest.payload), newest.kind)
-                )
-        self._next_number = files[-1].number + 1 if files else 1
-        if self._held:
-            _log.info(
-                "%s: %d entries closed and %d open are left from before", self.directory, len(closed), len(still_open)
-            )
-        return Recovered(closed=closed, open=still_open, damaged=damaged)
+        return cls(directory, max_bytes=max_bytes, segment_bytes=segment_bytes, sync_s=sync_s, clock=clock, lock=lock)
 
     # ── for the ledger ──
 
@@ -230,14 +144,14 @@ class Journal:
         self.check()
         payload = encode_entry(entry)
         size_bytes = RECORD_HEAD_BYTES + len(payload)
-        if not self._has_room(2 * size_bytes + _GROWTH_BYTES) or not self._put_entry(OPEN, entry.entry_id, payload):
+        if not self._has_room(Holdings.room_for(size_bytes)) or not self._put_entry(OPEN, entry.entry_id, payload):
             self._wake.set()
             raise _unavailable()
 
     def mark(self, entry: UsageEntry) -> None:
         """What to record instead. Ignored for an attempt that is not open. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
-        held = self._held.get(entry.entry_id)
+        held = self._holdings.find(entry.entry_id)
         waiting = self._waiting.get(entry.entry_id)
         if held is None or held.kind == CLOSE or (waiting is not None and waiting[0] == CLOSE):
             return
@@ -250,7 +164,8 @@ class Journal:
         """The attempt has ended. Takes entries that were never opened as well. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
         payload = encode_entry(entry)
-        if entry.entry_id in self._waiting or not self._put_entry(CLOSE, entry.entry_id, payload):
+        self._waiting.pop(entry.entry_id, None)
+        if not self._put_entry(CLOSE, entry.entry_id, payload):
             self._let_wait(CLOSE, entry.entry_id, payload)
 
     def done(self, entry_ids: Sequence[str]) -> None:
@@ -259,7 +174,7 @@ class Journal:
         on_disk = []
         for entry_id in entry_ids:
             self._waiting.pop(entry_id, None)
-            if self._forget(entry_id):
+            if self._holdings.forget(entry_id):
                 on_disk.append(entry_id)
         if on_disk and (self._waiting_done or self._put(DONE, encode_ids(on_disk)) is None):
             self._waiting_done += on_disk
@@ -274,8 +189,7 @@ class Journal:
         self._waiters.append(waiter)
         if self._task is None:
             await self._round()
-        self._urgent.set()
-        self._wake.set()
+        self._hurry()
         await waiter
 
     async def start(self) -> None:
@@ -298,8 +212,7 @@ class Journal:
             if self._task is None:
                 await self._round()
             else:
-                self._urgent.set()
-                self._wake.set()
+                self._hurry()
                 await asyncio.wait([self._task])
         finally:
             self._finish()
@@ -309,22 +222,22 @@ class Journal:
     @property
     def size_bytes(self) -> int:
         """What the files take up, room set aside included."""
-        return sum(each.size_bytes for each in (*self._segments, *self._spares, *self._trash))
+        return self._log.size_bytes
 
     @property
     def fill(self) -> float:
         """How much of `max_bytes` records take up: an alarm from 0.5 on, a reason to refuse from 0.9 on, in need beyond 1."""
-        return self._used_bytes / self._max_bytes
+        return self._log.used_bytes / self._max_bytes
 
     @property
     def open_entries(self) -> int:
         """Attempts opened and not closed, those of earlier processes included."""
-        return self._open
+        return self._holdings.open_entries
 
     @property
     def closed_entries(self) -> int:
         """Attempts closed and not done."""
-        return len(self._held) - self._open
+        return len(self._holdings) - self._holdings.open_entries
 
     @property
     def waiting(self) -> int:
@@ -351,32 +264,23 @@ class Journal:
 
     def _put(self, kind: int, payload: bytes) -> int | None:
         """Write one record: where it is in the newest segment, or None when it could not be written."""
-        segment = self._segments[-1]
-        size_bytes = RECORD_HEAD_BYTES + len(payload)
-        if segment.end + size_bytes > segment.size_bytes:
-            if not self._roll():
-                return None
-            segment = self._segments[-1]
-        offset = segment.end
-        assert segment.descriptor is not None, "the newest segment is open"
         try:
-            written = os.pwrite(segment.descriptor, frame(kind, payload, segment.salt, offset), offset)
-            why = "the disk took a part only"
+            offset = self._log.append(kind, payload)
+        except NoSpare:
+            self._work_now()
+            if not self._log.has_spare:
+                self._hurry()
+                return None
+            return self._put(kind, payload)
         except OSError as error:
-            written, why = 0, _reason(error)
-        if written != size_bytes:
-            self._readiness.trouble("write", why)
+            self._readiness.trouble("write", _reason(error))
             self._judge()
             self._wake.set()
             return None
-        segment.end += size_bytes
-        segment.size_bytes = max(segment.size_bytes, segment.end)  # a record can be larger than a segment
-        self._used_bytes += size_bytes
-        self._largest_bytes = max(self._largest_bytes, size_bytes)
         if self._unsynced_since is None:
             self._unsynced_since = self._clock.monotonic()
             self._wake.set()
-        if self._used_bytes >= self._readiness.judge_at_bytes:
+        if self._log.used_bytes >= self._readiness.judge_at_bytes:
             self._judge()
         return offset
 
@@ -384,27 +288,7 @@ class Journal:
         offset = self._put(kind, payload)
         if offset is None:
             return False
-        self._forget(entry_id)
-        self._hold(entry_id, _Held(self._segments[-1], offset, RECORD_HEAD_BYTES + len(payload), kind))
-        return True
-
-    def _hold(self, entry_id: str, held: _Held) -> None:
-        self._held[entry_id] = held
-        held.segment.entry_ids.add(entry_id)
-        self._needed_bytes += held.size_bytes
-        if held.kind != CLOSE:
-            self._open += 1
-            held.promised_bytes = held.size_bytes + _GROWTH_BYTES
-            self._promised_bytes += held.promised_bytes
-
-    def _forget(self, entry_id: str) -> bool:
-        held = self._held.pop(entry_id, None)
-        if held is None:
-            return False
-        held.segment.entry_ids.discard(entry_id)
-        self._needed_bytes -= held.size_bytes
-        self._promised_bytes -= held.promised_bytes
-        self._open -= held.kind != CLOSE
+        self._holdings.hold(entry_id, self._log.newest, offset, RECORD_HEAD_BYTES + len(payload), kind)
         return True
 
     def _let_wait(self, kind: int, entry_id: str, payload: bytes) -> None:
@@ -412,48 +296,24 @@ class Journal:
         self._judge()
         self._wake.set()
 
-    @property
-    def _room_bytes(self) -> int:
-        """What can be written without asking the disk for room, after what is promised to attempts that are open."""
-        newest = self._segments[-1]
-        left_over_bytes = self._largest_bytes * (1 + len(self._spares))
-        room_bytes = newest.size_bytes - newest.end + len(self._spares) * self._segment_bytes - left_over_bytes
-        return room_bytes - self._promised_bytes
-
     def _has_room(self, size_bytes: int) -> bool:
-        if self._room_bytes < size_bytes:
-            self._work_now()
-        return self._room_bytes >= size_bytes
-
-    def _roll(self) -> bool:
-        """Go on in the next segment, if there is one."""
-        if not self._spares:
-            self._work_now()
-        self._urgent.set()
-        self._wake.set()
-        if not self._spares:
-            return False
-        self._sealed.append(self._segments[-1])
-        self._segments.append(self._spares.popleft())
-        self._used_bytes += self._segments[-1].end
-        self._sweep()
-        return True
+        """Whether so much can be written without what is promised to attempts that are open."""
+        if self._log.room_bytes - self._holdings.promised_bytes >= size_bytes:
+            return True
+        self._work_now()
+        return self._log.room_bytes - self._holdings.promised_bytes >= size_bytes
 
     def _sweep(self) -> None:
-        """Give up the oldest segments as long as nothing in them is needed.
-
-        Only the oldest: what says that an entry is done must not go before what the entry says.
-        """
-        while len(self._segments) > 1 and not self._segments[0].entry_ids:
-            segment = self._segments.popleft()
-            self._used_bytes -= segment.end
-            self._trash.append(segment)
-            self._wake.set()
-        if self._readiness.refusal is not None or self._readiness.alarmed:
+        if self._log.sweep():
             self._judge()
+            self._wake.set()
 
     def _judge(self) -> None:
-        self._readiness.judge(self._used_bytes, self.waiting)
+        self._readiness.judge(self._log.used_bytes, self.waiting)
+
+    def _hurry(self) -> None:
+        self._urgent.set()
+        self._wake.set()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
@@ -479,6 +339,8 @@ class Journal:
         if self._closed:
             return
         self._task = None  # what needs the disk is from now on done where it is needed
+        _tell(self._waiters, on_disk=False)
+        self._waiters = []
         error = None if task.cancelled() else task.exception()
         self._readiness.trouble("go on", "its task was cancelled" if error is None else "its task failed")
         self._judge()
@@ -488,6 +350,7 @@ class Journal:
     async def _round(self) -> None:
         async with self._one_round:
             waiters, self._waiters = self._waiters, []
+            finished = False
             try:
                 self._write_waiting()
                 more = self._move_some()
@@ -497,14 +360,10 @@ class Journal:
                 work = self._collect()
                 await asyncio.get_running_loop().run_in_executor(self._thread, work.do)
                 self._apply(work)
+                finished = True
             finally:
-                for waiter in waiters:
-                    if waiter.done():
-                        continue
-                    if self._readiness.is_troubled("sync") or self._waiting:
-                        waiter.set_exception(_unavailable())
-                    else:
-                        waiter.set_result(None)
+                on_disk = finished and not self._readiness.is_troubled("sync") and not self._waiting
+                _tell(waiters, on_disk=on_disk)
 
     def _work_now(self) -> None:
         """For a journal without a task: the same at once, unless a round is under way."""
@@ -516,40 +375,24 @@ class Journal:
 
     def _collect(self) -> DiskWork:
         """What a thread can do while this one goes on writing."""
-        missing_bytes = self._segment_bytes - self._room_bytes
-        missing = max(-(-missing_bytes // self._segment_bytes), 0 if self._spares else 1)
-        work = DiskWork(
-            self.directory,
-            sealed=self._sealed,
-            newest=None if self._unsynced_since is None else self._segments[-1],
-            trash=self._trash,
-            numbers=range(self._next_number, self._next_number + missing),
-            segment_bytes=self._segment_bytes,
-        )
-        self._next_number += missing
+        work = self._log.work(self._holdings.promised_bytes, force=self._unsynced_since is not None)
         self._syncing_since, self._unsynced_since = self._unsynced_since, None
-        self._sealed, self._trash = [], []
         return work
 
     def _apply(self, work: DiskWork) -> None:
-        self._spares += work.made
+        self._log.apply(work)
         if work.make_error is not None:
-            self._readiness.trouble("allocate", _reason(work.make_error))
+            self._readiness.trouble("make room", _reason(work.make_error))
         else:
-            self._readiness.works("allocate")
-        for segment in work.sealed:
-            segment.close()
-            segment.size_bytes = segment.end
-        for segment, error in work.failed:
-            segment.suspect = True
-            self._readiness.trouble("sync", _reason(error))
+            self._readiness.works("make room")
         if work.failed:
-            self._trash = work.trash + self._trash
-            self._unsynced_since = self._unsynced_since or self._syncing_since
+            self._readiness.trouble("sync", _reason(work.failed[0][1]))
+            self._unsynced_since = self._syncing_since or self._unsynced_since
         self._syncing_since = None
-        if self._segments[-1].suspect:
-            self._roll()
-        elif not work.failed and not any(each.suspect and each.entry_ids for each in self._segments):
+        if self._log.newest.suspect:
+            with suppress(NoSpare):  # then the next round has one
+                self._log.roll()
+        elif not work.failed and not any(each.suspect and each.entry_ids for each in self._log.segments):
             self._readiness.works("sync")
         self._judge()
 
@@ -557,8 +400,12 @@ class Journal:
         """Try again what could not be written."""
         if self._readiness.is_troubled("write"):
             probe = encode_ids([])
-            if self._put(DONE, probe) is None and not (self._roll() and self._put(DONE, probe) is not None):
-                return
+            if self._put(DONE, probe) is None:
+                if not self._log.has_spare:
+                    return
+                self._log.roll()  # it may be this file alone that cannot be written
+                if self._put(DONE, probe) is None:
+                    return
             self._readiness.works("write")
         for entry_id, (kind, payload) in list(self._waiting.items()):
             if kind == MARK and not self._has_room(RECORD_HEAD_BYTES + len(payload)):
@@ -571,46 +418,28 @@ class Journal:
         self._judge()
 
     def _move_some(self) -> bool:
-        """Write some entries again that are in a segment the disk may not have kept, or one of few that keep many files from
-        being removed. True: there are more.
-        """
-        newest = self._segments[-1]
-        source = next((each for each in self._segments if each.suspect and each.entry_ids and each is not newest), None)
-        if source is None and self._is_sparse():
-            source = self._segments[0]
-        if source is None or source is newest:
+        """Write some entries again, where that is called for. True: there may be more."""
+        source = to_be_moved(self._log, self._holdings, self._max_bytes)
+        if source is None:
             return False
         try:
-            descriptor = os.open(source.path, os.O_RDONLY)
+            moved = move_some(source, self._holdings, self._put_again)
         except OSError as error:
             self._readiness.trouble("read", _reason(error))
+            self._judge()
             return False
-        try:
-            for entry_id in list(islice(source.entry_ids, _MOVES_AT_ONCE)):
-                held = self._held[entry_id]
-                data = os.pread(descriptor, held.size_bytes, held.offset)
-                found = unframe(data, 0, source.salt, held.offset)
-                if found is None:
-                    _log.error("%s: entry %s at %d can no longer be read", source.path, entry_id, held.offset)
-                    self._forget(entry_id)
-                elif not self._has_room(held.size_bytes) or not self._put_entry(found[0], entry_id, found[1]):
-                    return False
-            self._readiness.works("read")
-        except OSError as error:
-            self._readiness.trouble("read", _reason(error))
-            return False
-        finally:
-            os.close(descriptor)
+        self._readiness.works("read")
         self._sweep()
-        return True
+        return moved
 
-    def _is_sparse(self) -> bool:
-        share = _SPARSE_IN_NEED if self._readiness.alarmed else _SPARSE
-        return self._used_bytes > self._needed_bytes / share + _SPARSE_SEGMENTS * self._segment_bytes
+    def _put_again(self, kind: int, entry_id: str, payload: bytes) -> bool:
+        return self._has_room(RECORD_HEAD_BYTES + len(payload)) and self._put_entry(kind, entry_id, payload)
 
     # ── the end ──
 
     def _finish(self) -> None:
+        if self._task is not None and not self._task.done():  # whoever closed us would not wait any longer
+            self._task.cancel()
         if self._thread is not None:
             self._thread.shutdown()
         for kind, payload in self._waiting.values():
@@ -619,10 +448,9 @@ class Journal:
             _log.error(
                 "%s: a usage entry is not in the journal, %s could not be written: %s", self.directory, said, whole
             )
-        newest = self._segments[-1]
-        for segment in (*self._spares, *self._trash, *(() if self._held else self._segments)):
-            remove(segment.path)
-        if self._held:
+        newest = self._log.newest
+        self._log.remove_all_but(self._log.segments if self._holdings else [])
+        if self._holdings:
             try:
                 cut(newest.path, newest.end)
             except OSError as error:
@@ -632,24 +460,23 @@ class Journal:
     def _let_go(self) -> None:
         """Close every file and give up the lock; in a child made by fork, leave them to the parent."""
         self._closed = True
-        for segment in (*self._segments, *self._spares, *self._sealed, *self._trash):
-            segment.close()
+        self._log.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
-def _keep_aside(path: Path, found: Scan, entries_lost: list[str]) -> Path:
-    """Report what is damaged, and keep the file when the journal no longer needs it."""
-    aside = path.with_suffix(".damaged")
-    gaps = [*found.gaps, (found.end, found.tail_bytes)] if found.tail_bytes else found.gaps
-    where = ", ".join(f"{size_bytes} bytes at {offset}" for offset, size_bytes in gaps)
-    if entries_lost:
-        where += f"; entries that are not understood: {', '.join(entries_lost)}"
-    _log.error("%s: damaged: %s. The rest was read; the file is kept as %s", path, where, aside.name)
-    with suppress(FileExistsError):
-        os.link(path, aside)
-    return aside
+def _tell(waiters: list[asyncio.Future[None]], *, on_disk: bool) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if on_disk:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(_unavailable())
 
 
 def _reason(error: OSError) -> str:

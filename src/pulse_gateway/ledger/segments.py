@@ -62,6 +62,7 @@ RECORD_HEAD_BYTES: Final = _HEAD.size
 _NAME = re.compile(r"(\d{8,})-([0-9a-f]{8})\.journal")
 # What a record could look like: shorter than 16 MiB, a known kind, a payload that is a msgpack array. The checksum decides.
 _CANDIDATE = re.compile(rb"(?=...\x00....[\x01-\x04][\x90-\x9f\xdc\xdd])", re.DOTALL)
+_READINGS = 3  # of a file that looks damaged: it may be half of what the writer was writing
 _KIND_BYTES = [bytes([kind]) for kind in range(256)]
 
 # The fields of an entry in the order in which records hold them. Old records are read by it: append, never reorder or remove.
@@ -275,8 +276,10 @@ def read_segments(directory: Path) -> Recovered:
 
     Raises: JournalError when the files cannot be read, or a later release wrote them.
     """
+    readings = 0
     while True:
         replay = Replay()
+        readings += 1
         try:
             while files := [file for file in segment_files(directory) if file.number not in replay.scans]:
                 for file in files:
@@ -289,5 +292,6 @@ def read_segments(directory: Path) -> Recovered:
             raise JournalError(f"{directory}: cannot be read: {error.strerror}") from error
         closed, still_open, unreadable = replay.entries()
         damaged = {number for number, found in replay.scans.items() if found.gaps} | set(unreadable.values())
-        paths = [file.path for file in segment_files(directory) if file.number in damaged]
-        return Recovered(closed=closed, open=still_open, damaged=paths)
+        if not damaged or readings >= _READINGS:
+            paths = [file.path for file in segment_files(directory) if file.number in damaged]
+            return Recovered(closed=closed, open=still_open, damaged=paths)
