@@ -1,0 +1,320 @@
+"""Redis is a cache of the ledger: compared with it, corrected by it, built anew from it.
+
+Always by setting, never by adding: whoever does it twice, or at the same time as another, has done it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import calendar
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.limits.balances import Balances, SharedBalances
+from pulse_gateway.limits.counters import QUOTA, Ask
+from pulse_gateway.limits.limiter import COST
+from pulse_gateway.limits.periods import Month, month_of
+from pulse_gateway.limits.scripts import Grant, Room, Scripts, room_of
+from pulse_gateway.transport.redis import RedisClient
+
+__all__ = ["Difference", "Reconciler", "Used", "rebuild", "verify"]
+
+QUIET_US = 5_000_000  # what was settled more recently may not be in the ledger yet
+_DUE_AFTER_S = 30.0
+_AGAIN_AFTER_S = 10.0
+_MOST_AT_ONCE = 2_000
+_AT_ONCE = 500
+_TAKEN_BACK = "X"  # what is kept of a permit whose lease has ended
+
+_T = TypeVar("_T")
+
+
+class _Touched(NamedTuple):
+    due_s: float
+    room: Room
+    account: str
+    kind: str
+    month: Month
+
+
+class Reconciler:
+    """Sets the counters of accounts that were used lately to what the ledger says, at the latest half a minute after they were used:
+    those that still are what they were when the ledger was read, and in which nothing was settled for five seconds.
+    """
+
+    def __init__(self, scripts: Scripts, balances: SharedBalances, clock: Clock) -> None:
+        self._scripts, self._balances, self._clock = scripts, balances, clock
+        self._touched: dict[str, _Touched] = {}
+        self.corrections = 0
+
+    def knows(self, key: str) -> bool:
+        """Whether this counter was there a moment ago."""
+        return key in self._touched
+
+    def touch(self, ask: Ask, grant: Grant) -> None:
+        """Look at the counter of `ask`, a monthly one, in a while."""
+        if ask.key not in self._touched:
+            due_s = self._clock.monotonic() + _DUE_AFTER_S
+            self._touched[ask.key] = _Touched(due_s, grant.room, ask.account, ask.kind, grant.month)
+
+    def touch_all(self, grant: Grant) -> None:
+        """Look at every monthly counter of a permit in a while."""
+        for ask in grant.asks:
+            if ask.form == QUOTA:
+                self.touch(ask, grant)
+
+    async def run(self) -> None:
+        """Compare what is due, and correct it.
+
+        Raises: StoreUnavailable.
+        """
+        now_s = self._clock.monotonic()
+        due: dict[tuple[Room, Month], list[str]] = defaultdict(list)
+        overdue = [key for key, touched in self._touched.items() if touched.due_s <= now_s]
+        for key in overdue[:_MOST_AT_ONCE]:
+            due[self._touched[key].room, self._touched[key].month].append(key)
+        for (room, month), keys in due.items():
+            for part in _parts(keys):
+                await self._compare(room, month, {key: self._touched.pop(key) for key in part})
+
+    async def lower(self, tenant: str, counters: Sequence[tuple[Ask, int]], month: Month) -> bool:
+        """Whether one of `counters`, monthly ones with what Redis says was used, stood above the ledger and was set to it.
+
+        Raises: StoreUnavailable.
+        """
+        found = await self._balances.read(tenant, list({ask.account for ask, _ in counters}), month.period)
+        lowered = False
+        for ask, used in counters:
+            balance = found[ask.account].get(ask.kind, 0)
+            lowered |= balance < used and await self._correct(ask.key, balance, month, expected=used)
+        return lowered
+
+    async def _compare(self, room: Room, month: Month, counters: Mapping[str, _Touched]) -> None:
+        try:
+            used = await asyncio.gather(
+                *[self._scripts.used(key) for key in counters]
+            )  # before the ledger: see `correct`
+            accounts = list({touched.account for touched in counters.values()})
+            found = await self._balances.read(room.tenant, accounts, month.period)
+            for (key, touched), was in zip(counters.items(), used, strict=True):
+                balance = found[touched.account].get(touched.kind, 0)
+                if was is None or was == balance or await self._correct(key, balance, month, expected=was):
+                    continue
+                self._later(key, touched, _AGAIN_AFTER_S)
+        except BaseException:
+            for key, touched in counters.items():
+                self._later(key, touched, 0.0)
+            raise
+
+    async def _correct(self, key: str, balance: int, month: Month, *, expected: int) -> bool:
+        is_set = await self._scripts.correct(key, balance, month, expected=expected, quiet_us=QUIET_US)
+        self.corrections += is_set
+        return is_set
+
+    def _later(self, key: str, touched: _Touched, after_s: float) -> None:
+        self._touched.setdefault(key, touched._replace(due_s=self._clock.monotonic() + after_s))
+
+
+class Used(Protocol):
+    """What a `UsageEntry` of the journal says was used."""
+
+    @property
+    def tenant_id(self) -> str: ...
+    @property
+    def accounts(self) -> Sequence[str]: ...
+    @property
+    def period(self) -> int: ...
+    @property
+    def tokens(self) -> int: ...
+    @property
+    def images(self) -> int: ...
+    @property
+    def videos(self) -> int: ...
+    @property
+    def cost_nano_usd(self) -> int | None: ...
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Redis does not say what it should. `what` it is about:
+
+    - `used` of a month: should be `ledger` + `journal`;
+    - `held` of a month, and `running`, calls at once: should be `holds`, the sum over the permits;
+    - `lease`: a permit, named in `account`, that has holds and no lease (`holds` 1, `redis` 0), or the other way round.
+    """
+
+    tenant: str
+    what: Literal["used", "held", "running", "lease"]
+    account: str
+    kind: str = ""
+    period: int | None = None
+    redis: int
+    ledger: int = 0
+    journal: int = 0
+    holds: int = 0
+
+    def __str__(self) -> str:
+        where = " ".join(str(part) for part in (self.tenant, self.account, self.kind, self.period) if part)
+        if self.what == "used":
+            return f"{where}: redis has {self.redis} used, the ledger {self.ledger} and the journal {self.journal}"
+        if self.what == "lease":
+            return f"{where}: a permit with {'holds and no lease' if self.holds else 'a lease and no holds'}"
+        return f"{where}: redis has {self.redis} {self.what}, its permits hold {self.holds}"
+
+
+class _Counter(NamedTuple):
+    key: str
+    kind: str
+    account: str
+    month: Month
+
+
+async def verify(
+    redis: RedisClient,
+    ledger: Balances,
+    tenants: Iterable[str],
+    *,
+    clock: Clock,
+    prefix: str = "pulse",
+    journal: Iterable[Used] = (),
+) -> list[Difference]:
+    """Every difference between what Redis counts and what it should: that used is ledger plus journal, held is what permits hold, and
+    that every permit has a lease. `journal` has the entries that are closed there and not in the ledger.
+
+    Each tenant's counters are taken at one moment, and the ledger is read after it: while calls end, what was settled in between
+    shows as a difference.
+
+    Raises: StoreUnavailable.
+    """
+    scripts, written = Scripts(redis, clock), _sums(journal)
+    differences: list[Difference] = []
+    for tenant in tenants:
+        room = room_of(prefix, tenant)
+        months = await _months(scripts, room, "*")
+        running = await scripts.keys(room, "ratelimit:*:concurrency")
+        seen = await scripts.snapshot(room, [counter.key for counter in months], running)
+        for counter, known in await _known(ledger, tenant, [each for each in months if each.key in seen.used]):
+            waits = written.get((tenant, counter.account, counter.month.period, counter.kind), 0)
+            if (used := seen.used[counter.key]) != known + waits:
+                differences.append(_difference("used", tenant, counter, redis=used, ledger=known, journal=waits))
+        holds = _held_by_permits(seen.holds)
+        gone = [
+            _counter(room, key) for key in holds.keys() - seen.held.keys() if key.startswith(f"{room.prefix}usage:")
+        ]
+        differences += [
+            _difference("held", tenant, counter, redis=held, holds=by_permits)
+            for counter in (*months, *gone)
+            if (held := seen.held.get(counter.key, 0)) != (by_permits := holds.pop(counter.key, 0))
+        ]
+        differences += [
+            Difference(tenant=tenant, what="running", account=_account(room, key), redis=calls, holds=by_permits)
+            for key in sorted({*running, *holds})
+            if (calls := seen.running.get(key, 0)) != (by_permits := holds.get(key, 0))
+        ]
+        for permit in sorted(seen.leased ^ set(seen.holds)):
+            leased = permit in seen.leased
+            differences.append(
+                Difference(tenant=tenant, what="lease", account=permit, redis=int(leased), holds=int(not leased))
+            )
+    return differences
+
+
+async def rebuild(
+    redis: RedisClient,
+    ledger: Balances,
+    tenants: Iterable[str],
+    period: int,
+    *,
+    clock: Clock,
+    prefix: str = "pulse",
+    journal: Iterable[Used] = (),
+) -> int:
+    """Set every counter of a month (`202611`) to the ledger and the journal; what is held stays. Returns how many there were.
+
+    Counters that Redis does not have need no rebuilding: the first request that needs one has it set from the ledger.
+
+    Raises: StoreUnavailable.
+    """
+    scripts, written = Scripts(redis, clock), _sums(journal)
+    done = 0
+    for tenant in tenants:
+        counters = await _months(scripts, room_of(prefix, tenant), f"*:{period // 100}-{period % 100:02d}")
+        for part in _parts(await _known(ledger, tenant, counters)):
+            await asyncio.gather(
+                *[
+                    scripts.set_used(
+                        counter.key,
+                        known + written.get((tenant, counter.account, counter.month.period, counter.kind), 0),
+                        counter.month,
+                    )
+                    for counter, known in part
+                ]
+            )
+            done += len(part)
+    return done
+
+
+async def _months(scripts: Scripts, room: Room, pattern: str) -> list[_Counter]:
+    """The monthly counters of a tenant that Redis has."""
+    return [_counter(room, key) for key in await scripts.keys(room, f"usage:{pattern}")]
+
+
+def _counter(room: Room, key: str) -> _Counter:
+    _, kind, account, year_month = key.removeprefix(room.prefix).split(":")
+    year, month = year_month.split("-")
+    return _Counter(key, kind, account, month_of(calendar.timegm((int(year), int(month), 1, 0, 0, 0))))
+
+
+def _account(room: Room, key: str) -> str:
+    """Whose calls at once are counted under `key`."""
+    return key.removeprefix(room.prefix).removeprefix("ratelimit:").removesuffix(":concurrency")
+
+
+async def _known(ledger: Balances, tenant: str, counters: Sequence[_Counter]) -> list[tuple[_Counter, int]]:
+    """Each of `counters` with what the ledger says was used."""
+    by_month: dict[int, list[_Counter]] = defaultdict(list)
+    for counter in counters:
+        by_month[counter.month.period].append(counter)
+    found = []
+    for period, members in by_month.items():
+        for part in _parts(members):
+            balances = await ledger.balances(tenant, list({counter.account for counter in part}), period)
+            found += [(counter, balances.get(counter.account, {}).get(counter.kind, 0)) for counter in part]
+    return found
+
+
+def _sums(journal: Iterable[Used]) -> dict[tuple[str, str, int, str], int]:
+    """By tenant, account, month and kind."""
+    sums: dict[tuple[str, str, int, str], int] = defaultdict(int)
+    for entry in journal:
+        used = {
+            "tokens": entry.tokens, "images": entry.images, "videos": entry.videos, COST: entry.cost_nano_usd or 0,
+        }  # fmt: skip
+        for account in entry.accounts:
+            for kind, amount in used.items():
+                sums[entry.tenant_id, account, entry.period, kind] += amount
+    return dict(sums)
+
+
+def _held_by_permits(holds: Mapping[str, str]) -> dict[str, int]:
+    """By counter."""
+    sums: dict[str, int] = defaultdict(int)
+    for held in holds.values():
+        if held and held != _TAKEN_BACK:
+            for part in held.split(";"):
+                _, key, amount = part.split("|")
+                sums[key] += int(amount)
+    return sums
+
+
+def _difference(what: Literal["used", "held"], tenant: str, counter: _Counter, **numbers: int) -> Difference:
+    return Difference(
+        tenant=tenant, what=what, account=counter.account, kind=counter.kind, period=counter.month.period, **numbers
+    )
+
+
+def _parts(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    return (items[begin : begin + _AT_ONCE] for begin in range(0, len(items), _AT_ONCE))

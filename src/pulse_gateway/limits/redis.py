@@ -1,0 +1,404 @@
+"""Limits that all replicas share, counted in Redis or Valkey by the scripts in `lua/`.
+
+Admission is one call in one trip, its end another. What happens while Redis is away is in `degraded.py`, what brings counters and
+ledger together in `reconcile.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.errors import AdmissionError, StoreUnavailable
+from pulse_gateway.ids import new_entry_id
+from pulse_gateway.limits.balances import Balances, SharedBalances
+from pulse_gateway.limits.chores import Chore
+from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, QUOTA, REFUSED, SEEN, Ask, Row, asks_of, holds_of
+from pulse_gateway.limits.degraded import AWAY_S, StandIn
+from pulse_gateway.limits.leases import Leases
+from pulse_gateway.limits.limiter import Charge, Permit, Standing
+from pulse_gateway.limits.periods import Month
+from pulse_gateway.limits.policies import CLOSED, LOCAL, Policies
+from pulse_gateway.limits.reconcile import Reconciler
+from pulse_gateway.limits.replicas import ANNOUNCED_EVERY_S, Replicas
+from pulse_gateway.limits.scripts import ANOTHER_MONTH, Grant, Room, Scripts, room_of, rows_of
+from pulse_gateway.limits.settlements import Ending, Endings
+from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings, standings_of
+from pulse_gateway.transport.redis import RedisClient, RedisUnavailable
+
+__all__ = ["RedisLimiter"]
+
+_log = logging.getLogger(__name__)
+_TRIES = 5  # of one acquire: another month, cold counters, a confirmed refusal; then something is wrong with the store
+_CONFIRMED_FOR_S = 10.0
+_MOST_CONFIRMED = 10_000
+_RESENT_EVERY_S = 1.0
+_RECONCILED_EVERY_S = 5.0
+_CLOSING_S = 2.0
+
+
+class RedisLimiter:
+    """A `Limiter` for any number of processes. `open` it before use, after the client.
+
+    `ledger` says what was used where Redis has no counter of the month yet; `lag_s`, how far this process is behind with writing to
+    it. `replicas` None: as many as have announced themselves of late. `policies` hold while Redis is away.
+    """
+
+    def __init__(
+        self,
+        redis: RedisClient,
+        *,
+        ledger: Balances,
+        clock: Clock,
+        prefix: str = "pulse",
+        lease_s: float = 60.0,
+        replicas: int | None = None,
+        policies: Policies | None = None,
+        lag_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._redis, self._clock, self._prefix = redis, clock, prefix
+        self._scripts = Scripts(redis, clock)
+        self._balances = SharedBalances(ledger)
+        self._replicas = Replicas(redis, self._scripts, prefix=prefix, fixed=replicas, lag_s=lag_s)
+        self._stand_in = StandIn(
+            self._balances, clock, policies or Policies(), replicas=lambda: self._replicas.count, lag_s=lag_s
+        )
+        self._leases = Leases(self._scripts, lease_s)
+        self._reconciler = Reconciler(self._scripts, self._balances, clock)
+        self._endings = Endings(self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all)
+        self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
+        self._longest_window_us = 0
+        self._chores = {
+            "leases": Chore("leases", self._leases.renew, every_s=self._leases.renewed_every_s, clock=clock),
+            "endings": Chore("settlements", self._send_endings, every_s=_RESENT_EVERY_S, clock=clock),
+            "replicas": Chore("replicas", self._announce, every_s=ANNOUNCED_EVERY_S, clock=clock),
+            "reconcile": Chore("reconciliation", self._reconcile, every_s=_RECONCILED_EVERY_S, clock=clock),
+        }
+        self.degraded_grants: Counter[str] = Counter()
+        """Requests let through without Redis, by policy: `local`, `open`."""
+        self.degraded_refusals: Counter[str] = Counter()
+        """Requests refused without Redis, by policy: `local` (their share was used up), `closed`."""
+        redis.on_change(self._availability_changed)
+
+    @property
+    def outstanding(self) -> int:
+        """How many permits are neither settled nor cancelled."""
+        return len(self._leases.open)
+
+    @property
+    def state(self) -> Literal["ok", "degraded"]:
+        """`degraded` while Redis is away and the policies decide."""
+        return "ok" if self._redis.available else "degraded"
+
+    @property
+    def settlements_waiting(self) -> int:
+        """How many settlements Redis has not taken yet."""
+        return self._endings.waiting
+
+    @property
+    def settlements_dropped(self) -> int:
+        """How many settlements were left to reconciliation because too many waited."""
+        return self._endings.dropped
+
+    @property
+    def corrections(self) -> int:
+        """How many counters were found to differ from the ledger, and were set to it."""
+        return self._reconciler.corrections
+
+    @property
+    def replicas(self) -> int | None:
+        """How many gateways share the limits; None while nobody knows."""
+        return self._replicas.count
+
+    async def open(self) -> None:
+        """Announce this process and begin to renew its leases. Redis may be away."""
+        try:
+            await self._replicas.announce()
+        except RedisUnavailable as away:
+            _log.warning("redis is away: %s", away.message)
+        for chore in self._chores.values():
+            chore.start()
+
+    async def aclose(self) -> None:
+        """Send what waits, for two seconds at most, and stop renewing: what is still held comes back with its lease."""
+        for chore in self._chores.values():
+            await chore.stop()
+        await self._leases.aclose()
+        try:
+            async with asyncio.timeout(_CLOSING_S):
+                await self._endings.send()
+                await self._endings.look_for_lost_grants()
+                await self._replicas.leave()
+        except (RedisUnavailable, TimeoutError):
+            _log.warning("%d settlements did not reach redis; the ledger has them", self._endings.waiting)
+
+    # ── what admission asks ──
+
+    async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
+        """Take all charges or none, in one trip.
+
+        Raises: RateLimited, QuotaExceeded, ConcurrencyLimited; StoreUnavailable where a policy says so, and for accounts that Redis
+        does not know while the ledger is away.
+        """
+        room, permit_id = room_of(self._prefix, tenant), new_entry_id()
+        if self._stand_in.has_a_say:
+            self._agree(room, permit_id, charges)
+        try:
+            permit = await self._decide(room, permit_id, charges)
+        except RedisUnavailable as away:
+            self._stand_in.cancel(permit_id)
+            permit = await self._decide_here(room, permit_id, charges, away)
+        except BaseException:
+            self._stand_in.cancel(permit_id)
+            raise
+        self._leases.open[permit_id] = permit
+        return permit
+
+    async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
+        """Where the counters stand; `amount` is ignored and nothing is taken.
+
+        Raises: StoreUnavailable.
+        """
+        room = room_of(self._prefix, tenant)
+        try:
+            return (await self._decide(room, "", charges)).standings
+        except RedisUnavailable:
+            month = self._scripts.month
+            seen = await self._stand_in.look(tenant, asks_of(room.prefix, charges, month.period), month)
+            return standings_of(seen.asks, seen.rows, month, self._scripts.now_s)
+
+    async def _decide(self, room: Room, permit_id: str, charges: Sequence[Charge]) -> _Permit:
+        """Ask the store; without a `permit_id`, only look.
+
+        Raises: as `acquire`, and RedisUnavailable.
+        """
+        asked, is_ours = permit_id, False
+        for _ in range(_TRIES):
+            month = self._scripts.month
+            asks = asks_of(room.prefix, charges, month.period)
+            permit = _Permit(self, room, permit_id, month, asks, holds_of(asks))
+            try:
+                reply = await self._scripts.acquire(permit, self._leases.lease_us, asked)
+            except asyncio.CancelledError:
+                if asked:
+                    self._endings.seek(permit)
+                raise
+            code, now_us = reply[0], reply[1]
+            if code in {GRANTED, REFUSED} and (is_ours or code == GRANTED or not asked):
+                permit.granted(now_us, reply)
+                self._look_at(asks, permit)
+                return permit
+            if code == REFUSED:
+                rows = rows_of(reply)
+                if not await self._corrected(room, asks, rows, month):
+                    raise refusal(asks, rows, month, now_us / 1e6)
+            elif code == COLD:
+                await self._warm(room, asks, rows_of(reply), month)
+            elif (
+                code == SEEN
+            ):  # the call was executed twice: the permit is ours already, and only its standing is to be asked
+                asked, is_ours = "", True
+            else:
+                assert code == ANOTHER_MONTH  # the reply has taught us the time
+        raise StoreUnavailable("the store of the limits does not come to a decision", retry_after_s=AWAY_S)
+
+    async def _decide_here(
+        self, room: Room, permit_id: str, charges: Sequence[Charge], away: RedisUnavailable
+    ) -> _Permit:
+        """What the policies say without Redis. A call that may have been executed all the same has then granted the same permit, or is
+        taken back.
+        """
+        month = self._scripts.month
+        asks = asks_of(room.prefix, charges, month.period)
+        permit = _Permit(self, room, permit_id, month, asks, holds_of(asks))
+        try:
+            decision = await self._stand_in.acquire(room.tenant, permit_id, asks, month, self._scripts.now_s)
+        except BaseException as error:
+            if away.maybe_done:
+                self._endings.seek(permit)
+            if isinstance(error, AdmissionError | StoreUnavailable):
+                self.degraded_refusals[LOCAL if isinstance(error, AdmissionError) else CLOSED] += 1
+            raise
+        self.degraded_grants[decision.how] += 1
+        permit.degraded = decision.how
+        permit.standings = standings_of(decision.asks, decision.rows, month, self._scripts.now_s)
+        self._chores["leases"].wake()  # Redis is to hold it as soon as it can
+        return permit
+
+    def _agree(self, room: Room, permit_id: str, charges: Sequence[Charge]) -> None:
+        month = self._scripts.month
+        try:
+            self._stand_in.agree(permit_id, asks_of(room.prefix, charges, month.period), month, self._scripts.now_s)
+        except AdmissionError:
+            self.degraded_refusals[LOCAL] += 1
+            raise
+
+    # ── what the ledger is asked ──
+
+    async def _warm(self, room: Room, asks: Sequence[Ask], rows: Sequence[Row], month: Month) -> None:
+        """Say what was used of the quotas that Redis does not know.
+
+        Raises: RedisUnavailable; StoreUnavailable when the ledger is away.
+        """
+        cold = [ask for ask, row in zip(asks, rows, strict=True) if row.used < 0]
+        if any(self._reconciler.knows(ask.key) for ask in cold):
+            await self._leases.renew_all()  # Redis has forgotten: what is held must be there before anybody is let in
+        found = await self._balances.read(room.tenant, list({ask.account for ask in cold}), month.period)
+        await asyncio.gather(*[self._scripts.warm(ask.key, found[ask.account].get(ask.kind, 0), month) for ask in cold])
+
+    async def _corrected(self, room: Room, asks: Sequence[Ask], rows: Sequence[Row], month: Month) -> bool:
+        """Whether a quota was in the way that counted more than the ledger knows of, and was set right. Looked up at most once in ten
+        seconds for each, and never while anybody's use is still on its way to the ledger.
+        """
+        if self._endings.waiting or self._replicas.are_behind:
+            return False
+        now_s = self._clock.monotonic()
+        doubted = [
+            (ask, row.used)
+            for ask, row in zip(asks, rows, strict=True)
+            if ask.form == QUOTA and row.wait_us not in {0, NEVER}
+            and now_s - self._confirmed.get(ask.key, float("-inf")) >= _CONFIRMED_FOR_S
+        ]  # fmt: skip
+        if not doubted:
+            return False
+        for ask, _ in doubted:
+            self._confirmed.pop(ask.key, None)
+            self._confirmed[ask.key] = now_s
+        while len(self._confirmed) > _MOST_CONFIRMED:
+            del self._confirmed[next(iter(self._confirmed))]
+        try:
+            return await self._reconciler.lower(room.tenant, doubted, month)
+        except StoreUnavailable:
+            return False  # then Redis has the last word
+
+    # ── what a permit does ──
+
+    async def _settle(self, permit: _Permit, used: Mapping[str, int]) -> Sequence[Standing]:
+        if self._leases.open.pop(permit.permit_id, None) is None:
+            return permit.standings
+        self._stand_in.settle(permit.permit_id, used)
+        ending = Ending(permit, "settle", amounts_used(permit.asks, used))
+        if (answer := await self._end(ending)) is not None:
+            code, rows = answer
+            permit.standings = self._settled(ending, rows)
+            if code == LOST and permit.known:
+                self._leases.renew_all_soon()
+        return permit.standings
+
+    async def _cancel(self, permit: _Permit) -> None:
+        if self._leases.open.pop(permit.permit_id, None) is not None:
+            self._stand_in.cancel(permit.permit_id)
+            await self._end(Ending(permit, "cancel", [0] * len(permit.asks)))
+
+    async def _end(self, ending: Ending) -> tuple[int, list[Row]] | None:
+        """None when Redis did not answer, and is told later."""
+        try:
+            return await self._scripts.settle(ending.grant, ending.mode, ending.actual)
+        except RedisUnavailable as away:
+            self._endings.postpone(ending, maybe_done=away.maybe_done)
+            return None
+        except asyncio.CancelledError:
+            self._endings.postpone(ending, maybe_done=True)
+            raise
+
+    def _settled(self, ending: Ending, rows: Sequence[Row]) -> Sequence[Standing]:
+        """Where the counters stand after a settlement; what was not decided by Redis has no windows to tell of."""
+        permit, now_s = ending.grant, self._scripts.now_s
+        assert isinstance(permit, _Permit)
+        if permit.degraded is None:
+            return settled_standings(permit.asks, rows, permit.standings, ending.actual, permit.month, now_s)
+        told = [each for each in zip(permit.asks, rows, ending.actual, strict=True) if not each[0].window_us]
+        asks, rows, actual = [each[0] for each in told], [each[1] for each in told], [each[2] for each in told]
+        before = standings_of(asks, rows, permit.month, now_s)
+        return settled_standings(asks, rows, before, actual, permit.month, now_s)
+
+    def _ended_late(self, ending: Ending, code: int, rows: Sequence[Row]) -> None:
+        """A settlement that had to wait has reached Redis; who waited for it has left, so that alerts can only be logged."""
+        if ending.mode == "cancel":
+            return
+        if code == LOST and ending.grant.known:
+            self._leases.renew_all_soon()
+        for standing in self._settled(ending, rows):
+            for percent in standing.crossed:
+                _log.warning(
+                    "%s of tenant %s has passed %d %% of its %s in %d",
+                    standing.account, ending.grant.room.tenant, percent, standing.kind, ending.grant.month.period,
+                )  # fmt: skip
+
+    # ── in the background ──
+
+    async def _send_endings(self) -> None:
+        await self._endings.send()
+        await self._endings.look_for_lost_grants()
+
+    async def _announce(self) -> None:
+        if await self._replicas.announce():
+            self._leases.renew_all_soon()
+
+    async def _reconcile(self) -> None:
+        if not self._endings.waiting and not self._replicas.are_behind:
+            await self._reconciler.run()
+
+    def _look_at(self, asks: Sequence[Ask], permit: _Permit) -> None:
+        for ask in asks:
+            if ask.form == QUOTA:
+                self._reconciler.touch(ask, permit)
+            elif ask.window_us > self._longest_window_us:
+                self._longest_window_us = ask.window_us
+
+    def _availability_changed(self, available: bool) -> None:
+        if available:
+            _log.info("limits are decided by redis again; %d settlements wait for it", self._endings.waiting)
+            self._stand_in.agree_for(self._longest_window_us)
+            self._leases.renew_all_soon()
+            self._chores["endings"].wake()
+        else:
+            _log.warning("redis is away: the policies for limits without it hold")
+            for permit in self._leases.open.values():
+                self._stand_in.adopt(permit.room.tenant, permit.permit_id, permit.asks)
+
+
+class _Permit(Grant):
+    """A grant of a `RedisLimiter`."""
+
+    __slots__ = ("_limiter", "_reply", "_standings", "degraded")
+
+    def __init__(
+        self, limiter: RedisLimiter, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str
+    ) -> None:
+        super().__init__(room, permit_id, month, asks, holds)
+        self._limiter = limiter
+        self._reply: Sequence[int] = ()
+        self._standings: Sequence[Standing] | None = None
+        self.degraded: str | None = None
+
+    def granted(self, now_us: int, reply: Sequence[int]) -> None:
+        self.granted_us, self._reply, self.known = now_us, reply, True
+
+    @property
+    def period(self) -> int:
+        return self.month.period
+
+    @property
+    def standings(self) -> Sequence[Standing]:
+        if self._standings is None:
+            self._standings = standings_of(self.asks, rows_of(self._reply), self.month, self.granted_us / 1e6)
+        return self._standings
+
+    @standings.setter
+    def standings(self, found: Sequence[Standing]) -> None:
+        self._standings, self._reply = found, ()
+
+    async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
+        """Replace the hold by what was used, in the month of the grant. Places in windows stay taken. Where Redis does not answer,
+        it is told later, and the standings stay those of the grant.
+        """
+        return await self._limiter._settle(self, used)
+
+    async def cancel(self) -> None:
+        """Give everything back; where Redis does not answer, it is told later."""
+        await self._limiter._cancel(self)

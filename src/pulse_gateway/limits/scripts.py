@@ -1,0 +1,191 @@
+"""The scripts in `lua/` as calls, and the server's clock, learned from every reply.
+
+`Counters` in `counters.py` is their twin: what they do is told there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import resources
+from typing import Literal, NamedTuple
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.limits.counters import Ask, Row, key_prefix
+from pulse_gateway.limits.periods import Month, month_of
+from pulse_gateway.transport.redis import RedisClient, Script
+
+__all__ = ["ANOTHER_MONTH", "Grant", "Mode", "Room", "Scripts", "Snapshot", "room_of", "rows_of"]
+
+ANOTHER_MONTH = 4  # what acquire answers beside the codes of `counters`: by the server's clock it is not the month that was asked for
+Mode = Literal["settle", "again", "cancel"]
+_KEPT_AFTER_MONTH_S = 40 * 86_400
+_LEAST_KEPT_MS = 60_000  # a counter of a month long past, looked at once more
+_UNKNOWN_MOMENT_US = 0
+
+
+def _script(name: str) -> Script:
+    return Script(name, resources.files(__package__).joinpath("lua", f"{name}.lua").read_text("utf-8"))
+
+
+_ACQUIRE, _SETTLE, _RENEW = _script("acquire_v1"), _script("settle_v1"), _script("renew_v1")
+_BALANCE, _ANNOUNCE = _script("balance_v1"), _script("announce_v1")
+_LIST, _SNAPSHOT = _script("list_v1"), _script("snapshot_v1")
+_LISTED_AT_ONCE = 1_000
+
+
+class Room(NamedTuple):
+    """What a tenant's keys begin with, and the two that its permits share."""
+
+    tenant: str
+    prefix: str
+    leases: str
+    holds: str
+
+
+@lru_cache(maxsize=4_096)
+def room_of(prefix: str, tenant: str) -> Room:
+    begin = key_prefix(prefix, tenant)
+    return Room(tenant, begin, f"{begin}leases", f"{begin}holds")
+
+
+class Grant:
+    """What the server needs to know of a permit, again and again until it ends.
+
+    `known`: the server has it, so that a repeated settlement can be told from a first one. `granted_us` is by the server's clock.
+    """
+
+    __slots__ = ("asks", "granted_us", "holds", "keys", "known", "month", "permit_id", "room")
+
+    def __init__(self, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str) -> None:
+        self.room, self.permit_id, self.month, self.asks, self.holds = room, permit_id, month, asks, holds
+        self.keys = [room.leases, room.holds, *[ask.key for ask in asks]]
+        self.granted_us = _UNKNOWN_MOMENT_US
+        self.known = False
+
+
+class Snapshot(NamedTuple):
+    """Permits with a lease; what each permit holds, as `counters.holds_of` writes it, or `X`; and counters by key."""
+
+    leased: set[str]
+    holds: dict[str, str]
+    used: dict[str, int]
+    held: dict[str, int]
+    running: dict[str, int]
+
+
+class Scripts:
+    """Every method is one call in one trip. Raises: RedisUnavailable, all of them."""
+
+    def __init__(self, redis: RedisClient, clock: Clock) -> None:
+        self._redis, self._clock = redis, clock
+        self._ahead_s = clock.now() - clock.monotonic()  # of the monotonic clock; until a reply says better
+        self._month = month_of(clock.now())
+
+    @property
+    def now_s(self) -> float:
+        """What time it is on the server, in seconds since the epoch."""
+        return self._clock.monotonic() + self._ahead_s
+
+    @property
+    def month(self) -> Month:
+        """What month it is on the server."""
+        now_s = self.now_s
+        if not self._month.starts_at <= now_s < self._month.resets_at:
+            self._month = month_of(now_s)
+        return self._month
+
+    async def acquire(self, grant: Grant, lease_us: int, permit_id: str) -> list[int]:
+        """The reply as it came: code, now_us, and four numbers a counter (`rows_of`). An empty `permit_id` only looks."""
+        month = grant.month
+        begin_us, end_us = month.starts_at * 1_000_000, month.resets_at * 1_000_000
+        args: list[str | int] = [permit_id, lease_us, begin_us, end_us, grant.holds]
+        for ask in grant.asks:
+            args += (ask.form, ask.amount, ask.cap, ask.window_us)
+        reply: list[int] = await self._redis.run(_ACQUIRE, grant.keys, args)
+        self._learn(reply[1])
+        return reply
+
+    async def settle(self, grant: Grant, mode: Mode, actual: Sequence[int]) -> tuple[int, list[Row]]:
+        """SETTLED, UNKNOWN or LOST, and where quotas and running calls stand. `actual` has one amount for each ask."""
+        args: list[str | int] = [grant.permit_id, mode, grant.granted_us]
+        for ask, amount in zip(grant.asks, actual, strict=True):
+            args += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+        reply: list[int] = await self._redis.run(_SETTLE, grant.keys, args)
+        self._learn(reply[1])
+        return reply[0], [Row(reply[i], reply[i + 1], 0, 0) for i in range(2, len(reply), 2)]
+
+    async def cancel(self, grant: Grant) -> int:
+        """SETTLED, or UNKNOWN when there was nothing to give back."""
+        code, _ = await self.settle(grant, "cancel", [0] * len(grant.asks))
+        return code
+
+    async def renew(self, room: Room, grants: Sequence[Grant], lease_us: int) -> int:
+        """How many of `grants`, all of that tenant, had been forgotten or had expired, and are held anew."""
+        args: list[str | int] = [lease_us]
+        for grant in grants:
+            args += (grant.permit_id, grant.holds)
+        anew: int = await self._redis.run(_RENEW, [room.leases, room.holds], args)
+        return anew
+
+    async def warm(self, key: str, used: int, month: Month) -> None:
+        """Say what was used of a quota that nobody has said it of; nothing happens where somebody has."""
+        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "cold"])
+
+    async def correct(self, key: str, used: int, month: Month, *, expected: int, quiet_us: int) -> bool:
+        """Set what was used if it still is `expected` and nothing was settled for `quiet_us`. Returns whether it was set."""
+        reply = await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "expected", expected, quiet_us])
+        return bool(reply)
+
+    async def set_used(self, key: str, used: int, month: Month) -> None:
+        """Set what was used, whatever it was."""
+        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "always"])
+
+    async def used(self, key: str) -> int | None:
+        """What was used of a quota; None while nobody has said it."""
+        found = await self._redis.command("HGET", key, "used")
+        return None if found is None else int(found)
+
+    async def announce(self, key: str, replica: str, *, is_behind: bool, holds_s: float) -> tuple[bool, int, int]:
+        """Whether the server had not heard of the replica; how many live, and how many of them are behind with their ledger."""
+        reply = await self._redis.run(_ANNOUNCE, [key], [replica, int(is_behind), round(holds_s * 1e6)])
+        self._learn(reply[0])
+        return bool(reply[1]), reply[2], reply[3]
+
+    async def keys(self, room: Room, pattern: str) -> list[str]:
+        """The keys of a tenant that match `pattern`, which follows what they all begin with. Sorted."""
+        found: set[str] = set()
+        cursor = "0"
+        while True:
+            next_cursor, keys = await self._redis.run(
+                _LIST, [room.leases], [cursor, f"{room.prefix}{pattern}", _LISTED_AT_ONCE]
+            )
+            found.update(key.decode() for key in keys)
+            cursor = next_cursor.decode()
+            if cursor == "0":
+                return sorted(found)
+
+    async def snapshot(self, room: Room, months: Sequence[str], running: Sequence[str]) -> Snapshot:
+        """All of a tenant's permits and the counters named, at one moment."""
+        leased, held, counters = await self._redis.run(
+            _SNAPSHOT, [room.leases, room.holds, *months, *running], [len(months)]
+        )
+        of_months = counters[: len(months)]
+        return Snapshot(
+            leased={permit.decode() for permit in leased},
+            holds={held[i].decode(): held[i + 1].decode() for i in range(0, len(held), 2)},
+            used={key: int(used) for key, (used, _) in zip(months, of_months, strict=True) if used is not None},
+            held={key: int(holds or 0) for key, (_, holds) in zip(months, of_months, strict=True)},
+            running={key: int(calls or 0) for key, calls in zip(running, counters[len(months) :], strict=True)},
+        )
+
+    def _learn(self, now_us: int) -> None:
+        self._ahead_s = now_us / 1e6 - self._clock.monotonic()
+
+    def _kept_ms(self, month: Month) -> int:
+        return max(_LEAST_KEPT_MS, int((month.resets_at + _KEPT_AFTER_MONTH_S - self.now_s) * 1000))
+
+
+def rows_of(reply: Sequence[int]) -> list[Row]:
+    """Where each counter stands by a reply of `Scripts.acquire`."""
+    return [Row(*reply[i : i + 4]) for i in range(2, len(reply), 4)]
