@@ -75,10 +75,13 @@ class Recording:
         self.end((Outcome.COMPLETED, None))
 
     def fail(self, error: PulseError) -> None:
-        """There will be no more. Without a head that is all there is; after it, each reader says so to its client."""
-        self.failure = error
+        """There will be no more. Without a head that is all there is; after it, each reader says so to its client, unless it had
+        its last item already.
+        """
+        if self.ending is None:
+            self.failure = error
         if self._begun:
-            self.end((Outcome.INTERRUPTED, error))
+            self.end(self.ending or (Outcome.INTERRUPTED, error))
         else:
             self._changed()
 

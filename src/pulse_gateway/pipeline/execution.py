@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import ContentBlocked, InternalError, PulseError, StoreUnavailable, UpstreamRejected
+from pulse_gateway.errors import (
+    ContentBlocked,
+    IdempotencyConflict,
+    InternalError,
+    PulseError,
+    StoreUnavailable,
+    UpstreamRejected,
+)
 from pulse_gateway.idempotency.recording import Recording
-from pulse_gateway.idempotency.store import Answer, AnswerStore, Place, Running
+from pulse_gateway.idempotency.store import Answer, AnswerStore, Place
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
@@ -91,19 +98,18 @@ class Execution:
             answer = await self._claimed()
             if answer is not None:
                 recording.replay(answer)
-                return
-        except PulseError as error:
-            recording.fail(error)
-            if isinstance(error, StoreUnavailable):
-                await self._release()  # it may have been done all the same, and only the answer was lost
-            return
-        except asyncio.CancelledError:
-            recording.fail(_shutting_down())
-            await asyncio.shield(supervisor.spawn(self._release()))
-            raise
-        finally:
+        except (PulseError, asyncio.CancelledError) as error:
+            recording.fail(error if isinstance(error, PulseError) else _shutting_down())
             self._decided.set()
-        await self._run_and_keep(supervisor)
+            if not isinstance(error, IdempotencyConflict):
+                # It may have been claimed all the same, and only the answer was lost.
+                await asyncio.shield(supervisor.spawn(self._release()))
+            if not isinstance(error, PulseError):
+                raise
+            return
+        self._decided.set()
+        if answer is None:
+            await self._run_and_keep(supervisor)
 
     async def _claimed(self) -> Answer | None:
         """The answer from before, or None once it is this process's to run.
@@ -118,23 +124,23 @@ class Execution:
             if isinstance(found, Answer):
                 return found
             self._decided.set()
-            await self._end_of(found)
+            await self._end_of(found.owner)
 
     def _again(self) -> Exchange:
         """The first request once more: its own exchange is that of a client who waited."""
         return Exchange(self.first.inbound, self.first.client, self._clock.monotonic())
 
-    async def _end_of(self, running: Running) -> None:
-        """Returns when another replica has ended, or has died, or nobody here waits for it any more.
+    async def _end_of(self, owner: str) -> None:
+        """Returns when that run, on another replica, has ended or has died.
 
-        Raises: StoreUnavailable.
+        Raises: StoreUnavailable, also when nobody here waits for it any more.
         """
         pause_s = _FIRST_LOOK_S
-        while await self._store.runs(self._place, running.owner):
+        while await self._store.runs(self._place, owner):
             await self._clock.sleep(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
             if not self._waiting:
-                raise _shutting_down()
+                raise StoreUnavailable("nobody waits for this any more")
 
     async def _run_and_keep(self, supervisor: Supervisor) -> None:
         assert self.ran is not None
@@ -147,8 +153,8 @@ class Execution:
                 await self._release()
         except asyncio.CancelledError:
             self.recording.fail(_shutting_down())
-            if not _is_final(self.ran):
-                await asyncio.shield(supervisor.spawn(self._release()))
+            last: Coroutine[Any, Any, Any] = self._keep_at_once() if _is_final(self.ran) else self._release()
+            await asyncio.shield(supervisor.spawn(last))
             raise
         except BaseException:
             self.recording.fail(InternalError("the gateway failed; the request id helps to find out why"))
@@ -189,6 +195,13 @@ class Execution:
 
     async def _keep(self) -> None:
         """For as long as the store does not answer, whoever repeats the request here is served from memory."""
+        pause_s = _FIRST_LOOK_S
+        while not await self._keep_at_once():
+            await self._clock.sleep(pause_s)
+            pause_s = min(pause_s * 2, self._store.lease_s / 3)
+
+    async def _keep_at_once(self) -> bool:
+        """False: the store does not answer."""
         recording = self.recording
         answer = Answer(
             request_id=recording.request_id,
@@ -197,16 +210,12 @@ class Execution:
             stream=recording.stream,
             body=recording.whole,
         )
-        pause_s = _FIRST_LOOK_S
-        while True:
-            try:
-                if not await self._store.keep(self._place, self._owner, answer):
-                    _log.warning("an answer was not kept: another process has taken over its idempotency key")
-            except StoreUnavailable:
-                await self._clock.sleep(pause_s)
-                pause_s = min(pause_s * 2, self._store.lease_s / 3)
-            else:
-                return
+        try:
+            if not await self._store.keep(self._place, self._owner, answer):
+                _log.warning("an answer was not kept: another process has taken over its idempotency key")
+        except StoreUnavailable:
+            return False
+        return True
 
     async def _release(self) -> None:
         try:
