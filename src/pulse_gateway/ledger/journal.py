@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _SMALLEST_SEGMENT_BYTES = 64 * 1024
 _SEGMENTS = 32  # at least as many make up `max_bytes`: the room made ahead must be little beside what is left at 90 %
 _RETRY_S = 0.5
+_LAST_ROUNDS = 3  # at the end: one makes room, one writes what waited for it, one forces that to the disk
 
 read_journal = read_segments
 
@@ -98,14 +99,14 @@ class Journal:
             self._recovered = estate.recovered
             self._holdings = estate.holdings
             segment_bytes = max(_SMALLEST_SEGMENT_BYTES, min(segment_bytes, max_bytes // _SEGMENTS))
-            self._log = SegmentLog(directory, segment_bytes, estate.segments, estate.next_number)
+            self._segments = SegmentLog(directory, segment_bytes, estate.segments, estate.next_number)
         except OSError as error:
             self._unlock()
             raise JournalError(f"{directory}: the journal cannot be kept here: {_reason(error)}") from error
         except BaseException:
             self._unlock()
             raise
-        self._log.sweep()
+        self._segments.sweep()
         self._judge()
         let_go = weakref.WeakMethod(self._let_go)
         os.register_at_fork(after_in_child=lambda: (method := let_go()) and method())
@@ -210,7 +211,7 @@ class Journal:
         self._closed = True
         try:
             if self._task is None:
-                await self._round()
+                await self._last_rounds()
             else:
                 self._hurry()
                 await asyncio.wait([self._task])
@@ -222,12 +223,12 @@ class Journal:
     @property
     def size_bytes(self) -> int:
         """What the files take up, room set aside included."""
-        return self._log.size_bytes
+        return self._segments.size_bytes
 
     @property
     def fill(self) -> float:
         """How much of `max_bytes` records take up: an alarm from 0.5 on, a reason to refuse from 0.9 on, in need beyond 1."""
-        return self._log.used_bytes / self._max_bytes
+        return self._segments.used_bytes / self._max_bytes
 
     @property
     def open_entries(self) -> int:
@@ -265,10 +266,10 @@ class Journal:
     def _put(self, kind: int, payload: bytes) -> int | None:
         """Write one record: where it is in the newest segment, or None when it could not be written."""
         try:
-            offset = self._log.append(kind, payload)
+            offset = self._segments.append(kind, payload)
         except NoSpare:
             self._work_now()
-            if not self._log.has_spare:
+            if not self._segments.has_spare:
                 self._hurry()
                 return None
             return self._put(kind, payload)
@@ -280,7 +281,7 @@ class Journal:
         if self._unsynced_since is None:
             self._unsynced_since = self._clock.monotonic()
             self._wake.set()
-        if self._log.used_bytes >= self._readiness.judge_at_bytes:
+        if self._segments.used_bytes >= self._readiness.judge_at_bytes:
             self._judge()
         return offset
 
@@ -288,7 +289,7 @@ class Journal:
         offset = self._put(kind, payload)
         if offset is None:
             return False
-        self._holdings.hold(entry_id, self._log.newest, offset, RECORD_HEAD_BYTES + len(payload), kind)
+        self._holdings.hold(entry_id, self._segments.newest, offset, RECORD_HEAD_BYTES + len(payload), kind)
         return True
 
     def _let_wait(self, kind: int, entry_id: str, payload: bytes) -> None:
@@ -298,18 +299,18 @@ class Journal:
 
     def _has_room(self, size_bytes: int) -> bool:
         """Whether so much can be written without what is promised to attempts that are open."""
-        if self._log.room_bytes - self._holdings.promised_bytes >= size_bytes:
+        if self._segments.room_bytes - self._holdings.promised_bytes >= size_bytes:
             return True
         self._work_now()
-        return self._log.room_bytes - self._holdings.promised_bytes >= size_bytes
+        return self._segments.room_bytes - self._holdings.promised_bytes >= size_bytes
 
     def _sweep(self) -> None:
-        if self._log.sweep():
+        if self._segments.sweep():
             self._judge()
             self._wake.set()
 
     def _judge(self) -> None:
-        self._readiness.judge(self._log.used_bytes, self.waiting)
+        self._readiness.judge(self._segments.used_bytes, self.waiting)
 
     def _hurry(self) -> None:
         self._urgent.set()
@@ -333,7 +334,13 @@ class Journal:
             await self._round()
             if self._readiness.refusal is not None:
                 loop.call_later(_RETRY_S, self._wake.set)
-        await self._round()
+        await self._last_rounds()
+
+    async def _last_rounds(self) -> None:
+        for _ in range(_LAST_ROUNDS):
+            await self._round()
+            if not self.waiting:
+                return
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         if self._closed:
@@ -361,6 +368,8 @@ class Journal:
                 await asyncio.get_running_loop().run_in_executor(self._thread, work.do)
                 self._apply(work)
                 finished = True
+                if self._segments.has_spare and to_be_moved(self._segments, self._holdings, self._max_bytes):
+                    self._hurry()  # there was no room for more
             finally:
                 on_disk = finished and not self._readiness.is_troubled("sync") and not self._waiting
                 _tell(waiters, on_disk=on_disk)
@@ -375,12 +384,12 @@ class Journal:
 
     def _collect(self) -> DiskWork:
         """What a thread can do while this one goes on writing."""
-        work = self._log.work(self._holdings.promised_bytes, force=self._unsynced_since is not None)
+        work = self._segments.work(self._holdings.promised_bytes, force=self._unsynced_since is not None)
         self._syncing_since, self._unsynced_since = self._unsynced_since, None
         return work
 
     def _apply(self, work: DiskWork) -> None:
-        self._log.apply(work)
+        self._segments.apply(work)
         if work.make_error is not None:
             self._readiness.trouble("make room", _reason(work.make_error))
         else:
@@ -389,10 +398,10 @@ class Journal:
             self._readiness.trouble("sync", _reason(work.failed[0][1]))
             self._unsynced_since = self._syncing_since or self._unsynced_since
         self._syncing_since = None
-        if self._log.newest.suspect:
+        if self._segments.newest.suspect:
             with suppress(NoSpare):  # then the next round has one
-                self._log.roll()
-        elif not work.failed and not any(each.suspect and each.entry_ids for each in self._log.segments):
+                self._segments.roll()
+        elif not work.failed and not any(each.suspect and each.entry_ids for each in self._segments.segments):
             self._readiness.works("sync")
         self._judge()
 
@@ -401,9 +410,9 @@ class Journal:
         if self._readiness.is_troubled("write"):
             probe = encode_ids([])
             if self._put(DONE, probe) is None:
-                if not self._log.has_spare:
+                if not self._segments.has_spare:
                     return
-                self._log.roll()  # it may be this file alone that cannot be written
+                self._segments.roll()  # it may be this file alone that cannot be written
                 if self._put(DONE, probe) is None:
                     return
             self._readiness.works("write")
@@ -419,7 +428,7 @@ class Journal:
 
     def _move_some(self) -> bool:
         """Write some entries again, where that is called for. True: there may be more."""
-        source = to_be_moved(self._log, self._holdings, self._max_bytes)
+        source = to_be_moved(self._segments, self._holdings, self._max_bytes)
         if source is None:
             return False
         try:
@@ -448,8 +457,8 @@ class Journal:
             _log.error(
                 "%s: a usage entry is not in the journal, %s could not be written: %s", self.directory, said, whole
             )
-        newest = self._log.newest
-        self._log.remove_all_but(self._log.segments if self._holdings else [])
+        newest = self._segments.newest
+        self._segments.remove_all_but(self._segments.segments if self._holdings else [])
         if self._holdings:
             try:
                 cut(newest.path, newest.end)
@@ -460,7 +469,7 @@ class Journal:
     def _let_go(self) -> None:
         """Close every file and give up the lock; in a child made by fork, leave them to the parent."""
         self._closed = True
-        self._log.close()
+        self._segments.close()
         self._unlock()
 
     def _unlock(self) -> None:
