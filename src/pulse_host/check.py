@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import msgspec
 
+from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import AliasConfig, Config
-from pulse_gateway.errors import ConfigError, ModelNotFound, UpstreamError
+from pulse_gateway.errors import ConfigError, ModelNotFound, PulseError, UpstreamError
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import ProviderRow
 from pulse_gateway.transport.httpx_ import HttpxTransport
+from pulse_gateway.transport.redis import RedisClient, RedisRefused
 from pulse_gateway.types.http import HttpRequest, Timeouts
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import open_connection
 
 __all__ = ["Row", "check_everything"]
 
+_OLDEST_REDIS = (6, 2)
+_REDIS_S = 5.0
 _TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=10.0, idle_s=10.0)
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line of the table."""
+    """One line of the table. `warning`: it works, and should be mended all the same."""
 
     name: str
     well: bool
     detail: str
+    warning: bool = False
 
 
 async def check_everything(config: Config) -> list[Row]:
-    """The configuration itself, where each alias leads, the database, and one call to each provider that costs nothing.
+    """The configuration itself, where each alias leads, the stores, and one call to each provider that costs nothing.
 
     Raises: ConfigError for a configuration that no gateway can be made of.
     """
@@ -39,7 +48,10 @@ async def check_everything(config: Config) -> list[Row]:
     transport = HttpxTransport()
     try:
         answers = await asyncio.gather(
-            _database(config), *(_provider(transport, row) for row in router.providers() if row.kind != "echo")
+            _database(config),
+            _redis(config),
+            asyncio.to_thread(_journal, config),
+            *(_provider(transport, row) for row in router.providers() if row.kind != "echo"),
         )
     finally:
         await transport.aclose()
@@ -77,6 +89,61 @@ async def _database(config: Config) -> Row:
     except ConfigError as error:
         return Row("postgres", False, str(error))
     return Row("postgres", True, f"PostgreSQL {version}, migrated")
+
+
+async def _redis(config: Config) -> Row:
+    url = config.stores.redis_url
+    if config.limits.store == "local":
+        return Row("redis", True, 'not used: limits.store = "local"; run one process only')
+    if url is None:
+        return Row("redis", False, 'no Redis: set PULSE_REDIS_URL, or stores.redis_url; or limits.store = "local"')
+    redis = RedisClient(url, clock=SystemClock(), deadline_s=_REDIS_S)
+    try:
+        await redis.open()
+        return await _judge_redis(redis, f"{config.stores.redis_prefix}:check:{{{os.getpid()}}}")
+    except (ConfigError, PulseError) as error:
+        return Row("redis", False, str(error))
+    finally:
+        await redis.aclose()
+
+
+async def _judge_redis(redis: RedisClient, key: str) -> Row:
+    """Raises: RedisUnavailable, RedisRefused."""
+    lines = (await redis.command("INFO", "server")).decode().splitlines()
+    told = dict(line.split(":", 1) for line in lines if ":" in line)
+    spoken = told.get("redis_version", "0")
+    name = f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {spoken}"
+    if _numbers(spoken) < _OLDEST_REDIS:
+        return Row("redis", False, f"{name}; {'.'.join(map(str, _OLDEST_REDIS))} or newer is needed")
+    await redis.command("SET", key, "1", "PX", 1000)
+    try:
+        reply = await redis.command("CONFIG", "GET", "maxmemory-policy")
+    except RedisRefused:
+        return Row("redis", True, f"{name}, writable; its maxmemory-policy cannot be read: make sure it is noeviction")
+    policy = reply[1].decode() if reply else "unknown"
+    if policy != "noeviction":
+        advice = f"{name}, writable; maxmemory-policy is {policy}: counters may be evicted, set noeviction"
+        return Row("redis", True, advice, warning=True)
+    return Row("redis", True, f"{name}, writable, noeviction")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+
+
+def _journal(config: Config) -> Row:
+    """Whether a server could keep its journal there. What is made to find out is removed again."""
+    folder = Path(config.stores.journal_dir).expanduser()
+    try:
+        above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=above):
+            free = shutil.disk_usage(above).free
+    except OSError as error:
+        return Row("journal", False, f"{folder} is not writable: {error.strerror}; see stores.journal_dir")
+    if free < config.stores.journal_max_mb * 1_000_000:
+        advice = f"{folder}: only {free // 1_000_000} MB are free, less than stores.journal_max_mb"
+        return Row("journal", True, advice, warning=True)
+    return Row("journal", True, f"{folder} is writable")
 
 
 async def _provider(transport: HttpxTransport, row: ProviderRow) -> Row:
