@@ -5,7 +5,7 @@ With several workers each series carries the label `worker`, and whichever worke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -84,9 +84,15 @@ class Metrics:
         """A figure that is read when somebody asks."""
         Gauge(name, documentation, registry=self._registry).set_function(read)
 
-    def counter(self, name: str, documentation: str, label: str, read: Callable[[], dict[str, int]]) -> None:
-        """A count by one label that somebody else keeps; it only grows."""
-        self._registry.register(_Counts(name, documentation, label, read))
+    def count(self, name: str, documentation: str, read: Callable[[], int]) -> None:
+        """A count that somebody else keeps; it only grows."""
+        self._registry.register(_Counts(name, documentation, lambda: [({}, read())]))
+
+    def counts(self, name: str, documentation: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """The same by one label."""
+        self._registry.register(
+            _Counts(name, documentation, lambda: [({label: value}, count) for value, count in read().items()])
+        )
 
     def alert(self, alert: BudgetAlert) -> None:
         self._alerts.labels(alert.kind, str(alert.percent)).inc()
@@ -132,13 +138,13 @@ class Metrics:
 class _Counts:
     """Counts that are kept elsewhere, as Prometheus' client wants to read them."""
 
-    def __init__(self, name: str, documentation: str, label: str, read: Callable[[], dict[str, int]]) -> None:
-        self._name, self._documentation, self._label, self._read = name, documentation, label, read
+    def __init__(self, name: str, documentation: str, read: Callable[[], list[tuple[dict[str, str], int]]]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
 
     def collect(self) -> Iterable[Metric]:
         metric = Metric(self._name, self._documentation, "counter")
-        for value, count in self._read().items():
-            metric.add_sample(f"{self._name}_total", {self._label: value}, count)
+        for labels, count in self._read():
+            metric.add_sample(f"{self._name}_total", labels, count)
         yield metric
 
 

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -102,8 +102,11 @@ async def serve(
     *,
     drain_s: float,
     on_ready: Callable[[], None] = lambda: None,
+    under_way: Callable[[], Collection[asyncio.Task[Any]]] = tuple,
 ) -> None:
     """Serve until asked to stop; then no new work, running requests up to `drain_s`, settle, return.
+
+    `under_way` are tasks to be waited for as requests are: those that run on when their client has gone.
 
     Raises: ConfigError when the application does not start.
     """
@@ -118,7 +121,7 @@ async def serve(
         date_header=True,
         timeout_keep_alive=75,
     )
-    server = _Server(config, readiness, signals, drain_s, on_ready)
+    server = _Server(config, readiness, signals, drain_s, on_ready, under_way)
     signals.serving = True
     try:
         await server.serve(sockets=[listener])
@@ -139,9 +142,11 @@ class _Server(uvicorn.Server):
         signals: Signals,
         drain_s: float,
         on_ready: Callable[[], None],
+        under_way: Callable[[], Collection[asyncio.Task[Any]]],
     ) -> None:
         super().__init__(config)
-        self._readiness, self._signals, self._drain_s, self._on_ready = readiness, signals, drain_s, on_ready
+        self._readiness, self._signals, self._drain_s = readiness, signals, drain_s
+        self._on_ready, self._under_way = on_ready, under_way
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -170,9 +175,11 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         until = loop.time() + self._drain_s
         haste = loop.create_task(self._signals.haste_asked.wait())
-        while self.server_state.tasks and not haste.done() and (left_s := until - loop.time()) > 0:
-            running = {*self.server_state.tasks, haste}
-            await asyncio.wait(running, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        while not haste.done() and (left_s := until - loop.time()) > 0:
+            running = {*self.server_state.tasks, *self._under_way()}
+            if not running:
+                break
+            await asyncio.wait({*running, haste}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         haste.cancel()
 
     async def _break_off(self) -> None:

@@ -1,0 +1,70 @@
+"""The words that /ready has for each dependency: `ok`, what is done without it, or that requests cannot be answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from pulse_gateway.config import WithoutRedisConfig
+from pulse_gateway.errors import StoreUnavailable
+from pulse_gateway.ledger.journal import Journal
+from pulse_gateway.ledger.postgres import PostgresLedger
+from pulse_gateway.transport.redis import RedisClient, RedisRefused
+from pulse_host.health import OK, Probe
+
+__all__ = ["journal_probe", "ledger_probe", "postgres_probe", "redis_probe"]
+
+_LATE_S = 5.0  # from here on it is worth a word that entries wait for Postgres
+
+
+def redis_probe(redis: RedisClient, policies: WithoutRedisConfig) -> Probe:
+    """Without Redis the policies hold; requests cannot be answered when all of them are `closed`."""
+    rules = msgspec.structs.asdict(policies)
+    down = "down: " + ", ".join(f"{kind}={policy}" for kind, policy in rules.items())
+
+    async def probe() -> str:
+        try:
+            await redis.command("PING")
+        except RedisRefused as error:
+            return f"refuses: {error.message}"
+        except StoreUnavailable as error:
+            if set(rules.values()) == {"closed"}:
+                raise StoreUnavailable(down) from error
+            return down
+        return OK
+
+    return probe
+
+
+def postgres_probe(pool: Any) -> Probe:
+    """Without Postgres usage waits in the journal, and keys seen within the last hour are still known."""
+
+    async def probe() -> str:
+        try:
+            await pool.fetchval("select 1")
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            return f"down ({type(error).__name__}): usage waits in the journal, keys not used of late are refused"
+        return OK
+
+    return probe
+
+
+def ledger_probe(ledger: PostgresLedger) -> Probe:
+    async def probe() -> str:
+        ledger.check()
+        if ledger.lag < _LATE_S:
+            return OK
+        return f"behind by {ledger.lag:.0f} s: {ledger.backlog} entries wait for Postgres"
+
+    return probe
+
+
+def journal_probe(journal: Journal) -> Probe:
+    async def probe() -> str:
+        if journal.refusal is not None:
+            raise StoreUnavailable(journal.refusal)
+        return f"{journal.fill * 100:.0f} % full: entries wait for Postgres" if journal.alarmed else OK
+
+    return probe
