@@ -9,7 +9,7 @@ from typing import Self
 
 import structlog
 
-from pulse_gateway.errors import StoreUnavailable
+from pulse_gateway.errors import ConfigError, StoreUnavailable
 
 __all__ = ["Chore", "Maintenance"]
 
@@ -55,7 +55,7 @@ class Maintenance:
                 await chore()
         except Exception as error:  # noqa: BLE001 -- whatever is wrong with one chore, the others go on
             if name not in self._failing:
-                known = isinstance(error, StoreUnavailable | TimeoutError | OSError)
+                known = isinstance(error, StoreUnavailable | ConfigError | TimeoutError | OSError)
                 _log.warning(
                     "maintenance failed", chore=name, reason=str(error) or type(error).__name__, exc_info=not known
                 )

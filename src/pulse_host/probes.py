@@ -54,9 +54,9 @@ def postgres_probe(pool: Any) -> Probe:
 def ledger_probe(ledger: PostgresLedger) -> Probe:
     async def probe() -> str:
         ledger.check()
-        if ledger.lag < _LATE_S:
+        if ledger.lag_s < _LATE_S:
             return OK
-        return f"behind by {ledger.lag:.0f} s: {ledger.backlog} entries wait for Postgres"
+        return f"behind by {ledger.lag_s:.0f} s: {ledger.backlog} entries wait for Postgres"
 
     return probe
 

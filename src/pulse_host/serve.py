@@ -65,7 +65,7 @@ async def _serve(
     source: Source, config: Config, listener: socket.socket, signals: Signals, worker: Worker | None
 ) -> None:
     async with AsyncExitStack() as opened:
-        assembly = await opened.enter_async_context(assembled(config, worker=worker and worker.number))
+        assembly = await opened.enter_async_context(assembled(config, worker=None if worker is None else worker.number))
         services = assembly.services
         if worker is not None:
             siblings = Siblings(worker.folder, worker.number, services.metrics.snapshot)
@@ -86,6 +86,7 @@ async def _serve(
             signals,
             drain_s=config.server.drain_s,
             on_ready=ready,
+            under_way=lambda: services.gateway.under_way,
         )
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import asyncpg
 import httpx
 import pytest
-from pulse_process import API_KEY, Pulse, Simulation, open_folder, run_pulse
+from pulse_process import API_KEY, STORES, Pulse, Simulation, open_folder, run_pulse
 
 from pulse_host.dev.embedded import EmbeddedPostgres
 
@@ -19,6 +19,13 @@ from pulse_host.dev.embedded import EmbeddedPostgres
 def simulation() -> Iterator[Simulation]:
     with Simulation.start() as running:
         yield running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores() -> Iterator[None]:
+    """What servers without stores of their own have used goes with the session."""
+    yield
+    STORES.close()
 
 
 @pytest.fixture(scope="session")

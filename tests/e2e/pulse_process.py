@@ -1,10 +1,11 @@
-"""Pulse and the simulator as processes: started on free ports, waited for, and stopped."""
+"""Pulse, the simulator and Redis as processes: started on free ports, waited for, and stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from typing import Any, Self
 import asyncpg
 import httpx
 import msgspec
+
+from valkey_server import ValkeyProcess
 
 API_KEY = "pls-test-key-of-the-suite"
 START_S = 60.0
@@ -45,6 +48,38 @@ def run_pulse(
         timeout=START_S,
         check=False,
     )
+
+
+class Stores:
+    """One Valkey for the session, with a room for each database, and a folder of journals for each.
+
+    Two servers over one database share both, as replicas on one machine do, unless a test says otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._valkey = ValkeyProcess(databases=1000)
+        self._folder = Path(tempfile.mkdtemp(prefix="pulse-journals-"))
+        self._numbers: dict[str, int] = {}
+        self._running = False
+
+    def environment(self, database_url: str) -> dict[str, str]:
+        if not self._running:
+            self._valkey.start()
+            self._running = True
+        number = self._numbers.setdefault(database_url, len(self._numbers))
+        return {
+            "PULSE_REDIS_URL": f"redis://127.0.0.1:{self._valkey.port}/{number}",
+            "PULSE_JOURNAL_DIR": str(self._folder / str(number)),
+        }
+
+    def close(self) -> None:
+        if self._running:
+            self._valkey.close()
+            self._running = False
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+STORES = Stores()
 
 
 @contextmanager
@@ -237,9 +272,15 @@ class Pulse:
         arguments: list[str] | None = None,
         cwd: Path | None = None,
     ) -> Iterator[Self]:
-        """A running `pulse serve`; `key` is one made for it before."""
+        """A running `pulse serve`; `key` is one made for it before. Redis and the journal's folder are those of `STORES`, unless
+        `env` names others."""
         command = [sys.executable, "-m", "pulse_host", "serve", "--port", "0", *(arguments or [])]
-        settings = {"PULSE_DATABASE_URL": database_url, "PULSE_LOG_FORMAT": "json", **(env or {})}
+        settings = {
+            "PULSE_DATABASE_URL": database_url,
+            "PULSE_LOG_FORMAT": "json",
+            **STORES.environment(database_url),
+            **(env or {}),
+        }
         process = Process(command, environment(settings), cwd=cwd or Path("/"))
         try:
             url = process.wait_for(r"http://\S+?:\d+")[0]

@@ -60,6 +60,7 @@ async def run_dev(source: Source, signals: Signals, data_dir: Path, *, api_key: 
                         signals,
                         drain_s=config.server.drain_s,
                         on_ready=lambda: _welcome(address_of(listener), key, chosen, config, stores),
+                        under_way=lambda: services.gateway.under_way,
                     )
     finally:
         listener.close()
