@@ -109,7 +109,9 @@ insert into usage_entry (
 select
     entry_id, request_id, trace_id, tenant_id, user_id, key_id,
     array_remove(array[
-        pg_temp.escaped(user_id), 'key/' || pg_temp.escaped(key_id), 'tenant/' || pg_temp.escaped(tenant_id)], null),
+        pg_temp.escaped(user_id),
+        case when key_id is not null then 'key/' || pg_temp.escaped(key_id) end,
+        'tenant/' || pg_temp.escaped(tenant_id)], null),
     period, operation, dialect, alias, provider, model, attempt, outcome, source,
     (attempt = 1)::integer, (outcome in ('failed', 'interrupted'))::integer, (cost_nano_usd is null)::integer, input_tokens,
     cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens,
