@@ -20,7 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 from pulse_gateway.errors import ConfigError, StoreUnavailable
 
 __all__ = [
-    "QUERY_FAILURES",
+    "POSTGRES_ERRORS",
     "DatabaseUnusable",
     "create_pool",
     "ignores_policies",
@@ -40,8 +40,9 @@ _PASSING = (
     asyncpg.ConnectionDoesNotExistError,
     asyncpg.TooManyConnectionsError,
 )
+POSTGRES_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # All the ways in which Postgres can fail to answer: refused, cut, too slow, or an error of its own.
-QUERY_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+_FAILURES = (*POSTGRES_ERRORS, OSError, TimeoutError)
 _TENANT = "app.tenant_id"
 _EVERY_TENANT = "*"
 
@@ -130,7 +131,7 @@ async def tenant_scope(pool: Any, tenant_id: str, *, wait_s: float = 1.0) -> Asy
         async with pool.acquire(timeout=wait_s) as connection, connection.transaction(readonly=True):
             await connection.execute("select set_config($1, $2, true)", _TENANT, tenant_id)
             yield connection
-    except QUERY_FAILURES as error:
+    except _FAILURES as error:
         _log.warning("a look for a tenant failed: %s: %s", type(error).__name__, error)
         raise StoreUnavailable("this cannot be read at the moment", retry_after_s=1.0) from error
 

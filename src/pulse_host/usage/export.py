@@ -16,7 +16,7 @@ import msgspec
 
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.store.tenants import list_tenants
-from pulse_host.database.pool import QUERY_FAILURES
+from pulse_host.database.pool import POSTGRES_ERRORS
 
 __all__ = ["Column", "Sink", "Wanted", "export", "output_file"]
 
@@ -60,27 +60,26 @@ async def export(connection: Any, wanted: Wanted, sink: Sink) -> int:
     """
     if wanted.tenant_id is not None and not await list_tenants(connection, wanted.tenant_id):
         raise ConfigError(f"there is no tenant {wanted.tenant_id!r}; see `pulse tenants list`")
-    query = files("pulse_host.usage").joinpath("queries", "export.sql").read_text(encoding="utf-8")
-    count = 0
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        if wanted.tenant_id is not None:
-            await connection.execute("select set_config('app.tenant_id', $1, true)", wanted.tenant_id)
-        statement = await connection.prepare(query)
-        sink.begin([Column(attribute.name, attribute.type.name) for attribute in statement.get_attributes()])
-        cursor = await statement.cursor(_midnight(wanted.first), _midnight_after(wanted.last), wanted.tenant_id)
-        while rows := await _next(cursor):
-            sink.write(rows)
-            count += len(rows)
-        sink.end()
-    return count
-
-
-async def _next(cursor: Any) -> Sequence[Any]:
     try:
-        rows: Sequence[Any] = await cursor.fetch(_BATCH_ROWS)
-    except QUERY_FAILURES as error:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            return await _write(connection, wanted, sink)
+    except POSTGRES_ERRORS as error:
         raise ConfigError(f"Postgres failed before everything was read: {error}") from error
-    return rows
+
+
+async def _write(connection: Any, wanted: Wanted, sink: Sink) -> int:
+    query = files("pulse_host.usage").joinpath("queries", "export.sql").read_text(encoding="utf-8")
+    if wanted.tenant_id is not None:
+        await connection.execute("select set_config('app.tenant_id', $1, true)", wanted.tenant_id)
+    statement = await connection.prepare(query)
+    sink.begin([Column(attribute.name, attribute.type.name) for attribute in statement.get_attributes()])
+    cursor = await statement.cursor(_midnight(wanted.first), _midnight_after(wanted.last), wanted.tenant_id)
+    count = 0
+    while rows := await cursor.fetch(_BATCH_ROWS):
+        sink.write(rows)
+        count += len(rows)
+    sink.end()
+    return count
 
 
 def _midnight(day: date | None) -> datetime | None:
@@ -102,10 +101,10 @@ def output_file(path: str) -> Iterator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     target = Path(path)
+    if target.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        if target.is_dir():
-            raise ConfigError(f"{path} is a folder; name a file")
         with part.open("xb") as file:
             yield file
             file.flush()
