@@ -46,7 +46,7 @@ OLD_ENTRY = """
 insert into usage_entry (
     entry_id, request_id, trace_id, tenant_id, user_id, key_id, period, operation, dialect, alias, provider, model, attempt,
     outcome, source, input_tokens, output_tokens, tokens, cost_nano_usd, images, videos, total_ms, at, meta)
-values ($1, 'request', 'trace', $2, $3, $4, $5, 'chat', 'openai.chat', 'alias', 'provider', 'model', $6, $7, 'provider',
+values ($1, 'request', 'trace', $2, $3, $4, $5, 'chat', 'openai.chat', $15, 'provider', 'model', $6, $7, 'provider',
     $8, $9, $10, $11, $12, $13, 1.5, to_timestamp($14), '{}')
 """
 
@@ -68,7 +68,7 @@ async def test_a_database_of_the_release_before_keeps_every_entry_and_balance(
                 OLD_ENTRY,
                 *(each.entry_id, each.tenant_id, each.user_id, each.key_id, each.period, each.attempt),
                 *(each.outcome.value, usage.input_tokens, usage.output_tokens, each.tokens, each.cost_nano_usd),
-                *(each.images, each.videos, each.at),
+                *(each.images, each.videos, each.at, each.alias),
             )
         await connection.execute(
             "insert into usage_balance (user_id, period, kind, amount) "
