@@ -146,6 +146,7 @@ class ValkeyProcess:
                 "appendonly": "no",
                 "enable-debug-command": "local",
             }
+            settings["repl-diskless-sync-delay"] = 0  # a replica is in step at once
         settings |= {name.replace("_", "-"): value for name, value in self.settings.items()}
         lines = []
         for name, value in settings.items():
@@ -174,9 +175,11 @@ class ValkeyProcess:
 
 
 @contextlib.contextmanager
-def sentinel(primary: ValkeyProcess, *, name: str = "main", down_after_ms: int = 300) -> Iterator[ValkeyProcess]:
+def sentinel(
+    primary: ValkeyProcess, *, name: str = "main", down_after_ms: int = 300, **settings: Any
+) -> Iterator[ValkeyProcess]:
     """A sentinel alone (quorum 1) that watches `primary`, knows the replicas it has, and promotes one when it is gone."""
-    settings = [
+    watch = [
         f"monitor {name} 127.0.0.1 {primary.port} 1",
         f"down-after-milliseconds {name} {down_after_ms}",
         f"failover-timeout {name} 2000",
@@ -184,7 +187,7 @@ def sentinel(primary: ValkeyProcess, *, name: str = "main", down_after_ms: int =
         *([f"auth-pass {name} {primary.password}"] if primary.password else []),
     ]
     replicas = primary.command("INFO", "replication")["connected_slaves"]
-    with ValkeyProcess(is_sentinel=True, sentinel=settings) as watcher:
+    with ValkeyProcess(is_sentinel=True, sentinel=watch, **settings) as watcher:
         eventually(lambda: len(watcher.command("SENTINEL", "REPLICAS", name)) == replicas, why="it knows the replicas")
         yield watcher
 

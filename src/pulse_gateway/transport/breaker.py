@@ -6,13 +6,16 @@ from pulse_gateway.clock import Clock
 
 __all__ = ["Breaker"]
 
+_STEADY_S = 5.0
+
 
 class Breaker:
     """Closed, it lets calls through; it opens after `failures` failures one after the other without a success between them.
 
     "One after the other" is meant: what had begun before the last counted failure failed together with it, and is not counted
     again. So a hundred calls lost with one connection are one failure. Open, it stays so until `close`, which is for whoever has
-    looked: `next_probe_s` says when to look, soon at first and then every `probe_most_s`.
+    looked: `next_probe_s` says when to look, soon at first and then every `probe_most_s`. A server that is well whenever it is
+    looked at and fails in between does not get the soon ones: opening again within `_STEADY_S` goes on where it was.
     """
 
     def __init__(
@@ -24,6 +27,7 @@ class Breaker:
         self._failures = 0
         self._failed_at = float("-inf")
         self._opened_at: float | None = None
+        self._closed_at = float("-inf")
         self._probe_s = probe_least_s
 
     @property
@@ -55,7 +59,8 @@ class Breaker:
         """Open at once, whatever was counted."""
         if self._opened_at is None:
             self._opened_at = self._clock.monotonic()
-            self._probe_s = self._probe_least_s
+            if self._opened_at - self._closed_at > _STEADY_S:
+                self._probe_s = self._probe_least_s
 
     def next_probe_s(self) -> float:
         """Seconds to wait before the next look; twice as long each time, up to `probe_most_s`."""
@@ -66,4 +71,5 @@ class Breaker:
     def close(self) -> None:
         """The server is back."""
         self._opened_at = None
+        self._closed_at = self._clock.monotonic()
         self._failures = 0

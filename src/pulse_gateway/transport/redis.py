@@ -21,6 +21,11 @@ from pulse_gateway.transport.redis_node import Node
 
 __all__ = ["RedisClient", "RedisRefused", "RedisUnavailable", "Script"]
 
+_FAILURES = (
+    RedisError,
+    OSError,
+    RuntimeError,
+)  # RuntimeError: uvloop's, for writing to a connection that has just closed
 _SENTINEL_S = 0.25  # for one sentinel to say who the primary is; then the next one is asked
 
 
@@ -175,7 +180,7 @@ class _Dialler:
         try:
             await connection.send_command(*words)
             return await connection.read_response(disable_decoding=True)
-        except (RedisError, OSError) as error:
+        except _FAILURES as error:
             raise RedisUnavailable(f"Redis cannot be asked: {error}", maybe_done=False) from error
         finally:
             _take_writer(connection)
@@ -193,7 +198,7 @@ class _Dialler:
         """Raises: RedisUnavailable."""
         try:
             await cast(Any, connection).connect()
-        except (RedisError, OSError) as error:
+        except _FAILURES as error:
             _abort(connection)
             raise RedisUnavailable(f"no connection: {error}", maybe_done=False) from error
         except BaseException:

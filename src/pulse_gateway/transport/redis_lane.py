@@ -24,7 +24,7 @@ class LaneOwner(Protocol):
         ...
 
     def answered(self, lane: Lane, *, well: bool) -> None:
-        """Answers came (`well`: at least one that is no error), and there may be room for another batch."""
+        """Answers came (`well`: one of them to a caller, and no error), and there may be room for another batch."""
         ...
 
     def lost(self, lane: Lane, cause: Exception | None) -> None:
@@ -99,7 +99,7 @@ class Lane(asyncio.Protocol):
                 if type(reply) is hiredis.ReplyError:
                     self._owner.refused(self, call, str(reply))
                 else:
-                    well = True
+                    well = well or not call.is_check
                     if not call.future.done():
                         call.future.set_result(reply)
         except hiredis.ProtocolError as error:

@@ -72,14 +72,20 @@ class Node:
         if self.breaker.is_open or self._is_closed:
             raise RedisUnavailable("Redis is away", maybe_done=False)
         call = Call(packed, self._loop.create_future(), self._loop.time(), script, keys, args)
-        self.take(call)
+        self._add(call)
         return call.future
 
     def take(self, call: Call) -> None:
-        """Send `call` with the next batch."""
+        """Send `call`, which another node has turned away, with the next batch."""
         if self.breaker.is_open or self._is_closed:
             call.fail(RedisUnavailable("Redis is away", maybe_done=False))
             return
+        self._add(call)
+        if self._timer is not None:  # it may be set for a younger call
+            self._timer.cancel()
+        self._expire()
+
+    def _add(self, call: Call) -> None:
         self._pending.append(call)
         if not self._is_flushing:
             self._is_flushing = True
@@ -105,31 +111,29 @@ class Node:
     def _expire(self) -> None:
         self._timer = None
         lanes = [lane for lane in (self._lane, *self._retired) if lane is not None and lane.calls]
-        due = [lane.calls[0].made_at for lane in lanes] + [call.made_at for call in list(self._pending)[:1]]
-        if not due:
+        waiting = [calls for calls in (self._pending, *[lane.calls for lane in lanes]) if calls]
+        oldest = [min(call.made_at for call in calls) for calls in waiting]
+        if not oldest:
             return
-        now = self._loop.time()
-        late_before = now - self._deadline_s
-        if min(due) > late_before:
-            self._timer = self._loop.call_at(min(due) + self._deadline_s, self._expire)
+        late_before = self._loop.time() - self._deadline_s
+        if min(oldest) > late_before:
+            self._timer = self._loop.call_at(min(oldest) + self._deadline_s, self._expire)
             self._has_looked = False
             return
-        if (
-            not self._has_looked
-        ):  # this loop may have been held up, and the answers be here: let it read before it judges
+        if not self._has_looked:  # the loop may have been held up, and the answers be here: read them before judging
             self._has_looked = True
             self._timer = self._loop.call_later(_LAST_LOOK_S, self._expire)
             return
         self._has_looked = False
         why = f"Redis did not answer within {self._deadline_s * 1000:g} ms"
         for lane in lanes:
-            if lane.calls[0].made_at <= late_before:
+            if any(call.made_at <= late_before for call in lane.calls):
                 self._drop(lane, why)
-        expired = []
-        while self._pending and self._pending[0].made_at <= late_before:
-            expired.append(self._pending.popleft())
+        expired = [call for call in self._pending if call.made_at <= late_before]
+        self._pending = deque(call for call in self._pending if call.made_at > late_before)
         self._fail(expired, why, maybe_done=False)
-        self._expire()
+        if self._timer is None:
+            self._expire()
 
     # ── what a lane says ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,7 +154,8 @@ class Node:
             call.fail(RedisUnavailable(f"Redis answers {code}", maybe_done=False))
             if code in WRONG_SERVER:
                 self._retire(lane)
-            self._count_failure(f"it answers {code}", waited_s=self._loop.time() - call.made_at)
+            if code != "NOPERM":  # which is about what was asked, not about the server
+                self._count_failure(f"it answers {code}", waited_s=self._loop.time() - call.made_at)
         else:
             call.fail(RedisRefused(reply))
 
@@ -197,7 +202,7 @@ class Node:
             self._count_failure(why, waited_s=self._loop.time() - oldest.made_at)
 
     def _count_failure(self, why: str, *, waited_s: float) -> None:
-        if self.breaker.fail(waited_s=waited_s):
+        if not self._is_closed and self.breaker.fail(waited_s=waited_s):
             self._opened(why)
 
     def _opened(self, why: str) -> None:
@@ -221,8 +226,7 @@ class Node:
                 if lane is None or not lane.is_usable:
                     self._lane = await self._connect()
                 else:
-                    async with asyncio.timeout(self._connect_s):
-                        await self._check(lane)
+                    await self._check(lane)
                 break
             except (RedisUnavailable, TimeoutError):
                 if lane is not None:
@@ -283,10 +287,17 @@ class Node:
         return lane
 
     async def _check(self, lane: Lane) -> None:
+        """Whether `lane` leads to a server that takes writes, and answers in the time that calls have.
+
+        Raises: RedisUnavailable, TimeoutError.
+        """
+        if not lane.is_usable:
+            raise RedisUnavailable("the connection to Redis broke", maybe_done=False)
         check = Call(_WRITE_NOTHING, self._loop.create_future(), self._loop.time())
         check.is_check = True
         lane.send([check])
-        await check.future
+        async with asyncio.timeout(self._deadline_s):
+            await check.future
 
     async def aclose(self) -> None:
         """Wait for the answers under way, for a deadline at most, and end everything."""
