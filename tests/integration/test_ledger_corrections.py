@@ -216,6 +216,8 @@ async def test_whatever_comes_in_whatever_order_the_net_is_the_best_word(
         await connection.execute("truncate usage_entry, usage_balance, usage_hourly, usage_daily")
         for batch, fate in program:
             if fate == "rolled back":
+                await asyncio.gather(*beside)
+                beside.clear()
                 transaction = connection.transaction()
                 await transaction.start()
                 await write_entries(

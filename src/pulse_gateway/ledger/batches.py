@@ -39,7 +39,8 @@ async def write_entries(
 
     `recovered` says of each what it was recovered from (`JOURNAL`, `PERMIT`; None: it was not). An entry that stands there as a
     recovered one gets a correction by the first better word on it. `permits` are the ids whose open permits end. A statement
-    that fails has done nothing; `timeout_s` bounds each.
+    that fails has done nothing; `timeout_s` bounds each. Not to be called within a transaction unless all are from `PERMIT`: two
+    that hold what they have added while they wait for their turn to correct would wait for each other.
 
     Raises: Unwritable; what the driver raises.
     """
