@@ -19,6 +19,7 @@ from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import ProviderRow
 from pulse_gateway.transport.httpx_ import HttpxTransport
 from pulse_gateway.transport.redis import RedisClient, RedisRefused
+from pulse_gateway.transport.redis_address import read_address
 from pulse_gateway.types.http import HttpRequest, Timeouts
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import open_connection
@@ -99,10 +100,13 @@ async def _redis(config: Config) -> Row:
         return Row("redis", False, 'no Redis: set PULSE_REDIS_URL, or stores.redis_url; or limits.store = "local"')
     redis = RedisClient(url, clock=SystemClock(), deadline_s=_REDIS_S)
     try:
+        place = read_address(url)
         await redis.open()
         return await _judge_redis(redis, f"{config.stores.redis_prefix}:check:{{{os.getpid()}}}")
-    except (ConfigError, PulseError) as error:
+    except ConfigError as error:
         return Row("redis", False, str(error))
+    except PulseError as error:
+        return Row("redis", False, f"{place}: {error.message}")
     finally:
         await redis.aclose()
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from pulse_process import Process, Pulse, Simulation, environment, open_folder, run_pulse
+from pulse_process import STORES, Process, Pulse, Simulation, environment, open_folder, run_pulse
+
+from valkey_server import ValkeyProcess
 
 
 @pytest.fixture
@@ -163,7 +165,8 @@ def test_check_is_content_when_everything_answers(env: dict[str, str], simulatio
     (folder / "pulse.toml").write_text(
         '[models.fast]\ntargets = ["openai:gpt-5.2"]\nfallbacks = ["claude-opus-5", "groq:llama"]\n'
     )
-    settings = {**env, **simulation.provider_environment(), "VLLM_API_KEY": "any"}
+    stores = STORES.environment(env["PULSE_DATABASE_URL"])
+    settings = {**env, **stores, **simulation.provider_environment(), "VLLM_API_KEY": "any"}
     done = run_pulse("check", env=settings, cwd=folder)
     rows = table(done.stdout)
     assert done.returncode == 0, done.stdout
@@ -171,6 +174,8 @@ def test_check_is_content_when_everything_answers(env: dict[str, str], simulatio
     assert rows["config"][1] == "1 aliases, 4 providers"
     assert rows["model fast"][1] == "openai:gpt-5.2, anthropic:claude-opus-5; leads nowhere: groq:llama"
     assert re.fullmatch(r"PostgreSQL \d+\S*, migrated", rows["postgres"][1])
+    assert re.fullmatch(r"Valkey \d+\S*, writable, noeviction", rows["redis"][1])
+    assert rows["journal"][1] == f"{stores['PULSE_JOURNAL_DIR']} is writable"
     for name in ("openai", "anthropic", "google", "vllm"):
         assert rows[f"provider {name}"][1].endswith("answers, the key is accepted")
 
@@ -180,6 +185,8 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
     settings = {
         **simulation.provider_environment(),
         "PULSE_DATABASE_URL": "postgresql://ada:s3cret@127.0.0.1:1/books",
+        "PULSE_REDIS_URL": "redis://ada:s3cret@127.0.0.1:1/0",
+        "PULSE_JOURNAL_DIR": "/proc/pulse/journal",
         "OPENAI_API_KEY": "wrong",
         "ANTHROPIC_API_KEY": "wrong",
         "GEMINI_API_KEY": "wrong",
@@ -194,6 +201,8 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
     assert {state for state, _ in rows.values()} == {"FAILED"}
     assert rows["model fast"][1] == "no provider of the model 'fast' is switched on; set GROQ_API_KEY"
     assert "Postgres does not answer at 127.0.0.1:1 (database books, user ada)" in rows["postgres"][1]
+    assert rows["redis"][1].startswith("127.0.0.1:1: ")
+    assert rows["journal"][1].startswith("/proc/pulse/journal is not writable: ")
     for name, status in (("openai", 401), ("anthropic", 401), ("google", 400)):
         assert rows[f"provider {name}"][1].endswith(f"refuses the key (status {status})")
     assert rows["provider vllm"][1].startswith("http://127.0.0.1:1/v1/models: Connect call failed")
@@ -202,10 +211,33 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
     assert "wrong" not in done.stdout + done.stderr
 
 
-def test_check_without_a_database_says_what_to_set() -> None:
+def test_check_without_stores_says_what_to_set() -> None:
     done = run_pulse("check")
     assert done.returncode == 1
-    assert table(done.stdout)["postgres"] == (
+    rows = table(done.stdout)
+    assert rows["postgres"] == (
         "FAILED",
         "no database: set PULSE_DATABASE_URL, or stores.database_url in the config file",
     )
+    assert rows["redis"] == (
+        "FAILED",
+        'no Redis: set PULSE_REDIS_URL, or stores.redis_url; or limits.store = "local"',
+    )
+
+
+def test_check_warns_of_a_redis_that_may_forget_and_is_content_all_the_same(env: dict[str, str]) -> None:
+    with ValkeyProcess(maxmemory="64mb", maxmemory_policy="allkeys-lru") as forgetful:
+        settings = {**env, **STORES.environment(env["PULSE_DATABASE_URL"]), "PULSE_REDIS_URL": forgetful.url}
+        done = run_pulse("check", env=settings)
+        assert done.returncode == 0, done.stdout
+        state, detail = table(done.stdout)["redis"]
+        assert state == "WARN"
+        assert "maxmemory-policy is allkeys-lru" in detail
+
+
+def test_check_finds_a_redis_that_cannot_be_written_to(env: dict[str, str]) -> None:
+    with ValkeyProcess() as primary, ValkeyProcess(replicaof=f"127.0.0.1 {primary.port}") as replica:
+        settings = {**env, **STORES.environment(env["PULSE_DATABASE_URL"]), "PULSE_REDIS_URL": replica.url}
+        done = run_pulse("check", env=settings)
+    assert done.returncode == 1
+    assert table(done.stdout)["redis"][0] == "FAILED"
