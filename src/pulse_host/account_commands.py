@@ -116,7 +116,10 @@ def keys_revoke(key_id: str, config_file: str | None) -> None:
 
 @click.group()
 def tenants() -> None:
-    """Tenants: whom users and keys belong to, and what they may do together."""
+    """Tenants: make them, list them, change their limits.
+
+    Users and keys belong to one; its limits hold for all of them together.
+    """
 
 
 @tenants.command("create")

@@ -54,9 +54,10 @@ def usage_export(
     bom: bool,
     config_file: str | None,
 ) -> None:
-    """Write the ledger's entries out, one row an attempt, corrections as rows of their own.
+    """Write the entries of the ledger to a file.
 
-    Money is in integer nano-USD, moments are in UTC. The file is complete or not there at all.
+    One row an attempt, corrections as rows of their own. Money is in integer nano-USD, moments are in UTC. The file is complete
+    or not there at all.
     """
     from pulse_host.database.migrate import require_migrated
     from pulse_host.database.pool import open_connection
