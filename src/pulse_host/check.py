@@ -22,7 +22,7 @@ from pulse_gateway.transport.redis import RedisClient, RedisRefused
 from pulse_gateway.transport.redis_address import read_address
 from pulse_gateway.types.http import HttpRequest, Timeouts
 from pulse_host.database.migrate import require_migrated
-from pulse_host.database.pool import open_connection
+from pulse_host.database.pool import ignores_policies, open_connection
 
 __all__ = ["Row", "check_everything"]
 
@@ -87,9 +87,11 @@ async def _database(config: Config) -> Row:
         async with open_connection(url, wait_s=0.0) as connection:
             await require_migrated(connection)
             version = await connection.fetchval("show server_version")
+            superuser = await ignores_policies(connection)
     except ConfigError as error:
         return Row("postgres", False, str(error))
-    return Row("postgres", True, f"PostgreSQL {version}, migrated")
+    wall = "; its role passes row-level security: better use one that is no superuser" if superuser else ""
+    return Row("postgres", True, f"PostgreSQL {version}, migrated{wall}")
 
 
 async def _redis(config: Config) -> Row:
