@@ -270,6 +270,23 @@ async def test_a_session_that_never_said_anything_is_as_blind_after_a_scope_as_b
         assert await connection.fetchval("select count(*) from app_user") == 0
 
 
+async def test_a_scope_leaves_nothing_to_whoever_gets_the_connection_next(plain: Plain) -> None:
+    class Pooler:
+        """Hands its one connection on as it is, as a pooler in transaction mode does."""
+
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        @asynccontextmanager
+        async def acquire(self, timeout: float) -> AsyncIterator[Any]:
+            yield self._connection
+
+    async with plain.connected(None) as connection:
+        async with tenant_scope(Pooler(connection), "acme") as scoped:
+            assert await scoped.fetchval("select count(*) from app_user") == 1
+        assert await connection.fetchval("select count(*) from app_user") == 0
+
+
 async def test_a_scope_writes_nothing(plain: Plain) -> None:
     pool = await create_pool(plain.url, every_tenant=False)
     with pytest.raises(StoreUnavailable):
