@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -221,3 +225,24 @@ def test_a_budget_that_is_used_up_is_said_with_what_and_whose(
     assert overview("globex poor")["budgets"] == [
         {"account": "key", "limit_usd": "0", "used_usd": "0", "reserved_usd": "0", "remaining_usd": "0"}
     ]
+
+
+def test_what_a_tenant_used_is_written_and_told_behind_the_wall(
+    env: dict[str, str], served: Pulse, secrets: dict[str, str], ask: Callable[[str], httpx.Response]
+) -> None:
+    ask("globex ada")
+    deadline = time.monotonic() + 20
+    while "\npulse_ledger_backlog 0.0" not in httpx.get(f"{served.url}/metrics", trust_env=False).text:
+        assert time.monotonic() < deadline
+    told = httpx.get(
+        f"{served.url}/v1/usage/me/history",
+        params={"from": (datetime.now(UTC) - timedelta(days=1)).date().isoformat()},
+        headers={"authorization": f"Bearer {secrets['globex ada']}"},
+        trust_env=False,
+    ).json()
+    rows = list(csv.DictReader(io.StringIO(pulse(env, "usage", "export", "--tenant", "globex"), newline="")))
+    assert {row["tenant_id"] for row in rows} == {"globex"}
+    (user,) = {row["user_id"] for row in rows}
+    assert told["totals"]["requests"] == sum(int(row["requests"]) for row in rows) > 0
+    assert told["totals"]["tokens"] == sum(int(row["tokens"]) for row in rows) > 0
+    assert user
