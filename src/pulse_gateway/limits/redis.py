@@ -176,7 +176,7 @@ class RedisLimiter:
 
         Raises: as `acquire`, and RedisUnavailable.
         """
-        asked, is_ours = permit_id, False
+        asked = permit_id
         for _ in range(_TRIES):
             month = self._scripts.month
             asks = asks_of(room.prefix, charges, month.period)
@@ -188,7 +188,7 @@ class RedisLimiter:
                     self._endings.seek(permit)
                 raise
             code, now_us = reply[0], reply[1]
-            if code in {GRANTED, REFUSED} and (is_ours or code == GRANTED or not asked):
+            if code == GRANTED or (code == REFUSED and not asked):
                 permit.granted(now_us, reply)
                 self._look_at(asks, permit)
                 return permit
@@ -201,7 +201,7 @@ class RedisLimiter:
             elif (
                 code == SEEN
             ):  # the call was executed twice: the permit is ours already, and only its standing is to be asked
-                asked, is_ours = "", True
+                asked = ""
             else:
                 assert code == ANOTHER_MONTH  # the reply has taught us the time
         raise StoreUnavailable("the store of the limits does not come to a decision", retry_after_s=AWAY_S)

@@ -78,7 +78,7 @@ def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int
 
 
 def _crossed(ask: Ask, used: int, added: int) -> tuple[int, ...]:
-    if ask.form != QUOTA or ask.cap <= 0 or used < 0 or not added:
+    if ask.form != QUOTA or ask.cap <= 0 or not added or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
         return ()
     return tuple(percent for percent in ALERT_AT_PERCENT if (used - added) * 100 < percent * ask.cap <= used * 100)
 
