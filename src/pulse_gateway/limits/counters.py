@@ -152,7 +152,7 @@ class Counters:
             code, rows = self._decide(now_us, asks, taking=bool(permit_id))
         if code != GRANTED or not permit_id:
             return Verdict(code, now_us, rows)
-        rows = [self._take(ask, row, now_us) if ask.amount else row for ask, row in zip(asks, rows, strict=True)]
+        rows = [self._take(ask, row, now_us) for ask, row in zip(asks, rows, strict=True)]
         self._hold(permit_id, _Held(_holds(asks), 0), lease_us and now_us + lease_us)
         return Verdict(GRANTED, now_us, rows)
 
@@ -303,7 +303,7 @@ class Counters:
         live = []
         for number, there in (self._row_of_buckets(ask) or {}).items():
             left_us = _left_us(number, ask.window_us, now_us)
-            if left_us > 0:
+            if left_us > 0 and there:
                 used, reset_us = used + there, left_us
                 live.append((left_us, there))
         over = amount - (ask.cap - used)
@@ -336,6 +336,8 @@ class Counters:
     def _take(self, ask: Ask, row: Row, now_us: int) -> Row:
         """The row once `ask` is taken."""
         form, amount = ask.form, ask.amount
+        if not amount and form != BUCKETS:
+            return row
         if form == LOG:
             logs = self._logs.setdefault(ask.window_us, OrderedDict())
             log = logs.setdefault(ask.key, array("q"))
@@ -350,9 +352,9 @@ class Counters:
             for number in [number for number in buckets if _left_us(number, ask.window_us, now_us) <= 0]:
                 del buckets[number]
             current = now_us // (ask.window_us // SLICES)
-            buckets[current] = buckets.get(current, 0) + amount
+            buckets[current] = buckets.get(current, 0) + amount  # made for an amount of 0 too: what was used is put there
             rows.move_to_end(ask.key)
-            return Row(row.used + amount, 0, 0, _left_us(current, ask.window_us, now_us))
+            return Row(row.used + amount, 0, 0, _left_us(current, ask.window_us, now_us) if amount else row.reset_us)
         if form == RUNNING:
             self._running[ask.key] = row.used + amount
             return Row(row.used + amount, 0, 0, 0)

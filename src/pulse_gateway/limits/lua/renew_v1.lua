@@ -3,13 +3,12 @@
 -- → how many had to be taken anew
 -- A key of a foreign type is left alone: it keeps no other hold from being renewed.
 local t = redis.call('TIME')
-local function int(number) return string.format('%.0f', number) end
-local until_us = int(t[1] * 1000000 + t[2] + ARGV[1])
+local until_us = t[1] * 1000000 + t[2] + ARGV[1]
 
 local function hold(form, key, amount)
   local have = form == 'q' and redis.pcall('HGET', key, 'held') or form == 'r' and redis.pcall('GET', key)
   if type(have) == 'table' then return end
-  local total = int((tonumber(have) or 0) + amount)
+  local total = (tonumber(have) or 0) + amount
   if form == 'r' then
     redis.call('SET', key, total, 'PX', 172800000)
   else

@@ -9,8 +9,6 @@ local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local permit, mode, granted = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
-local function int(number) return string.format('%.0f', number) end
-
 local held = redis.call('HGET', KEYS[2], permit)
 local code = held and 1 or (mode == 'settle' and 2 or 0)
 local adds = code > 0 and mode ~= 'cancel'
@@ -30,9 +28,9 @@ function finish.q(key, _, actual)
   local after = math.max(0, before - (back[key] or 0))
   if used and adds and actual then
     used = used + actual
-    redis.call('HSET', key, 'used', int(used), 'held', int(after), 'at', int(now))
+    redis.call('HSET', key, 'used', used, 'held', after, 'at', now)
   elseif after ~= before then
-    redis.call('HSET', key, 'held', int(after))
+    redis.call('HSET', key, 'held', after)
   end
   if not used then return -1, 0 end
   return used, after
@@ -42,7 +40,7 @@ function finish.r(key)
   local before = tonumber(redis.pcall('GET', key)) or 0
   local after = math.max(0, before - (back[key] or 0))
   if after > 0 and after ~= before then
-    redis.call('SET', key, int(after), 'KEEPTTL')
+    redis.call('SET', key, after, 'KEEPTTL')
   elseif after == 0 and before > 0 then
     redis.call('DEL', key)
   end
@@ -52,9 +50,9 @@ end
 function finish.b(key, amount, actual, window)
   local by = (mode == 'cancel' and 0 or actual) - amount
   if held and by ~= 0 then
-    local number = int(math.floor(granted / math.floor(window / 20)))
+    local number = math.floor(granted / math.floor(window / 20))
     local have = tonumber(redis.pcall('HGET', key, number))
-    if have then redis.call('HSET', key, number, int(math.max(0, have + by))) end
+    if have then redis.call('HSET', key, number, math.max(0, have + by)) end
   end
   return 0, 0
 end
