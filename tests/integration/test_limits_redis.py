@@ -75,10 +75,10 @@ async def floods(
 
 async def test_no_window_has_more_than_its_cap_and_every_place_is_used(server: ValkeyProcess) -> None:
     """RL-1, RL-3: three processes with 50 clients each, whose clocks differ by a minute, in windows of two seconds."""
-    granted = await floods(server, 60, 2.0, 7.0, [30.0, 0.0, -30.0])
+    granted = await floods(server, 60, 2.0, 5.0, [30.0, 0.0, -30.0])
     for earlier, later in zip(granted, granted[60:], strict=False):
         assert later - earlier > 2_000_000
-    assert len(granted) >= 60 * 3 - 2
+    assert len(granted) >= 60 * 2 - 2
     for earlier, later in zip(granted, granted[60:], strict=False):
         assert later - earlier < 2_200_000, "there was demand, and a place stayed free"
 
@@ -392,17 +392,17 @@ def memory(server: ValkeyProcess, pattern: str) -> int:
 
 
 async def test_an_account_takes_less_than_a_kilobyte_and_its_idle_windows_go(server: ValkeyProcess) -> None:
-    """RL-6: 2,000 accounts active once, with windows of both kinds, and nothing is left of those after two of them."""
+    """RL-6: 800 accounts active once, with windows of both kinds, and nothing is left of those after two of them."""
     async with limiting(server, deadline_s=2.0) as limiter:
-        for number in range(2_000):
+        for number in range(800):
             user = f"user-{number:06d}"
             charges = [
-                requests(account=user, window_s=5), token_rate(10, 9_000, user, window_s=5), tokens(10, 9_000, user),
+                requests(account=user, window_s=4), token_rate(10, 9_000, user, window_s=4), tokens(10, 9_000, user),
             ]  # fmt: skip
             await (await limiter.acquire(charges, tenant=TENANT)).settle({"tokens": 5})
-        ends = time.monotonic() + 10
-        assert len(server.command("KEYS", "*:ratelimit:*")) > 3_000
-        assert memory(server, "*") / 2_000 <= 1_024
+        ends = time.monotonic() + 8
+        assert len(server.command("KEYS", "*:ratelimit:*")) > 1_200
+        assert memory(server, "*") / 800 <= 1_024
         while server.command("KEYS", "*:ratelimit:*"):
             assert time.monotonic() < ends, "windows stay although nothing counts in them"
             await asyncio.sleep(0.1)

@@ -12,11 +12,11 @@ from pulse_gateway.errors import StoreUnavailable
 __all__ = ["Chore"]
 
 _log = logging.getLogger(__name__)
-_AFTER_A_DEFECT_S = 1.0
+_AGAIN_S = 1.0
 
 
 class Chore:
-    """Calls `work` every `every_s`, and soon after each `wake`. A store that is away is nothing new to it: the next turn tries again."""
+    """Calls `work` every `every_s`, and soon after each `wake`. Where a store is away it tries again a second later, if not sooner."""
 
     def __init__(self, name: str, work: Callable[[], Awaitable[object]], *, every_s: float, clock: Clock) -> None:
         self._name, self._work, self._every_s, self._clock = name, work, every_s, clock
@@ -37,18 +37,20 @@ class Chore:
             self._task = None
 
     async def _repeat(self) -> None:
+        pause_s = self._every_s
         while True:
-            await self._pause()
+            await self._pause(pause_s)
             try:
                 await self._work()
+                pause_s = self._every_s
             except StoreUnavailable:
-                continue
+                pause_s = min(_AGAIN_S, self._every_s)
             except Exception:  # noqa: BLE001 -- a defect must not end what renews leases and settles permits
                 _log.exception("%s failed; it goes on", self._name)
-                await self._clock.sleep(_AFTER_A_DEFECT_S)
+                pause_s = _AGAIN_S
 
-    async def _pause(self) -> None:
-        waits = [asyncio.ensure_future(self._clock.sleep(self._every_s)), asyncio.ensure_future(self._woken.wait())]
+    async def _pause(self, seconds: float) -> None:
+        waits = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(self._woken.wait())]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -82,6 +82,7 @@ class StandIn:
         self._months: dict[str, _Month] = {}
         self._counts_until: dict[str, int] = {}  # window → µs until which something in it was let through here
         self._agree_until_us = 0
+        self._deciding = 0
 
     @property
     def has_a_say(self) -> bool:
@@ -92,15 +93,16 @@ class StandIn:
         self._forget_windows(now_us)
         if now_us >= self._agree_until_us:
             self._agree_until_us = 0
-        if self._counts_until or self._agree_until_us:
-            return True
-        if not self._taken:
-            self._counters, self._months = Counters(), {}  # the store has the last word again, on everything
-        return False
+        return bool(self._counts_until or self._agree_until_us)
 
     def agree_for(self, longest_window_us: int) -> None:
         """The store is back: from now on, for as long as its longest window, whoever it grants needs a grant here too."""
         self._agree_until_us = self._now_us() + longest_window_us
+
+    def forget(self) -> None:
+        """The store is back: keep nothing that no permit and no window needs."""
+        if not self.has_a_say and not self._taken and not self._deciding:
+            self._counters, self._months = Counters(), {}
 
     def adopt(self, tenant: str, permit_id: str, asks: Sequence[Ask]) -> None:
         """Count what a permit holds that the store granted before it went away."""
@@ -243,7 +245,11 @@ class StandIn:
         old = [(ask, known) for ask, known in months.values() if now_s - known.read_s > _BALANCE_HOLDS_S]
         if not old:
             return
-        found = await self._ledger.read(tenant, list({ask.account for ask, _ in old}), month.period)
+        self._deciding += 1
+        try:
+            found = await self._ledger.read(tenant, list({ask.account for ask, _ in old}), month.period)
+        finally:
+            self._deciding -= 1
         complete_until_s = now_s - _LEDGER_LAG_S - self._lag_s()
         for ask, known in old:
             known.balance, known.read_s = found[ask.account].get(ask.kind, 0), now_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from pulse_gateway.clock import Clock
 from pulse_gateway.limits.scripts import Grant, Room, Scripts
 
 __all__ = ["Leases"]
@@ -16,8 +17,8 @@ _ANEW_WITHIN_S = 0.5
 class Leases:
     """Every open permit, by id. A lease lasts `lease_s` and is renewed when a third of it is over."""
 
-    def __init__(self, scripts: Scripts, lease_s: float) -> None:
-        self._scripts, self._lease_s = scripts, lease_s
+    def __init__(self, scripts: Scripts, lease_s: float, clock: Clock) -> None:
+        self._scripts, self._lease_s, self._clock = scripts, lease_s, clock
         self.lease_us = round(lease_s * 1e6)
         self.open: dict[str, Grant] = {}
         self._renewing_all: asyncio.Task[int] | None = None
@@ -38,9 +39,9 @@ class Leases:
     def renew_all_soon(self) -> None:
         """The store may have forgotten everything: hold anew what every permit holds. Once in half a second is enough."""
         if (self._renewing_all is None or self._renewing_all.done()) and (
-            self._scripts.now_s - self._renewed_all_s > _ANEW_WITHIN_S
+            self._clock.monotonic() - self._renewed_all_s > _ANEW_WITHIN_S
         ):
-            self._renewed_all_s = self._scripts.now_s
+            self._renewed_all_s = self._clock.monotonic()
             work = self._renew(list(self.open.values()))
             self._renewing_all = asyncio.get_running_loop().create_task(work, name="renew all leases")
             self._renewing_all.add_done_callback(_seen)

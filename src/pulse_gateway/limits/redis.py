@@ -67,7 +67,7 @@ class RedisLimiter:
         self._stand_in = StandIn(
             self._balances, clock, policies or Policies(), replicas=lambda: self._replicas.count, lag_s=lag_s
         )
-        self._leases = Leases(self._scripts, lease_s)
+        self._leases = Leases(self._scripts, lease_s, clock)
         self._reconciler = Reconciler(self._scripts, self._balances, clock)
         self._endings = Endings(self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all)
         self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
@@ -134,7 +134,8 @@ class RedisLimiter:
                 await self._endings.look_for_lost_grants()
                 await self._replicas.leave()
         except (RedisUnavailable, TimeoutError):
-            _log.warning("%d settlements did not reach redis; the ledger has them", self._endings.waiting)
+            if self._endings.waiting:
+                _log.warning("%d settlements did not reach redis; the ledger has them", self._endings.waiting)
 
     # ── what admission asks ──
 
@@ -145,7 +146,7 @@ class RedisLimiter:
         does not know while the ledger is away.
         """
         room, permit_id = room_of(self._prefix, tenant), new_entry_id()
-        if self._stand_in.has_a_say:
+        if self._redis.available and self._stand_in.has_a_say:
             self._agree(room, permit_id, charges)
         try:
             permit = await self._decide(room, permit_id, charges)
@@ -221,7 +222,7 @@ class RedisLimiter:
             if away.maybe_done:
                 self._endings.seek(permit)
             if isinstance(error, AdmissionError | StoreUnavailable):
-                self.degraded_refusals[LOCAL if isinstance(error, AdmissionError) else CLOSED] += 1
+                self._count_refusal(error)
             raise
         self.degraded_grants[decision.how] += 1
         permit.degraded = decision.how
@@ -233,9 +234,12 @@ class RedisLimiter:
         month = self._scripts.month
         try:
             self._stand_in.agree(permit_id, asks_of(room.prefix, charges, month.period), month, self._scripts.now_s)
-        except AdmissionError:
-            self.degraded_refusals[LOCAL] += 1
+        except (AdmissionError, StoreUnavailable) as error:
+            self._count_refusal(error)
             raise
+
+    def _count_refusal(self, error: AdmissionError | StoreUnavailable) -> None:
+        self.degraded_refusals[LOCAL if isinstance(error, AdmissionError) else CLOSED] += 1
 
     # ── what the ledger is asked ──
 
@@ -338,6 +342,7 @@ class RedisLimiter:
     async def _announce(self) -> None:
         if await self._replicas.announce():
             self._leases.renew_all_soon()
+        self._stand_in.forget()
 
     async def _reconcile(self) -> None:
         if not self._endings.waiting and not self._replicas.are_behind:
