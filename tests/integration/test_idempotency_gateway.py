@@ -333,6 +333,28 @@ async def test_who_is_not_known_has_no_keys(gateway: Gateway) -> None:
     assert (await answer(gateway, inbound))[0] == 401
 
 
+async def test_a_prompt_that_a_hook_refuses_was_never_run_and_is_not_kept(
+    simulator: Simulator, kept: Kept, answers: AnswerStore
+) -> None:
+    class Strict:
+        name = "strict"
+        allowed = False
+
+        async def review(self, content: Content, /) -> Verdict:
+            return ALLOWED if self.allowed else Verdict(allowed=False, category="any")
+
+    hook = Strict()
+    gateway = Gateway(
+        config(simulator.url), ledger=kept.ledger, limiter=kept.limiter, answers=answers, moderators=[hook]
+    )
+    async with gateway:
+        inbound = asked(gateway, "openai.chat")
+        assert (await answer(gateway, inbound))[0] == 400
+        hook.allowed = True
+        status, headers, _ = await answer(gateway, inbound)
+        assert (status, "idempotent-replayed" in headers) == (200, False)
+
+
 class Away:
     """A store that does not answer."""
 
@@ -455,3 +477,52 @@ async def test_a_hook_that_blocks_an_answer_is_not_asked_to_pay_for_it_twice(
             assert (first[0], first[2]) == (again[0], again[2])
             assert again[1]["idempotent-replayed"] == "true"
     assert calls(simulator) == 2
+
+
+async def test_an_answer_too_large_to_be_kept_is_given_once_and_never_run_again(
+    gateway: Gateway, simulator: Simulator, kept: Kept
+) -> None:
+    inbound = asked(gateway, "openai.chat", fault="huge=17000000")
+    status, _, body = await answer(gateway, inbound)
+    assert (status, len(body) > 17_000_000) == (200, True)
+    await settled(gateway)
+    status, _, body = await answer(gateway, inbound)
+    assert status == 409
+    assert b"larger than 16 MiB" in body
+    assert calls(simulator) == len(kept.ledger.entries) == 1
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_whoever_leaves_and_whenever_there_is_one_run_and_one_answer(
+    gateway: Gateway, simulator: Simulator, kept: Kept, dialect: str
+) -> None:
+    inbound = asked(gateway, dialect, fault=PACED, stream=True)
+
+    async def leaves_after(pieces: int) -> bytes:
+        seen = b""
+        async with await gateway.handle(inbound) as reply:
+            async for piece in reply:
+                seen += piece
+                pieces -= 1
+                if pieces <= 0:
+                    reply.abandon()
+                    return seen
+        return seen
+
+    async def is_cancelled_after(turns: int) -> None:
+        task = asyncio.create_task(answer(gateway, inbound))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async with asyncio.TaskGroup() as group:
+        partial = [group.create_task(leaves_after(pieces)) for pieces in range(1, 15)]
+        for turns in range(0, 60, 3):
+            group.create_task(is_cancelled_after(turns))
+    _, _, whole = await answer(gateway, inbound)
+    await settled(gateway)
+    assert all(whole.startswith(each.result()) for each in partial)
+    assert calls(simulator) == len(kept.ledger.entries) == 1
+    assert kept.ledger.entries[0].outcome is Outcome.COMPLETED
+    await until(lambda: kept.limiter.outstanding == 0)

@@ -77,6 +77,7 @@ class Replica:
         self.records: list[ExchangeRecord] = []
         self.executions = Executions(store, clock=clock, supervisor=self.supervisor)
         self.runs = 0
+        self.ran: list[Exchange] = []
         self.go = asyncio.Event()
         self.failing: BaseException | None = None
         keys = MemoryKeyStore({})
@@ -96,6 +97,7 @@ class Replica:
 
     async def _answer(self, exchange: Exchange) -> Reply:
         self.runs += 1
+        self.ran.append(exchange)
         await self.go.wait()
         if self.failing is not None:
             raise self.failing
@@ -190,6 +192,7 @@ async def test_when_a_replica_dies_a_repeat_takes_over_after_its_lease(
     assert second.runs == 0
     await pass_time(clock, 2)
     assert second.runs == 1
+    assert second.ran[0].started > clock.monotonic() - 3  # its time begins with it, not with the waiting
     second.go.set()
     mine, other = await asyncio.gather(*joining)
     assert mine.body == other.body == b"by second"
