@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import hiredis
+
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.transport.redis import RedisClient, RedisUnavailable, Script
 
@@ -31,6 +33,52 @@ async def opened(url: str, **settings: Any) -> AsyncIterator[RedisClient]:
     await asyncio.sleep(0)
     left = [task for task in asyncio.all_tasks() if "/transport/redis" in task.get_coro().cr_code.co_filename]  # type: ignore[union-attr]
     assert not left, "a task was left behind"
+
+
+class ScriptedRedis:
+    """Speaks the protocol's framing, keeps what it was sent slice by slice, and answers when a test says so."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.batches: list[list[list[bytes]]] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> ScriptedRedis:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self.writers:
+            writer.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self.writers.append(writer)
+        parser = hiredis.Reader()
+        try:
+            while data := await reader.read(65_536):
+                parser.feed(data)
+                commands = []
+                while command := parser.gets():
+                    commands.append(command)
+                if commands[0][0] in {b"CLIENT", b"SET"}:  # what a connection begins with
+                    writer.write(b"+OK\r\n" * len(commands))
+                else:
+                    self.batches.append(commands)
+        except OSError:
+            pass
+        finally:
+            writer.close()
 
 
 async def echo(client: RedisClient, text: str) -> str:

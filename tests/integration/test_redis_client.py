@@ -9,9 +9,8 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import hiredis
 import pytest
-from redis_parts import COUNT, ECHO, echo, opened, until
+from redis_parts import COUNT, ECHO, ScriptedRedis, echo, opened, until
 
 from faults.proxy import FaultProxy
 from pulse_gateway.clock import SystemClock
@@ -33,52 +32,6 @@ def server(shared: ValkeyProcess) -> ValkeyProcess:
     shared.command("FLUSHALL")
     shared.command("SCRIPT", "FLUSH")
     return shared
-
-
-class ScriptedRedis:
-    """Speaks the protocol's framing, keeps what it was sent slice by slice, and answers when a test says so."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.batches: list[list[list[bytes]]] = []
-        self.writers: list[asyncio.StreamWriter] = []
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def __aenter__(self) -> ScriptedRedis:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in self.writers:
-            writer.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        self.writers.append(writer)
-        parser = hiredis.Reader()
-        try:
-            while data := await reader.read(65_536):
-                parser.feed(data)
-                commands = []
-                while command := parser.gets():
-                    commands.append(command)
-                if commands[0][0] in {b"CLIENT", b"SET"}:  # what a connection begins with
-                    writer.write(b"+OK\r\n" * len(commands))
-                else:
-                    self.batches.append(commands)
-        except OSError:
-            pass
-        finally:
-            writer.close()
 
 
 async def test_calls_of_one_turn_go_out_in_one_write(server: ValkeyProcess) -> None:
@@ -136,6 +89,13 @@ async def test_a_script_that_the_server_has_forgotten_is_told_again(server: Valk
         await asyncio.gather(*(count() for _ in range(20)), flush())
         assert await client.command("GET", "{t}:count") == b"2000"
         assert client.available
+
+
+async def test_calls_of_a_forgotten_script_keep_their_order_among_themselves(server: ValkeyProcess) -> None:
+    push = Script("push", "return redis.call('RPUSH', KEYS[1], ARGV[1])")
+    async with opened(server.url) as client:
+        await asyncio.gather(*(client.run(push, ["order"], [number]) for number in range(100)))
+        assert await client.command("LRANGE", "order", 0, -1) == [b"%d" % number for number in range(100)]
 
 
 async def test_a_script_is_sent_by_its_digest_once_it_is_known(server: ValkeyProcess) -> None:

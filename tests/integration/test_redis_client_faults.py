@@ -8,10 +8,13 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import hiredis
 import pytest
-from redis_parts import BACK_S, COUNT, DEADLINE_S, ECHO, echo, opened, until, works_again
+import uvloop
+from redis_parts import BACK_S, COUNT, DEADLINE_S, ECHO, ScriptedRedis, echo, opened, until, works_again
 
 from faults.proxy import FaultProxy
 from pulse_gateway.transport.redis import RedisClient, RedisUnavailable
@@ -128,12 +131,15 @@ async def test_paused_by_an_operator() -> None:
 async def test_slower_than_the_deadline_counts_as_away_until_it_is_quick_again() -> None:
     with ValkeyProcess() as server:
         async with FaultProxy(server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as client:
+            changes: list[bool] = []
+            client.on_change(changes.append)
             async with Load(client) as load:
                 await load.goes_on("answered")
                 proxy.delay_s = 0.2
                 await until(lambda: not client.available, "the breaker opens")
-                await load.goes_on("not done", 1000)
-                assert not client.available, "connecting works, but is too slow"
+                accepted = proxy.accepted
+                await until(lambda: proxy.accepted >= accepted + 2, "it was looked at twice")
+                assert changes == [False], "connecting works, but is too slow"
                 proxy.delay_s = 0.0
                 assert await until(lambda: client.available, "it is back") < BACK_S
                 await load.goes_on("answered")
@@ -275,18 +281,55 @@ async def test_answers_that_make_no_sense_end_the_connection() -> None:
                 assert proxy.accepted == accepted + 1, "a new connection"
 
 
-async def test_a_loop_that_was_held_up_reads_its_answers_before_it_gives_up() -> None:
-    """What is late through our own fault is no fault of Redis."""
-    with ValkeyProcess() as server:
-        async with opened(server.url) as client:
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+async def test_a_loop_that_was_held_up_looks_for_answers_before_it_gives_up(run: Callable[[Any], None]) -> None:
+    """What is late through our own fault is no fault of Redis, whether the loop was held up before it wrote or afterwards."""
+
+    async def hold_up() -> None:
+        loop = asyncio.get_running_loop()
+        async with opened(server.url, deadline_s=0.2) as client:
             await echo(client, "warm")
-            for number in range(5):
+            for number in range(3):
+                call = asyncio.create_task(echo(client, str(number)))
+                loop.call_soon(time.sleep, 0.4)  # between the call and its write
+                assert await call == str(number)
                 call = asyncio.create_task(echo(client, str(number)))
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)  # it is sent
-                time.sleep(3 * DEADLINE_S)
+                time.sleep(0.4)
                 assert await call == str(number)
             assert client.available
+
+    with ValkeyProcess() as server:
+        await asyncio.to_thread(run, hold_up())
+
+
+async def test_a_server_that_is_well_only_when_it_is_looked_at_is_away() -> None:
+    """Connecting works and calls are never answered: three of those in a row are enough."""
+    async with ScriptedRedis() as fake, opened(f"redis://127.0.0.1:{fake.port}") as client:
+        for number in range(3):
+            assert client.available
+            with pytest.raises(RedisUnavailable) as refusal:
+                await client.command("GET", number)
+            assert refusal.value.maybe_done
+        assert not client.available
+
+
+async def test_a_connection_that_is_cut_while_it_is_made_is_made_again() -> None:
+    with ValkeyProcess() as server:
+        async with FaultProxy(server.port) as proxy, opened(f"redis://127.0.0.1:{proxy.port}") as client:
+            await echo(client, "warm")
+            await proxy.reset()
+            is_first = True
+
+            def cut_once(data: bytes) -> bytes | None:
+                nonlocal is_first
+                is_first, was_first = False, is_first
+                return None if was_first else data
+
+            proxy.change_answer = cut_once
+            assert await echo(client, "all the same") == "all the same"
+            assert proxy.accepted == 3
 
 
 async def test_calls_that_wait_for_a_connection_end_in_time_and_are_known_not_to_be_done() -> None:

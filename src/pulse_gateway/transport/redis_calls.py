@@ -67,7 +67,7 @@ _ASKING = pack(("ASKING",))
 
 
 class Call:
-    """One command under way. `made_at` is in the loop's seconds; its deadline counts from there."""
+    """One command under way. `made_at` is in the clock's monotonic seconds; its deadline counts from there."""
 
     __slots__ = (
         "args",

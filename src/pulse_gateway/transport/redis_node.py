@@ -27,7 +27,8 @@ __all__ = ["Node"]
 
 _log = logging.getLogger(__name__)
 _WRITE_NOTHING = pack(("SET", "pulse:probe", "1", "XX"))  # only where the key exists, which it never does
-_LAST_LOOK_S = 0.001
+_TICK_S = 0.001  # the finest that loops tell apart
+_HELD_UP_S = 0.005  # a timer later than this tells of a loop that did something else meanwhile
 
 
 class Node:
@@ -58,7 +59,8 @@ class Node:
         self._again: list[Call] = []  # to be sent before those, in this order
         self._lane: Lane | None = None
         self._retired: set[Lane] = set()  # answered by the wrong server; kept until the rest of their answers has come
-        self._is_flushing = self._has_looked = self._is_closed = False
+        self._is_flushing = self._is_closed = False
+        self._due = self._forgiven = 0.0  # when the timer is due; who has been waited for longer, by when it was made
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -71,7 +73,7 @@ class Node:
         """Raises: RedisUnavailable when the breaker is open or the node closed."""
         if self.breaker.is_open or self._is_closed:
             raise RedisUnavailable("Redis is away", maybe_done=False)
-        call = Call(packed, self._loop.create_future(), self._loop.time(), script, keys, args)
+        call = Call(packed, self._loop.create_future(), self._clock.monotonic(), script, keys, args)
         self._add(call)
         return call.future
 
@@ -91,7 +93,11 @@ class Node:
             self._is_flushing = True
             self._loop.call_soon(self._flush)
         if self._timer is None:
-            self._timer = self._loop.call_at(call.made_at + self._deadline_s, self._expire)
+            self._look_in(self._deadline_s)
+
+    def _look_in(self, seconds: float) -> None:
+        self._due = self._clock.monotonic() + seconds
+        self._timer = self._loop.call_later(seconds, self._expire)
 
     def _flush(self) -> None:
         self._is_flushing = False
@@ -115,16 +121,15 @@ class Node:
         oldest = [min(call.made_at for call in calls) for calls in waiting]
         if not oldest:
             return
-        late_before = self._loop.time() - self._deadline_s
+        now = self._clock.monotonic()
+        late_before = now - self._deadline_s
         if min(oldest) > late_before:
-            self._timer = self._loop.call_at(min(oldest) + self._deadline_s, self._expire)
-            self._has_looked = False
+            self._look_in(max(min(oldest) - late_before, _TICK_S))
             return
-        if not self._has_looked:  # the loop may have been held up, and the answers be here: read them before judging
-            self._has_looked = True
-            self._timer = self._loop.call_later(_LAST_LOOK_S, self._expire)
+        if now - self._due > _HELD_UP_S and min(oldest) > self._forgiven:
+            self._forgiven = min(oldest)  # this loop was late, not Redis: what it has just sent may yet be answered
+            self._look_in(self._deadline_s / 4)
             return
-        self._has_looked = False
         why = f"Redis did not answer within {self._deadline_s * 1000:g} ms"
         for lane in lanes:
             if any(call.made_at <= late_before for call in lane.calls):
@@ -155,7 +160,7 @@ class Node:
             if code in WRONG_SERVER:
                 self._retire(lane)
             if code != "NOPERM":  # which is about what was asked, not about the server
-                self._count_failure(f"it answers {code}", waited_s=self._loop.time() - call.made_at)
+                self._count_failure(f"it answers {code}", waited_s=self._clock.monotonic() - call.made_at)
         else:
             call.fail(RedisRefused(reply))
 
@@ -199,7 +204,7 @@ class Node:
             error.__cause__ = cause
             call.fail(error)
         if oldest is not None:
-            self._count_failure(why, waited_s=self._loop.time() - oldest.made_at)
+            self._count_failure(why, waited_s=self._clock.monotonic() - oldest.made_at)
 
     def _count_failure(self, why: str, *, waited_s: float) -> None:
         if not self._is_closed and self.breaker.fail(waited_s=waited_s):
@@ -252,7 +257,7 @@ class Node:
 
     async def _reconnect(self) -> None:
         """Have a lane for those who wait; tell them when there is none. Tries twice, for what was cut once."""
-        began = self._loop.time()
+        began = self._clock.monotonic()
         try:
             try:
                 self._lane = await self._connect()
@@ -266,7 +271,7 @@ class Node:
                 unavailable = RedisUnavailable("Redis cannot be reached", maybe_done=False)
                 unavailable.__cause__ = error
                 call.fail(unavailable)
-            self._count_failure(why, waited_s=self._loop.time() - began)
+            self._count_failure(why, waited_s=self._clock.monotonic() - began)
         finally:
             self._connecting = None
         self._flush()
@@ -293,7 +298,7 @@ class Node:
         """
         if not lane.is_usable:
             raise RedisUnavailable("the connection to Redis broke", maybe_done=False)
-        check = Call(_WRITE_NOTHING, self._loop.create_future(), self._loop.time())
+        check = Call(_WRITE_NOTHING, self._loop.create_future(), self._clock.monotonic())
         check.is_check = True
         lane.send([check])
         async with asyncio.timeout(self._deadline_s):
@@ -306,7 +311,7 @@ class Node:
         lanes = [lane for lane in (self._lane, *self._retired) if lane is not None]
         waiting = [call.future for lane in lanes for call in lane.calls if not call.future.done()]
         if waiting:
-            await asyncio.wait(waiting, timeout=self._deadline_s + 2 * _LAST_LOOK_S)
+            await asyncio.wait(waiting, timeout=self._deadline_s + 2 * _TICK_S)
         tasks = [task for task in (self._connecting, self._probing) if task is not None]
         for task in tasks:
             task.cancel()
