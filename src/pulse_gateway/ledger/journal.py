@@ -84,6 +84,7 @@ class Journal:
         self._clock = clock or SystemClock()
         self._readiness = Readiness(directory, max_bytes)
         self._closed = False
+        self._unsent: dict[str, bytes] = {}  # entry id → payload of its `open`
         self._waiting: dict[str, tuple[int, bytes]] = {}  # entry id → kind and payload, of what could not be written
         self._waiting_done: list[str] = []
         self._unsynced_since: float | None = None
@@ -132,7 +133,7 @@ class Journal:
 
         Each of these entries stays in the files until it is `done`; the open ones can be marked and closed as any other.
         """
-        recovered, self._recovered = self._recovered, Recovered(closed=[], open=[])
+        recovered, self._recovered = self._recovered, Recovered(closed=[], open=[], unsent=[])
         return recovered
 
     def check(self) -> None:
@@ -148,18 +149,18 @@ class Journal:
         if not self._has_room(Holdings.room_for(size_bytes)) or not self._put_entry(OPEN, entry.entry_id, payload):
             self._wake.set()
             raise _unavailable()
+        self._unsent[entry.entry_id] = payload
+
+    def sent(self, entry_id: str) -> None:
+        """The attempt's request leaves. One that was opened and never sent is recovered as such. Raises: as `mark`."""
+        payload = self._unsent.pop(entry_id, None)
+        if payload is not None:
+            self._mark(entry_id, payload)
 
     def mark(self, entry: UsageEntry) -> None:
         """What to record instead. Ignored for an attempt that is not open. Raises: StoreUnavailable only once closed."""
-        self._refuse_if_closed()
-        held = self._holdings.find(entry.entry_id)
-        waiting = self._waiting.get(entry.entry_id)
-        if held is None or held.kind == CLOSE or (waiting is not None and waiting[0] == CLOSE):
-            return
-        payload = encode_entry(entry)
-        size_bytes = RECORD_HEAD_BYTES + len(payload)
-        if waiting or not self._has_room(size_bytes) or not self._put_entry(MARK, entry.entry_id, payload):
-            self._let_wait(MARK, entry.entry_id, payload)
+        self._unsent.pop(entry.entry_id, None)
+        self._mark(entry.entry_id, encode_entry(entry))
 
     def close(self, entry: UsageEntry) -> None:
         """The attempt has ended. Takes entries that were never opened as well. Raises: StoreUnavailable only once closed."""
@@ -291,6 +292,16 @@ class Journal:
             return False
         self._holdings.hold(entry_id, self._segments.newest, offset, RECORD_HEAD_BYTES + len(payload), kind)
         return True
+
+    def _mark(self, entry_id: str, payload: bytes) -> None:
+        self._refuse_if_closed()
+        held = self._holdings.find(entry_id)
+        waiting = self._waiting.get(entry_id)
+        if held is None or held.kind == CLOSE or (waiting is not None and waiting[0] == CLOSE):
+            return
+        size_bytes = RECORD_HEAD_BYTES + len(payload)
+        if waiting or not self._has_room(size_bytes) or not self._put_entry(MARK, entry_id, payload):
+            self._let_wait(MARK, entry_id, payload)
 
     def _let_wait(self, kind: int, entry_id: str, payload: bytes) -> None:
         self._waiting[entry_id] = (kind, payload)

@@ -316,7 +316,7 @@ class PostgresLedger:
                 "usage cannot be written (%s: %s); %d entries wait", type(error).__name__, error, len(self._backlog)
             )
         self._failures += 1
-        if isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
+        if self._failures > 1 and isinstance(error, TimeoutError | asyncpg.QueryCanceledError):
             self._batch_rows = max(1, self._batch_rows // 2)  # a server too slow for the whole batch may manage a part
         longest = min(_LONGEST_PAUSE_S, 0.05 * 2 ** min(self._failures, 10))
         await self._clock.sleep(longest * random.uniform(0.5, 1.0))

@@ -11,7 +11,7 @@ import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment, cut, remove
 from pulse_gateway.ledger.holdings import Holdings
-from pulse_gateway.ledger.segments import HEADER, RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
+from pulse_gateway.ledger.segments import HEADER, OPEN, RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
 
 __all__ = ["Estate", "take_over"]
 
@@ -42,7 +42,7 @@ def take_over(directory: Path) -> Estate:
         data = file.path.read_bytes()
         sizes[file.number] = len(data)
         replay.add(file, data)
-    closed, still_open, unreadable = replay.entries()
+    left, unreadable = replay.recovered()
     filled = [number for number, found in replay.scans.items() if found.end > len(HEADER) or found.tail_bytes]
     segments: dict[int, Segment] = {}
     damaged = []
@@ -64,12 +64,13 @@ def take_over(directory: Path) -> Estate:
         segments[file.number] = Segment(file.number, file.salt, file.path, size_bytes, found.end)
     holdings = Holdings()
     for entry_id, newest in replay.newest.items():
-        if entry_id not in unreadable:
+        if entry_id not in unreadable and newest.kind != OPEN:  # what never left is nobody's to bring to an end
             size_bytes = RECORD_HEAD_BYTES + len(newest.payload)
             holdings.hold(entry_id, segments[newest.number], newest.offset, size_bytes, newest.kind)
     if len(holdings):
-        _log.info("%s: left from before: %d closed entries, %d open ones", directory, len(closed), len(still_open))
-    recovered = Recovered(closed=closed, open=still_open, damaged=damaged)
+        said_left = (directory, len(left.closed), len(left.open), len(left.unsent))
+        _log.info("%s: left from before: %d closed entries, %d open ones, %d never sent", *said_left)
+    recovered = msgspec.structs.replace(left, damaged=damaged)
     return Estate(list(segments.values()), holdings, recovered, files[-1].number + 1 if files else 1)
 
 

@@ -9,7 +9,8 @@ reading can go on behind damage, at the next offset that checks. CRC-32 rather t
 standard library; both find every error burst of up to 32 bits and miss one in 2³² of the rest.
 
 No record needs another to be understood. `OPEN`, `MARK` and `CLOSE` hold a whole entry, `DONE` a list of entry ids; the
-newest record of an entry holds, except that nothing opens it again after its `CLOSE`.
+newest record of an entry holds, except that nothing opens it again after its `CLOSE`. An `OPEN` that is the newest says that the
+request has not left: the first `MARK` is written when it does.
 """
 
 from __future__ import annotations
@@ -93,12 +94,13 @@ class JournalError(ConfigError):
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What a journal holds that is not known to be in the ledger's store, in the order in which attempts began.
 
-    `closed` are attempts that ended, `open` those whose end was never recorded, as of their last mark. `damaged` are files of
-    which a part could not be read.
+    `closed` are attempts that ended, `open` those whose end was never recorded, as of their last mark, `unsent` those that were
+    opened and whose request never left. `damaged` are files of which a part could not be read.
     """
 
     closed: list[UsageEntry]
     open: list[UsageEntry]
+    unsent: list[UsageEntry] = []
     damaged: list[Path] = []
 
 
@@ -254,19 +256,18 @@ class Replay:
             else:
                 self.newest[entry_id] = Newest(kind, payload, file.number, offset)
 
-    def entries(self) -> tuple[list[UsageEntry], list[UsageEntry], dict[str, int]]:
-        """The entries that were closed, those that were not, and the ids of those no longer understood with their segment."""
-        closed: list[UsageEntry] = []
-        still_open: list[UsageEntry] = []
+    def recovered(self) -> tuple[Recovered, dict[str, int]]:
+        """The entries that are not done, and the ids of those no longer understood with their segment."""
+        kinds: dict[int, list[UsageEntry]] = {OPEN: [], MARK: [], CLOSE: []}
         unreadable: dict[str, int] = {}
         for entry_id, found in self.newest.items():
             try:
-                (closed if found.kind == CLOSE else still_open).append(decode_entry(found.payload))
+                kinds[found.kind].append(decode_entry(found.payload))
             except msgspec.DecodeError:
                 unreadable[entry_id] = found.number
-        closed.sort(key=attrgetter("at"))
-        still_open.sort(key=attrgetter("at"))
-        return closed, still_open, unreadable
+        for entries in kinds.values():
+            entries.sort(key=attrgetter("at"))
+        return Recovered(closed=kinds[CLOSE], open=kinds[MARK], unsent=kinds[OPEN]), unreadable
 
 
 def read_segments(directory: Path) -> Recovered:
@@ -290,8 +291,8 @@ def read_segments(directory: Path) -> Recovered:
             continue  # the writer no longer needed one that was listed: what was in it may be in a newer one
         except OSError as error:
             raise JournalError(f"{directory}: cannot be read: {error.strerror}") from error
-        closed, still_open, unreadable = replay.entries()
-        damaged = {number for number, found in replay.scans.items() if found.gaps} | set(unreadable.values())
+        found, unreadable = replay.recovered()
+        damaged = {number for number, each in replay.scans.items() if each.gaps} | set(unreadable.values())
         if not damaged or readings >= _READINGS:
             paths = [file.path for file in segment_files(directory) if file.number in damaged]
-            return Recovered(closed=closed, open=still_open, damaged=paths)
+            return msgspec.structs.replace(found, damaged=paths)
