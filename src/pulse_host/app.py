@@ -86,7 +86,7 @@ def create_app(services: Services) -> Litestar:
             yield
         finally:
             readiness.draining = True
-            await gateway.aclose()
+            await gateway.aclose(drain_s=0)  # the server has waited for as long as it may
 
     described: list[Any] = [
         usage_route(gateway, keys),

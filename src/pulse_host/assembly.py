@@ -120,7 +120,7 @@ async def assembled(
             config,
             limiter=limiter,
             ledger=ledger,
-            answers=PostgresAnswerStore(pool),
+            answers=PostgresAnswerStore(pool, lease_s=config.limits.lease_s),
             keys=keys,
             clock=clock,
             observers=(log_exchange, metrics.observe),
