@@ -104,6 +104,7 @@ async def test_an_entry_is_kept_as_it_was_last_said_until_it_is_done(tmp_path: P
     async with journal(tmp_path) as first:
         for each in (opened, marked, closed, done):
             first.open(each)
+            first.sent(each.entry_id)
         first.mark(entry(marked.entry_id, tokens=3))
         first.mark(more)
         first.mark(entry(closed.entry_id, tokens=3))
@@ -126,6 +127,7 @@ async def test_nothing_opens_an_attempt_again_once_it_has_ended(tmp_path: Path) 
     async with journal(tmp_path) as first:
         for each in (closed, done):
             first.open(each)
+            first.sent(each.entry_id)
             first.close(each)
         first.done([done.entry_id, "unheard of"])
         for each in (closed, done, never):
@@ -138,6 +140,7 @@ async def test_entries_survive_any_number_of_processes_until_they_are_done(tmp_p
     async with journal(tmp_path) as first:
         first.close(ended)
         first.open(running)
+        first.sent(running.entry_id)
     for _ in range(3):
         assert await left(tmp_path) == ([ended], [running])
     async with journal(tmp_path) as last:
@@ -169,6 +172,7 @@ async def test_nothing_remains_of_a_journal_whose_entries_are_done(tmp_path: Pat
     async with journal(tmp_path) as first:
         said = entry()
         first.open(said)
+        first.sent(said.entry_id)
         first.close(said)
         first.done([said.entry_id])
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
@@ -182,6 +186,7 @@ async def test_files_stay_small_however_many_entries_pass(tmp_path: Path, starte
             batch = [entry() for _ in range(50)]
             for each in batch:
                 passing.open(each)
+                passing.sent(each.entry_id)
                 passing.close(each)
             passing.done([each.entry_id for each in batch])
             await asyncio.sleep(0)
@@ -198,11 +203,13 @@ async def test_one_long_attempt_does_not_keep_the_files_of_all_later_ones(tmp_pa
     async with journal(tmp_path, **SMALL) as passing:
         for each in long:
             passing.open(each)
+            passing.sent(each.entry_id)
         largest = 0
         for _ in range(80):
             batch = [entry() for _ in range(50)]
             for each in batch:
                 passing.open(each)
+                passing.sent(each.entry_id)
                 passing.close(each)
             passing.done([each.entry_id for each in batch])
             await passing.sync()
@@ -293,6 +300,7 @@ async def test_a_journal_can_be_read_while_it_is_written(tmp_path: Path) -> None
     async with journal(tmp_path) as live:
         live.close(ended)
         live.open(running)
+        live.sent(running.entry_id)
         before = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in tmp_path.iterdir())
         found = read_journal(tmp_path)
         assert (found.closed, found.open, found.damaged) == ([ended], [running], [])
@@ -344,6 +352,7 @@ async def test_a_disk_that_does_not_keep_what_it_took_closes_admission_until_it_
     said, late = entry(), entry()
     async with journal(tmp_path, started=started, sync_s=0.01) as live:
         live.open(said)
+        live.sent(said.entry_id)
         await live.sync()
         first = segments(tmp_path)[0]
         disk.sync_error = errno.EIO
@@ -385,6 +394,7 @@ async def test_without_new_room_what_was_begun_can_still_end(
             while True:
                 said = entry(outcome=Outcome.CANCELLED)
                 live.open(said)
+                live.sent(said.entry_id)
                 begun.append(said)
                 await asyncio.sleep(0)
         assert len(begun) > 50
@@ -411,6 +421,7 @@ async def test_what_cannot_be_written_waits_and_is_written_when_the_disk_is_back
     async with journal(tmp_path, sync_s=0.005) as live:
         for each in (running, marked, ended, done):
             live.open(each)
+            live.sent(each.entry_id)
         live.close(done)
         disk.write_error = errno.EIO
         refused = entry()
@@ -433,6 +444,23 @@ async def test_what_cannot_be_written_waits_and_is_written_when_the_disk_is_back
         found = read_journal(tmp_path)
     assert [(each.entry_id, each.tokens) for each in found.closed] == [(ended.entry_id, 3)]
     assert {each.entry_id: each.tokens for each in found.open} == {running.entry_id: 0, marked.entry_id: 2}
+
+
+async def test_what_was_announced_and_never_sent_is_nobodys_to_bring_to_an_end(tmp_path: Path) -> None:
+    announced, left = entry(), entry()
+    async with journal(tmp_path) as first:
+        first.open(announced)
+        first.open(left)
+        first.sent(left.entry_id)
+        found = read_journal(tmp_path)
+        assert ([each.entry_id for each in found.open], [each.entry_id for each in found.unsent]) == (
+            [left.entry_id],
+            [announced.entry_id],
+        )
+    async with journal(tmp_path) as second:
+        assert [each.entry_id for each in second.recovered().open] == [left.entry_id]
+        assert second.open_entries == 1
+        second.done([left.entry_id])
 
 
 async def test_an_entry_done_before_it_could_be_written_is_forgotten(tmp_path: Path, disk: Disk) -> None:
