@@ -65,27 +65,31 @@ class _Threshold:
 
 
 class _Naming:
-    """Says which worker a line is from."""
+    """Says which worker a line is from, where there are several. It may change: a worker begins as a copy of its parent, with loggers
+    that the parent has used."""
 
-    def __init__(self, worker: int) -> None:
-        self._worker = worker
+    def __init__(self) -> None:
+        self.worker: int | None = None
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        event["worker"] = self._worker
+        if self.worker is not None:
+            event["worker"] = self.worker
         return event
 
 
 _threshold = _Threshold()
+_naming = _Naming()
 
 
 def configure_logs(config: TelemetryConfig, *, worker: int | None = None) -> None:
     """Send structlog and the standard library's logging to stdout in one format; each line names the worker, where there are some."""
+    _naming.worker = worker
     as_json = (config.log_format or ("console" if sys.stdout.isatty() else "json")) == "json"
     output = cast("TextIO", _Output())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
-        *([] if worker is None else [_Naming(worker)]),
+        _naming,
     ]
     ending: list[Processor] = (
         [tracebacks.as_structure, _mask, _to_json]

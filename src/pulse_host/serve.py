@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from contextlib import AsyncExitStack
 
@@ -76,7 +77,7 @@ async def _serve(
             if worker is None:
                 _say_ready(config, listener, 1)
             else:
-                _log.info("worker ready")
+                _log.info("worker ready", pid=os.getpid())
                 worker.ready()
 
         await serve(
