@@ -33,7 +33,7 @@ from pulse_gateway.clock import SystemClock
 from pulse_gateway.errors import ConcurrencyLimited, QuotaExceeded, RateLimited, StoreUnavailable
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.limits.redis import RedisLimiter
-from pulse_gateway.transport.redis import RedisClient, Script
+from pulse_gateway.transport.redis import RedisClient, RedisUnavailable, Script
 from valkey_server import ValkeyProcess
 
 PERIOD = month_of(time.time()).period
@@ -267,6 +267,32 @@ async def test_a_call_that_was_executed_twice_is_one_permit(server: ValkeyProces
         assert (quota(server, tokens(0)), quota(server, tokens(0), "held"), running(server)) == (4, 0, 0)
 
 
+class Lossy(RedisClient):
+    """Executes settlements and loses the answer of as many as it is told."""
+
+    to_lose = 0
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        reply = await super().run(script, keys, args)
+        if script.name == "settle_v1" and self.to_lose:
+            self.to_lose -= 1
+            raise RedisUnavailable("the answer was lost", maybe_done=True)
+        return reply
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_a_settlement_whose_answer_was_lost_counts_once(server: ValkeyProcess, lost: int) -> None:
+    async with opened(Lossy(server.url, clock=SystemClock())) as client:
+        limiter = RedisLimiter(client, ledger=Books(), clock=SystemClock())
+        await limiter.open()
+        permit = await limiter.acquire([tokens(10), at_once()], tenant=TENANT)
+        client.to_lose = lost  # type: ignore[attr-defined]
+        assert await permit.settle({"tokens": 4}) == permit.standings
+        await until(lambda: limiter.settlements_waiting == 0, "it is sent until it is heard of")
+        assert (quota(server, tokens(0)), quota(server, tokens(0), "held"), running(server)) == (4, 0, 0)
+        await limiter.aclose()
+
+
 async def test_a_caller_who_leaves_while_redis_decides_holds_nothing(server: ValkeyProcess) -> None:
     async with limiting(server) as limiter:
         await (await limiter.acquire([tokens(1)], tenant=TENANT)).cancel()
@@ -281,6 +307,49 @@ async def test_a_caller_who_leaves_while_redis_decides_holds_nothing(server: Val
         await until(lambda: held_permits(server) == 0, "holds are taken back")
         assert (running(server), quota(server, tokens(0), "held"), quota(server, tokens(0))) == (0, 0, 0)
         assert limiter.outstanding == 0
+
+
+class Slow(RedisClient):
+    """The answers to one script are on their way for ever."""
+
+    slow = ""
+
+    async def run(self, script: Script, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        reply = await super().run(script, keys, args)
+        if script.name == self.slow:
+            await asyncio.Event().wait()
+        return reply
+
+
+async def test_a_caller_who_leaves_once_redis_has_decided_holds_nothing(server: ValkeyProcess) -> None:
+    async with opened(Slow(server.url, clock=SystemClock())) as client:
+        limiter = RedisLimiter(client, ledger=Books(), clock=SystemClock())
+        await limiter.open()
+        await (await limiter.acquire([tokens(1)], tenant=TENANT)).cancel()
+        client.slow = "acquire_v1"  # type: ignore[attr-defined]
+        leaving = asyncio.create_task(limiter.acquire([at_once(), tokens(100)], tenant=TENANT))
+        await until(lambda: running(server) == 1, "Redis has granted it")
+        leaving.cancel()
+        await until(lambda: held_permits(server) == running(server) == 0, "it is taken back")
+        assert quota(server, tokens(0), "held") == 0
+        client.slow = ""  # type: ignore[attr-defined]
+        await limiter.aclose()
+
+
+async def test_a_settlement_that_is_cancelled_after_it_counted_counts_once(server: ValkeyProcess) -> None:
+    async with opened(Slow(server.url, clock=SystemClock())) as client:
+        limiter = RedisLimiter(client, ledger=Books(), clock=SystemClock())
+        await limiter.open()
+        permit = await limiter.acquire([tokens(10)], tenant=TENANT)
+        client.slow = "settle_v1"  # type: ignore[attr-defined]
+        leaving = asyncio.create_task(permit.settle({"tokens": 4}))
+        await until(lambda: quota(server, tokens(0)) == 4, "Redis has counted it")
+        leaving.cancel()
+        client.slow = ""  # type: ignore[attr-defined]
+        await asyncio.wait([leaving])
+        await until(lambda: limiter.settlements_waiting == 0, "it is asked again")
+        assert (quota(server, tokens(0)), quota(server, tokens(0), "held")) == (4, 0)
+        await limiter.aclose()
 
 
 async def test_a_settlement_that_is_cancelled_on_its_way_counts_once(server: ValkeyProcess) -> None:

@@ -348,6 +348,16 @@ async def test_for_one_window_more_both_must_agree(server: ValkeyProcess) -> Non
         assert len(await granted(one, requests(10, window_s=1.5), tries=20)) == 10, "the whole limit holds again"
 
 
+async def test_a_gateway_without_traffic_in_the_outage_keeps_to_its_share_after_it(server: ValkeyProcess) -> None:
+    """It cannot know what the others have let through, and Redis has forgotten what it let through before."""
+    async with limiting(server, replicas=2) as busy, limiting(server, replicas=2) as idle:
+        await granted(idle, requests(10, account="u2"), tries=1)
+        await away(server, busy, idle)
+        assert len(await granted(busy, requests(10), tries=20)) == 5
+        await back(server, busy, idle)
+        assert len(await granted(idle, requests(10), tries=20)) == 5
+
+
 async def test_one_lost_answer_limits_nobody_but_its_caller(server: ValkeyProcess) -> None:
     async with limiting(server, deadline_s=0.1, replicas=3) as limiter:
         await taken(limiter, requests(60))
