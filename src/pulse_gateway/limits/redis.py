@@ -21,6 +21,7 @@ from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, QUOTA, REF
 from pulse_gateway.limits.degraded import AWAY_S, StandIn
 from pulse_gateway.limits.leases import Leases
 from pulse_gateway.limits.limiter import Charge, Permit, Standing
+from pulse_gateway.limits.overdue import Overdue
 from pulse_gateway.limits.periods import Month
 from pulse_gateway.limits.policies import CLOSED, LOCAL, Policies
 from pulse_gateway.limits.reconcile import Reconciler
@@ -70,11 +71,13 @@ class RedisLimiter:
         self._leases = Leases(self._scripts, lease_s, clock)
         self._reconciler = Reconciler(self._scripts, self._balances, clock)
         self._endings = Endings(self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all)
+        self._overdue = Overdue(redis, self._scripts, prefix=prefix)
         self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
         self._longest_window_us = 0
         self._chores = {
             "leases": Chore("leases", self._leases.renew, every_s=self._leases.renewed_every_s, clock=clock),
             "endings": Chore("settlements", self._send_endings, every_s=_RESENT_EVERY_S, clock=clock),
+            "overdue": Chore("overdue permits", self._overdue.sweep, every_s=self._leases.renewed_every_s, clock=clock),
             "replicas": Chore("replicas", self._announce, every_s=ANNOUNCED_EVERY_S, clock=clock),
             "reconcile": Chore("reconciliation", self._reconcile, every_s=_RECONCILED_EVERY_S, clock=clock),
         }
@@ -146,6 +149,7 @@ class RedisLimiter:
         does not know while the ledger is away.
         """
         room, permit_id = room_of(self._prefix, tenant), new_entry_id()
+        self._overdue.serves(tenant)
         if self._redis.available and self._stand_in.has_a_say:
             self._agree(room, permit_id, charges)
         try:
