@@ -120,6 +120,12 @@ class Counters:
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
+        self._look = {
+            LOG: self._look_at_log,
+            BUCKETS: self._look_at_buckets,
+            RUNNING: self._look_at_running,
+            QUOTA: self._look_at_quota,
+        }
 
     @property
     def open_permits(self) -> int:
@@ -254,7 +260,7 @@ class Counters:
     def _decide(self, now_us: int, asks: Sequence[Ask], *, taking: bool) -> tuple[int, list[Row]]:
         code, rows = GRANTED, []
         for ask in asks:
-            row = _LOOKS[ask.form](self, ask, now_us, ask.amount if taking else 0)
+            row = self._look[ask.form](ask, now_us, ask.amount if taking else 0)
             rows.append(row)
             if row.used < 0:
                 code = COLD
@@ -352,7 +358,9 @@ class Counters:
             for number in [number for number in buckets if _left_us(number, ask.window_us, now_us) <= 0]:
                 del buckets[number]
             current = now_us // (ask.window_us // SLICES)
-            buckets[current] = buckets.get(current, 0) + amount  # made for an amount of 0 too: what was used is put there
+            buckets[current] = (
+                buckets.get(current, 0) + amount
+            )  # made for an amount of 0 too: what was used is put there
             rows.move_to_end(ask.key)
             return Row(row.used + amount, 0, 0, _left_us(current, ask.window_us, now_us) if amount else row.reset_us)
         if form == RUNNING:
@@ -412,12 +420,6 @@ class Counters:
 
 
 _NO_GRANTS = array("q")
-_LOOKS = {
-    LOG: Counters._look_at_log,
-    BUCKETS: Counters._look_at_buckets,
-    RUNNING: Counters._look_at_running,
-    QUOTA: Counters._look_at_quota,
-}
 
 
 def _left_us(number: int, window_us: int, now_us: int) -> int:
