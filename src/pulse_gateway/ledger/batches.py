@@ -84,14 +84,13 @@ async def write_permits(
 
 async def _correct(connection: Any, words: Sequence[tuple[UsageEntry, str | None]], timeout_s: float | None) -> int:
     """Corrections of those of the entries that are there as estimates; returns how many there were."""
-    known = [correction_id(entry.entry_id, origin) for entry, _ in words for origin in (None, JOURNAL)]
     async with connection.transaction():
         await connection.execute(f"select pg_advisory_xact_lock({_CORRECTIONS_LOCK})", timeout=timeout_s)
         corrected: int = await connection.fetchval(
             query("correct_estimates", "by_hour", "by_day", "fold"),
             *_columns([entry for entry, _ in words], [origin for _, origin in words]),
-            [correction_id(entry.entry_id, origin) for entry, origin in words],
-            known,
+            [correction_id(entry.entry_id, JOURNAL) for entry, _ in words],
+            [correction_id(entry.entry_id, None) for entry, _ in words],
             timeout=timeout_s,
         )
     return corrected

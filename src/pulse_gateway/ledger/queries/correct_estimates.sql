@@ -1,7 +1,8 @@
 -- Better word on entries that somebody else had to estimate: a correction for each, so that the sum of all is what is said now.
--- by_hour.sql, by_day.sql and fold.sql follow. $1 to $38 are the entries as in record.sql, $39 the ids of their corrections. Nothing happens to an entry whose
--- making process has written it, nor a second time, nor for word that is no better: the journal is better than the open permit,
--- and the process itself is better than both. Whoever runs this holds the lock that corrections share, taken before.
+-- by_hour.sql, by_day.sql and fold.sql follow. $1 to $38 are the entries as in record.sql, $39 and $40 the ids of the corrections
+-- that the journal and the process itself make of each. Nothing happens to an entry whose making process has written it, nor a
+-- second time, nor for word that is no better: the journal is better than the open permit, and the process itself is better than
+-- both. Whoever runs this holds the lock that corrections share, taken before.
 with incoming as (
     select * from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[],
@@ -9,13 +10,13 @@ with incoming as (
         $18::uuid[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
         $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[],
         $32::integer[], $33::integer[], $34::double precision[], $35::double precision[], $36::double precision[],
-        $37::text[], $38::text[], $39::uuid[]
+        $37::text[], $38::text[], $39::uuid[], $40::uuid[]
     ) as e (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
         model, attempt, outcome, source, recovered, reverses, input_tokens, cached_input_tokens, cache_write_tokens,
         cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens,
         image_output_tokens, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms,
-        at, error_code, meta, correction_id)
+        at, error_code, meta, by_journal, by_process)
 ),
 standing as (
     select
@@ -39,7 +40,7 @@ standing as (
     from incoming as e
     join usage_entry as kept
         on kept.at = to_timestamp(e.at)
-        and (kept.entry_id = e.entry_id or (kept.reverses = e.entry_id and kept.entry_id = any($40::uuid[])))
+        and kept.entry_id = any(array[e.entry_id, e.by_journal, e.by_process])
     group by e.entry_id
 ),
 fresh as (
@@ -50,7 +51,7 @@ fresh as (
         reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, cost_nano_usd, price_source, price_version,
         images, videos, first_byte_ms, total_ms, at, error_code, meta)
     select
-        e.correction_id, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period,
+        case when e.recovered is null then e.by_process else e.by_journal end, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period,
         e.operation, e.dialect, e.alias, e.provider, e.model, e.attempt, e.outcome, e.source, e.recovered, e.entry_id,
         0, (e.outcome in ('failed', 'interrupted'))::integer - s.failed, (e.cost_nano_usd is null)::integer - s.unpriced,
         coalesce(e.input_tokens, 0) - s.input_tokens,
@@ -71,7 +72,7 @@ fresh as (
     from incoming as e
     join standing as s using (entry_id)
     where coalesce(array_position(array['journal', 'permit'], e.recovered), 0) < s.worth
-    order by to_timestamp(e.at), e.correction_id
+    order by to_timestamp(e.at), 1
     on conflict (at, entry_id) do nothing
     returning *
 )
