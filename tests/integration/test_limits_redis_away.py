@@ -329,6 +329,22 @@ async def test_a_server_that_kept_its_counters_is_told_what_was_used_meanwhile(s
         assert (quota(server, tokens(0)), quota(server, money(0))) == (45, 35)
 
 
+async def test_a_server_that_came_back_empty_is_not_told_what_it_has_from_the_ledger(server: ValkeyProcess) -> None:
+    ledger = Books()
+    async with limiting(server, ledger, replicas=1) as limiter:
+        await (await limiter.acquire([tokens(5)], tenant=TENANT)).cancel()
+        await away(server, limiter)
+        for _ in range(10):
+            permit = await limiter.acquire([tokens(5)], tenant=TENANT)
+            ledger.write("u1", PERIOD, tokens=7)
+            await permit.settle({"tokens": 7})
+        await asyncio.sleep(1.1)  # as long as an entry may take into the ledger
+        await back(server, limiter)
+        await limiter.acquire([tokens(5)], tenant=TENANT)
+        await until(lambda: limiter.settlements_waiting == 0, "all are taken")
+        assert quota(server, tokens(0)) == 70
+
+
 async def test_for_one_window_more_both_must_agree(server: ValkeyProcess) -> None:
     """DF-2: in no window that straddles the end of the outage more than the cap, although Redis has forgotten everything."""
     async with limiting(server, replicas=2) as one, limiting(server, replicas=2) as two:

@@ -39,6 +39,7 @@ _CONFIRMED_FOR_S = 10.0
 _MOST_CONFIRMED = 10_000
 _RESENT_EVERY_S = 1.0
 _RECONCILED_EVERY_S = 5.0
+_LEDGER_KNOWS_AFTER_S = 1.0
 _CLOSING_S = 2.0
 
 
@@ -61,7 +62,7 @@ class RedisLimiter:
         policies: Policies | None = None,
         lag_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._redis, self._clock, self._prefix = redis, clock, prefix
+        self._redis, self._clock, self._prefix, self._lag_s = redis, clock, prefix, lag_s
         self._scripts = Scripts(redis, clock)
         self._balances = SharedBalances(ledger)
         self._replicas = Replicas(redis, self._scripts, prefix=prefix, fixed=replicas, lag_s=lag_s)
@@ -74,6 +75,7 @@ class RedisLimiter:
         self._overdue = Overdue(redis, self._scripts, prefix=prefix)
         self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
         self._longest_window_us = 0
+        self._is_recovering = False
         self._chores = {
             "leases": Chore("leases", self._leases.renew, every_s=self._leases.renewed_every_s, clock=clock),
             "endings": Chore("settlements", self._send_endings, every_s=_RESENT_EVERY_S, clock=clock),
@@ -289,7 +291,7 @@ class RedisLimiter:
         if self._leases.open.pop(permit.permit_id, None) is None:
             return permit.standings
         self._stand_in.settle(permit.permit_id, used)
-        ending = Ending(permit, "settle", amounts_used(permit.asks, used))
+        ending = Ending(permit, "settle", amounts_used(permit.asks, used), self._clock.monotonic())
         if (answer := await self._end(ending)) is not None:
             code, rows = answer
             permit.standings = self._settled(ending, rows)
@@ -300,7 +302,7 @@ class RedisLimiter:
     async def _cancel(self, permit: _Permit) -> None:
         if self._leases.open.pop(permit.permit_id, None) is not None:
             self._stand_in.cancel(permit.permit_id)
-            await self._end(Ending(permit, "cancel", [0] * len(permit.asks)))
+            await self._end(Ending(permit, "cancel", [0] * len(permit.asks), self._clock.monotonic()))
 
     async def _end(self, ending: Ending) -> tuple[int, list[Row]] | None:
         """None when Redis did not answer, and is told later."""
@@ -328,8 +330,7 @@ class RedisLimiter:
         """A settlement that had to wait has reached Redis; who waited for it has left, so that alerts can only be logged."""
         if ending.mode == "cancel":
             return
-        if code == LOST and ending.grant.known:
-            self._leases.renew_all_soon()
+        self._reconciler.touch_all(ending.grant)
         for standing in self._settled(ending, rows):
             for percent in standing.crossed:
                 _log.warning(
@@ -340,12 +341,17 @@ class RedisLimiter:
     # ── in the background ──
 
     async def _send_endings(self) -> None:
+        if self._is_recovering:
+            await self._announce()  # first, for the answer says whether Redis is what it was
         await self._endings.send()
         await self._endings.look_for_lost_grants()
 
     async def _announce(self) -> None:
-        if await self._replicas.announce():
+        has_forgotten = await self._replicas.announce()
+        self._is_recovering = False
+        if has_forgotten:
             self._leases.renew_all_soon()
+            self._endings.leave_to_the_ledger(self._clock.monotonic() - _LEDGER_KNOWS_AFTER_S - self._lag_s())
         self._stand_in.forget()
 
     async def _reconcile(self) -> None:
@@ -362,6 +368,7 @@ class RedisLimiter:
     def _availability_changed(self, available: bool) -> None:
         if available:
             _log.info("limits are decided by redis again; %d settlements wait for it", self._endings.waiting)
+            self._is_recovering = True
             self._stand_in.agree_for(self._longest_window_us)
             self._leases.renew_all_soon()
             self._chores["endings"].wake()

@@ -21,11 +21,14 @@ _LOOKED_FOR = 3  # how often a permit whose grant nobody heard of is looked for:
 
 
 class Ending(NamedTuple):
-    """`actual` has one amount for each ask. `tries` is how often the store knew nothing of it."""
+    """`actual` has one amount for each ask. `at_s` is when the call ended, by the monotonic clock. `tries` is how often the store
+    knew nothing of it.
+    """
 
     grant: Grant
     mode: Mode
     actual: Sequence[int]
+    at_s: float
     tries: int = 0
 
 
@@ -65,9 +68,18 @@ class Endings:
 
     def seek(self, grant: Grant) -> None:
         """Take back a grant whose answer was lost, should there be one: its holds would stay for as long as a lease."""
-        self._sought.append(Ending(grant, "cancel", [0] * len(grant.asks)))
+        self._sought.append(Ending(grant, "cancel", [0] * len(grant.asks), 0.0))
         if len(self._sought) > _MOST_WAITING:
             self._sought.popleft()
+
+    def leave_to_the_ledger(self, before_s: float) -> None:
+        """The store has lost its counters, and has them anew from the ledger, with all that ended before then: it is not to be added
+        once more.
+        """
+        for _ in range(len(self._waiting)):
+            ending = self._waiting.popleft()
+            is_old = ending.mode == "settle" and ending.at_s < before_s
+            self._waiting.append(ending._replace(mode="again") if is_old else ending)
 
     async def send(self) -> None:
         """Send what waits, until the store has taken it all.
