@@ -177,6 +177,7 @@ class Execution:
         if body is None:
             recording.complete(reply.body)
             return
+        await asyncio.sleep(0)  # so that whoever waited reads from the first item on, however large that is
         async with reply:
             async for item in reply:
                 await recording.append(item, body.ending)

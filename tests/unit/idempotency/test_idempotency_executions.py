@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from pulse_gateway.errors import StoreUnavailable, UpstreamFailed
+from pulse_gateway.errors import PulseError, StoreUnavailable, UpstreamFailed
 from pulse_gateway.idempotency.memory import MemoryAnswerStore
 from pulse_gateway.idempotency.store import Answer, Place, Running
 from pulse_gateway.pipeline.authenticate import Authenticate
@@ -23,6 +23,7 @@ from pulse_gateway.store.memory import MemoryKeyStore
 from pulse_gateway.telemetry.record import ExchangeRecord
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.types.identity import Plan, Principal
+from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.registry import codec
 
 DIALECT = "openai.chat"
@@ -68,6 +69,28 @@ class Store(MemoryAnswerStore):
         await super().release(place, owner)
 
 
+class Items:
+    """A streamed body without a wait in it."""
+
+    gone = False
+
+    def __init__(self, items: list[bytes]) -> None:
+        self.ending: tuple[Outcome, PulseError | None] | None = None
+        self._items = items
+
+    def farewell(self) -> bytes:
+        return b""
+
+    def abandon(self) -> bool:
+        return False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for number, item in enumerate(self._items, 1):
+            if number == len(self._items):
+                self.ending = (Outcome.COMPLETED, None)
+            yield item
+
+
 class Replica:
     """A gateway reduced to what is looked at here: its pipeline answers when it is let."""
 
@@ -80,6 +103,7 @@ class Replica:
         self.ran: list[Exchange] = []
         self.go = asyncio.Event()
         self.failing: BaseException | None = None
+        self.items: list[bytes] = []  # instead of a whole answer
         keys = MemoryKeyStore({})
         observers = [self.records.append]
         observe = Observe(
@@ -101,6 +125,8 @@ class Replica:
         await self.go.wait()
         if self.failing is not None:
             raise self.failing
+        if self.items:
+            return Reply(200, [("content-type", "text/event-stream")], stream=Items(self.items))
         return Reply(200, [("content-type", "application/json")], f"by {self.name}".encode())
 
     def ask(self, body: bytes = b"{}", **more: Any) -> asyncio.Task[Reply]:
@@ -344,3 +370,26 @@ async def test_a_repeat_right_after_a_failure_is_never_given_that_failure(
         clock.advance(0.05)
         assert (await asked).status == 502
         assert first.runs == expected_runs
+
+
+async def test_everybody_who_waited_reads_a_stream_that_is_too_large_and_nobody_later(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    first, second = replicas
+    first.items = [b"a" * (17 << 20), b"b" * (17 << 20), b"c"]
+    waiting = [first.ask() for _ in range(3)]
+    await until(lambda: first.runs == 1)
+    first.go.set()
+
+    async def read(reply: Reply) -> int:
+        async with reply:
+            return sum([len(piece) async for piece in reply])
+
+    found = await asyncio.gather(*(read(reply) for reply in await asyncio.gather(*waiting)))
+    assert found == [(34 << 20) + 1] * 3
+    await until(lambda: not first.executions.tasks)
+    for replica in replicas:
+        refused = await replica.ask()
+        assert refused.status == 409
+        assert b"16 MiB" in refused.body
+    assert (first.runs, second.runs) == (1, 0)
