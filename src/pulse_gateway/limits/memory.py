@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.ids import new_entry_id
-from pulse_gateway.limits.counters import COLD, GRANTED, QUOTA, Ask, Counters, Verdict, asks_of, key_prefix
+from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, key_prefix
+from pulse_gateway.limits.counters import COLD, GRANTED, Counters, Verdict
 from pulse_gateway.limits.limiter import Charge, Permit, Standing
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings, standings_of
@@ -25,8 +26,8 @@ _SWEPT_PER_ACQUIRE = 64  # idle windows put away by each caller: more than one c
 class MemoryLimiter:
     """A `Limiter` for one process.
 
-    Kept: one list of times per account with a grant in the last window, and one counter per account, kind and month. Idle windows
-    are put away by later calls, the counters of a past month when the next one begins, if nothing is held in them.
+    Kept: the times of each account's grants in the last window, and one counter per account, kind and month. Idle windows are put
+    away by later calls; the counters of a past month when the next one begins, or when nothing is held in them any more.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -56,12 +57,11 @@ class MemoryLimiter:
 
         Raises: RateLimited, QuotaExceeded, ConcurrencyLimited.
         """
-        now_us, month = self._moment()
+        now_us, now_s, month = self._moment()
         self._counters.sweep(now_us, _SWEPT_PER_ACQUIRE)
         asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
         permit_id = new_entry_id()
         verdict = self._acquire(now_us, permit_id, asks)
-        now_s = self._clock.now()
         if verdict.code != GRANTED:
             raise refusal(asks, verdict.rows, month, now_s)
         self._outstanding += 1
@@ -76,10 +76,10 @@ class MemoryLimiter:
 
     async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
         """Where the counters stand; `amount` is ignored and nothing is taken."""
-        now_us, month = self._moment()
+        now_us, now_s, month = self._moment()
         asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
         verdict = self._acquire(now_us, "", asks)
-        return standings_of(asks, verdict.rows, month, self._clock.now())
+        return standings_of(asks, verdict.rows, month, now_s)
 
     def load_balances(self, balances: Mapping[str, Mapping[str, int]], period: int, *, tenant: str = "default") -> None:
         """Set what was used in `period` (`202611`), per account and kind, as the ledger knows it.
@@ -98,21 +98,23 @@ class MemoryLimiter:
     # ── what a permit does ──
 
     def _settle(self, permit: _Permit, used: Mapping[str, int]) -> Sequence[Standing]:
-        now_us, _ = self._moment()
-        actual = amounts_used(permit.asks, used)
-        open_until_now = permit.close()
-        self._outstanding -= open_until_now
-        verdict = self._counters.settle(
-            now_us, permit.permit_id, permit.granted_us, permit.asks, actual, first=open_until_now
-        )
-        added = actual if open_until_now else [0] * len(actual)
-        return settled_standings(permit.asks, verdict.rows, permit.standings, added, permit.month, self._clock.now())
+        now_us, now_s, month = self._moment()
+        asks = permit.asks
+        is_first = permit.close()
+        self._outstanding -= is_first
+        actual = amounts_used(asks, used) if is_first else [0] * len(asks)
+        verdict = self._counters.settle(now_us, permit.permit_id, permit.granted_us, asks, actual, first=is_first)
+        if permit.month is not month:
+            self._counters.forget_quotas(month.period, [ask.key for ask in asks])
+        return settled_standings(asks, verdict.rows, permit.standings, actual, permit.month, now_s)
 
     def _cancel(self, permit: _Permit) -> None:
         if permit.close():
             self._outstanding -= 1
-            now_us, _ = self._moment()
+            now_us, _, month = self._moment()
             self._counters.cancel(now_us, permit.permit_id, permit.granted_us, permit.asks)
+            if permit.month is not month:
+                self._counters.forget_quotas(month.period, [ask.key for ask in permit.asks])
 
     # ── looking ──
 
@@ -126,14 +128,14 @@ class MemoryLimiter:
                 self._counters.warm(ask.key, 0)
         return self._counters.acquire(now_us, permit_id, 0, asks)
 
-    def _moment(self) -> tuple[int, Month]:
-        """The monotonic clock in µs, never running backwards, and the month of the other one."""
+    def _moment(self) -> tuple[int, float, Month]:
+        """The monotonic clock in µs, never running backwards, the other one in seconds, and its month."""
         self._latest_us = max(self._latest_us, math.floor(self._clock.monotonic() * 1e6 + 0.5))
         now_s = self._clock.now()
         if not self._month.starts_at <= now_s < self._month.resets_at:
             self._month = month_of(now_s)
             self._counters.forget_quotas(self._month.period)
-        return self._latest_us, self._month
+        return self._latest_us, now_s, self._month
 
 
 class _Permit:
