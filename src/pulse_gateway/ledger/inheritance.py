@@ -10,7 +10,7 @@ from pathlib import Path
 from pulse_gateway.ledger.backlog import Pending
 from pulse_gateway.ledger.columns import JOURNAL
 from pulse_gateway.ledger.estimates import estimate_of
-from pulse_gateway.ledger.journal import Journal, JournalError, JournalLocked, Recovered, orphans
+from pulse_gateway.ledger.journal import Journal, JournalError, JournalLocked, orphans
 
 __all__ = ["Inheritance", "pending_of"]
 
@@ -42,7 +42,7 @@ class Inheritance:
                 _log.error("a journal left behind cannot be taken over: %s", error)
                 continue
             self._last_number += 1
-            items = list(pending_of(journal.recovered(), now, self._last_number))
+            items = list(pending_of(journal, now, self._last_number))
             _log.warning("%s: its process has ended; %d usage entries are taken over", directory, len(items))
             self._held[self._last_number] = (journal, {item.entry.entry_id for item in items})
             pending += items
@@ -66,8 +66,13 @@ class Inheritance:
             await journal.aclose()
 
 
-def pending_of(recovered: Recovered, now: float, number: int) -> Iterator[Pending]:
-    """What a journal says is not written: ended attempts as they ended, the others as estimates."""
+def pending_of(journal: Journal, now: float, number: int) -> Iterator[Pending]:
+    """What earlier processes left to be written: ended attempts as they ended, as estimates those that were sent and never ended.
+
+    Those that were never sent are done.
+    """
+    recovered = journal.recovered()
+    journal.done([entry.entry_id for entry in recovered.unsent])
     for entry in recovered.closed:
         yield Pending(entry, now, permit=True, journal=number)
     for entry in recovered.open:

@@ -177,7 +177,7 @@ class PostgresLedger:
         if self._journal is None:
             return
         await self._journal.start()
-        for item in pending_of(self._journal.recovered(), self._clock.monotonic(), 0):
+        for item in pending_of(self._journal, self._clock.monotonic(), 0):
             self._enqueue(item)
         if self._inheritance is not None:
             await self._adopt(self._inheritance)
