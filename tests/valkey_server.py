@@ -67,7 +67,7 @@ class ValkeyProcess:
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> None:
-        """Run until it answers; what an earlier run wrote about itself (a sentinel's or a node's state) is kept."""
+        """Run until it answers, and a replica until it is in step with its primary; what an earlier run wrote about itself (a sentinel's or a node's state) is kept."""
         assert self._process is None, "it is running"
         config = self.folder / "valkey.conf"
         if not config.exists():
@@ -75,6 +75,8 @@ class ValkeyProcess:
         words = [str(get_binary_path()), str(config), *(["--sentinel"] if self.is_sentinel else [])]
         self._process = subprocess.Popen(words, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         eventually(self._answers, why=f"valkey on port {self.port} answers")
+        if "replicaof" in self.settings:
+            eventually(lambda: self.is_in_step, why="the replica is in step")
 
     def stop(self) -> None:
         """End it in good order (SIGTERM); nothing happens where it is not running."""
@@ -105,6 +107,11 @@ class ValkeyProcess:
                 host="127.0.0.1", port=self.port, password=self.password, socket_timeout=_PATIENCE_S, protocol=2
             )
         return self._admin.execute_command(*words)
+
+    @property
+    def is_in_step(self) -> bool:
+        """Of a replica: whether it has what its primary had when it came."""
+        return bool(self.command("INFO", "replication")["master_link_status"] == "up")
 
     def calls(self, command: str) -> int:
         """How often the server has run `command` since `CONFIG RESETSTAT`."""
