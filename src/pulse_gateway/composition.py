@@ -208,4 +208,5 @@ def build_terms(config: LimitsConfig) -> Terms:
             )
             for name, model in config.models.items()
         },
+        anonymous=parse_rate(config.anonymous, "limits.anonymous"),
     )

@@ -60,6 +60,12 @@ class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         PositiveSeconds, Meta(description="a stream silent for this long gets a keep-alive, where the dialect has one")
     ] = 15.0
     public_url: Annotated[str | None, Meta(description="the address users reach, for links")] = None
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `unix`; of others it is not read"
+        ),
+    ] = []
     expose_operations: Annotated[bool, Meta(description="serve /metrics, /docs and /openapi.json on this port")] = True
 
 
@@ -217,6 +223,12 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     key: Annotated[AllowanceConfig, Meta(description="every API key that has no limits of its own")] = AllowanceConfig()
     tenant: Annotated[AllowanceConfig, Meta(description="every tenant that has none of its own")] = AllowanceConfig()
     models: Annotated[dict[str, ModelLimitsConfig], Meta(description="by model")] = {}
+    anonymous: Annotated[
+        RateText,
+        Meta(
+            description="requests without a valid key, per client address and process; beyond it 429; `off`: no limit"
+        ),
+    ] = "600/60s"
     store: Annotated[
         Literal["redis", "local"],
         Meta(description="`local`: counted in the one process of a single-node server, without Redis"),

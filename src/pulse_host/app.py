@@ -15,6 +15,8 @@ from pulse_gateway.config import Config
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.pipeline.authenticate import Authenticator
 from pulse_gateway.store.memory import MemoryKeyStore
+from pulse_host.anonymous import AnonymousLimit
+from pulse_host.client_address import ClientAddresses
 from pulse_host.docs_page import docs_page
 from pulse_host.endpoints import FIXED
 from pulse_host.errors import EXCEPTION_HANDLERS
@@ -42,11 +44,14 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def create_app(services: Services) -> Litestar:
+    """Raises: ConfigError."""
     gateway, keys, readiness, metrics = services.gateway, services.keys, services.readiness, services.metrics
     server = gateway.config.server
+    anonymous = _anonymous_limit(gateway)
     ingress = Ingress(
         gateway,
         keys,
+        anonymous,
         max_body_bytes=server.max_body_bytes,
         keep_alive_s=server.keep_alive_s,
         draining=lambda: readiness.draining,
@@ -65,7 +70,7 @@ def create_app(services: Services) -> Litestar:
         if http["method"] == "POST" and rest:
             await ingress.gemini(rest, http, receive, send)
         else:
-            await send_models(gateway, keys, http, rest, send)
+            await send_models(gateway, keys, anonymous, http, rest, send)
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
@@ -89,8 +94,8 @@ def create_app(services: Services) -> Litestar:
             await gateway.aclose(drain_s=0)  # the server has waited for as long as it may
 
     described: list[Any] = [
-        usage_route(gateway, keys),
-        history_route(gateway, keys, services.history),
+        usage_route(gateway, keys, anonymous),
+        history_route(gateway, keys, anonymous, services.history),
         health,
         readiness_route(readiness),
     ]
@@ -113,5 +118,17 @@ def create_app(services: Services) -> Litestar:
 def offline_document(config: Config) -> dict[str, Any]:
     """The OpenAPI document of a server with this configuration, without any store."""
     gateway, keys = Gateway(config), MemoryKeyStore({})
-    described = [usage_route(gateway, keys), history_route(gateway, keys, None), health, readiness_route(Readiness({}))]
+    anonymous = _anonymous_limit(gateway)
+    described = [
+        usage_route(gateway, keys, anonymous),
+        history_route(gateway, keys, anonymous, None),
+        health,
+        readiness_route(Readiness({})),
+    ]
     return openapi_document(described)
+
+
+def _anonymous_limit(gateway: Gateway) -> AnonymousLimit:
+    """Raises: ConfigError."""
+    addresses = ClientAddresses(gateway.config.server.trusted_proxies)
+    return AnonymousLimit(lambda: gateway.terms.anonymous, addresses, clock=gateway.clock)

@@ -21,6 +21,7 @@ from pulse_gateway.transport.httpx_ import HttpxTransport
 from pulse_gateway.transport.redis import RedisClient, RedisRefused
 from pulse_gateway.transport.redis_address import read_address
 from pulse_gateway.types.http import HttpRequest, Timeouts
+from pulse_host.client_address import ClientAddresses
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import ignores_policies, open_connection
 
@@ -46,6 +47,7 @@ async def check_everything(config: Config) -> list[Row]:
     Raises: ConfigError for a configuration that no gateway can be made of.
     """
     router = Gateway(config).router
+    ClientAddresses(config.server.trusted_proxies)
     transport = HttpxTransport()
     try:
         answers = await asyncio.gather(

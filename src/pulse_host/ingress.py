@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qs
 
 from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
@@ -28,6 +29,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.telemetry.trace import read_trace
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
+from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import ClientStalled, Heartbeat
 
@@ -49,12 +51,13 @@ class Ingress:
         self,
         gateway: Gateway,
         keys: Authenticator,
+        anonymous: AnonymousLimit,
         *,
         max_body_bytes: int,
         keep_alive_s: float,
         draining: Callable[[], bool],
     ) -> None:
-        self._gateway, self._keys = gateway, keys
+        self._gateway, self._keys, self._anonymous = gateway, keys, anonymous
         self._max_body_bytes = max_body_bytes
         self._keep_alive_s = keep_alive_s
         self._draining = draining
@@ -90,7 +93,7 @@ class Ingress:
                 raise MethodNotAllowed(f"{scope['method']} is not served here; use POST", allowed="POST")
             if self._draining():
                 raise _shutting_down()
-            principal = await authenticated(headers, self._keys)
+            principal = await authenticated(scope, headers, self._keys, self._anonymous)
             inbound = replace(inbound, principal=principal, timeout_s=_timeout_s(headers), tags=_tags(headers))
             inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
@@ -193,15 +196,21 @@ def headers_of(scope: HTTPScope) -> Headers:
     return headers
 
 
-async def authenticated(headers: Headers, keys: Authenticator) -> Principal:
+async def authenticated(
+    scope: Mapping[str, Any], headers: Headers, keys: Authenticator, anonymous: AnonymousLimit
+) -> Principal:
     """The caller.
 
-    Raises: Unauthenticated, StoreUnavailable, PermissionDenied.
+    Raises: Unauthenticated, RateLimited for addresses that have been told so too often; StoreUnavailable, PermissionDenied.
     """
-    secret = credential_of(headers)
-    if secret is None:
-        raise Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
-    return await keys.authenticate(secret)
+    try:
+        secret = credential_of(headers)
+        if secret is None:
+            raise Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
+        return await keys.authenticate(secret)
+    except Unauthenticated:
+        anonymous.count(scope)
+        raise
 
 
 def credential_of(headers: Headers) -> str | None:

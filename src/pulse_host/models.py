@@ -14,6 +14,7 @@ from pulse_gateway.limits.headers import refusal_headers
 from pulse_gateway.pipeline.authenticate import Authenticator
 from pulse_gateway.routing.router import ListedModel
 from pulse_gateway.wire import registry as wire
+from pulse_host.anonymous import AnonymousLimit
 from pulse_host.ingress import authenticated, headers_of, request_id_of
 
 __all__ = ["dialect_of", "list_models", "send_models", "show_model"]
@@ -21,7 +22,9 @@ __all__ = ["dialect_of", "list_models", "send_models", "show_model"]
 _encode = msgspec.json.encode
 
 
-async def send_models(gateway: Gateway, keys: Authenticator, scope: HTTPScope, name: str, send: Send) -> None:
+async def send_models(
+    gateway: Gateway, keys: Authenticator, anonymous: AnonymousLimit, scope: HTTPScope, name: str, send: Send
+) -> None:
     """Answer `GET …/models`, or `GET …/models/{name}`, to whoever may use them."""
     headers = headers_of(scope)
     request_id = request_id_of(headers)
@@ -33,7 +36,7 @@ async def send_models(gateway: Gateway, keys: Authenticator, scope: HTTPScope, n
     try:
         if scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed(f"{scope['method']} is not served here; use GET", allowed="GET")
-        await authenticated(headers, keys)
+        await authenticated(scope, headers, keys, anonymous)
         listed = gateway.router.models()
         content = _encode(show_model(listed, name, dialect) if name else list_models(listed, dialect))
     except PulseError as error:

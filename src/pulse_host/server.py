@@ -117,6 +117,7 @@ async def serve(
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # it would believe whoever is on this machine; see client_address.py
         server_header=False,
         date_header=True,
         timeout_keep_alive=75,

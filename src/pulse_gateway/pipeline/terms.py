@@ -30,13 +30,15 @@ class ModelTerms(msgspec.Struct, frozen=True):
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is allowed to whom, as configured; a plan's, a key's and a tenant's own limits stand before these.
 
-    `models` are found by the alias that was asked for, `provider:model`, or the model's name.
+    `models` are found by the alias that was asked for, `provider:model`, or the model's name. `anonymous`: requests and seconds for
+    an address that sends no valid key; whoever authenticates counts those.
     """
 
     user: Allowance = NO_ALLOWANCE
     key: Allowance = NO_ALLOWANCE
     tenant: Allowance = NO_ALLOWANCE
     models: Mapping[str, ModelTerms] = {}
+    anonymous: tuple[int, float] | None = None
 
     def charges(self, principal: Principal, need: Need, names: Sequence[str] = ()) -> list[Charge]:
         """Every charge of one call; `names` are those that its model goes by. The user's monthly tokens are always among them."""

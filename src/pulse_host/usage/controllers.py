@@ -11,6 +11,7 @@ from litestar.params import Parameter
 from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.pipeline.authenticate import Authenticator
+from pulse_host.anonymous import AnonymousLimit
 from pulse_host.ingress import authenticated
 from pulse_host.usage.history import GROUPS, History, HistorySource, read_range
 from pulse_host.usage.overview import Overview, overview_of
@@ -18,16 +19,18 @@ from pulse_host.usage.overview import Overview, overview_of
 __all__ = ["history_route", "usage_route"]
 
 
-def usage_route(gateway: Gateway, keys: Authenticator) -> Any:
+def usage_route(gateway: Gateway, keys: Authenticator, anonymous: AnonymousLimit) -> Any:
     @get("/v1/usage/me", summary="What the caller has used this month, and what is left", tags=["usage"])
     async def usage_me(request: Request[Any, Any, Any]) -> Overview:
-        principal = await authenticated(dict(request.headers.items()), keys)
+        principal = await authenticated(request.scope, dict(request.headers.items()), keys, anonymous)
         return overview_of(principal, await gateway.usage(principal))
 
     return usage_me
 
 
-def history_route(gateway: Gateway, keys: Authenticator, source: HistorySource | None) -> Any:
+def history_route(
+    gateway: Gateway, keys: Authenticator, anonymous: AnonymousLimit, source: HistorySource | None
+) -> Any:
     """Without a `source`, of a server that keeps no ledger, the answer is 503."""
 
     @get("/v1/usage/me/history", summary="What the caller has used by day or by model", tags=["usage"])
@@ -42,7 +45,7 @@ def history_route(gateway: Gateway, keys: Authenticator, source: HistorySource |
         ] = None,
     ) -> History:
         # The parameters are described above and read below, where each mistake gets a name.
-        principal = await authenticated(dict(request.headers.items()), keys)
+        principal = await authenticated(request.scope, dict(request.headers.items()), keys, anonymous)
         asked = read_range(request.query_params.dict(), datetime.fromtimestamp(gateway.clock.now(), UTC).date())
         if source is None:
             raise StoreUnavailable("this server keeps no history")
