@@ -171,6 +171,28 @@ async def test_balances_are_set_by_many_replicas_and_not_added_up(server: Valkey
     assert quota(server, tokens(0)) == 600
 
 
+async def test_a_balance_that_comes_late_does_not_undo_what_was_settled_meanwhile(server: ValkeyProcess) -> None:
+    late, ledger = Books(), Books()
+    late.waits = asyncio.Event()
+    async with limiting(server, late) as slow, limiting(server, ledger) as quick:
+        waiting = asyncio.create_task(taken(slow, tokens(1)))
+        await until(lambda: late.asked, "it asks the ledger")
+        await (await quick.acquire([tokens(1)], tenant=TENANT)).settle({"tokens": 30})
+        late.waits.set()
+        assert await waiting
+        assert quota(server, tokens(0)) == 30
+
+
+async def test_a_renewal_never_holds_again_what_was_settled_before_it(server: ValkeyProcess) -> None:
+    """Both in one turn of the loop, the renewal a step behind."""
+    async with limiting(server) as limiter:
+        permit = await limiter.acquire([tokens(10), at_once()], tenant=TENANT)
+        limiter._leases.renew_all_soon()
+        await permit.settle({"tokens": 1})
+        await limiter._leases.renew_all()
+        assert (held_permits(server), running(server), quota(server, tokens(0), "held")) == (0, 0, 0)
+
+
 async def test_without_the_ledger_accounts_that_are_warm_go_on_and_cold_ones_are_refused(server: ValkeyProcess) -> None:
     ledger = Books()
     async with limiting(server, ledger) as limiter:

@@ -33,8 +33,8 @@ class Ending(NamedTuple):
 
 
 class Endings:
-    """`left_to_the_ledger` is called with a grant whose settlement is given up here, since it may have been counted or too many wait:
-    the ledger knows what was used, and reconciliation puts it right.
+    """`left_to_the_ledger` is called with a grant whose settlement is given up here, since too many wait: the ledger knows what was used,
+    and reconciliation puts it right. `ended` hears of the others, with what the store answered.
     """
 
     def __init__(
@@ -58,10 +58,7 @@ class Endings:
     def postpone(self, ending: Ending, *, maybe_done: bool) -> None:
         """Send `ending` later. `maybe_done`: it was sent, and nobody knows whether it counted."""
         if maybe_done and ending.mode == "settle":
-            if not ending.grant.known:  # the store cannot tell a second try from a first one
-                self._left_to_the_ledger(ending.grant)
-                return
-            ending = ending._replace(mode="again")
+            ending = ending._replace(mode="again")  # counts only where the store still knows the permit
         if len(self._waiting) >= _MOST_WAITING:
             self._drop(self._waiting.popleft())
         self._waiting.append(ending)
