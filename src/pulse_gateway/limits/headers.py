@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pulse_gateway.errors import AdmissionError, PulseError, QuotaExceeded, RateLimited, UpstreamQuotaExhausted
-from pulse_gateway.limits.limiter import Standing
+from pulse_gateway.limits.limiter import CONCURRENCY, COST, REQUESTS, Standing
 from pulse_gateway.types.http import Headers
+from pulse_gateway.units import usd
 
 __all__ = ["limit_headers", "refusal_headers"]
 
 _EDGE_S = 2e-6  # a place frees a microsecond after its window: that is for those who wait for it, not for those who read about it
-_TOLD_AS_OPENAI_DOES = frozenset({("requests", False), ("tokens", True)})  # kind, and whether it is a monthly quota
+_TOLD_AS_OPENAI_DOES = {
+    kind: (f"x-ratelimit-limit-{kind}", f"x-ratelimit-remaining-{kind}", f"x-ratelimit-reset-{kind}")
+    for kind in (REQUESTS, "tokens")
+}
+_UNITS = {REQUESTS: "", CONCURRENCY: ';qu="concurrent-requests"'}  # the draft's; requests is what it takes for granted
 _TELLS_WHEN = frozenset({429, 503})
 _UNKNOWN_WAIT_S = 1.0
 _LONGEST_RETRY_S = 120.0  # openai's clients give up beyond it; anthropic's would sleep for hours, unless told not to
@@ -27,31 +33,46 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
     """Where the caller stands, for any answer. Names in lower case.
 
     - `ratelimit-policy: "requests";q=60;w=60` and `ratelimit: "requests";r=12;t=31`: windows with a cap. q places in w
-      seconds, r of them left, the window empty again in t seconds if nothing more is asked.
-    - `x-ratelimit-{limit,remaining,reset}-requests`: the same for OpenAI's clients; `-tokens` for a monthly token quota.
+      seconds, r of them left, the window empty again in t seconds if nothing more is asked. Kinds other than requests name their
+      unit: `"tokens";q=90000;qu="tokens";w=60`. Calls at once have neither w nor t: `"concurrency";q=5;qu="concurrent-requests"`.
+    - `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`: the windows for OpenAI's clients; of tokens the monthly quota where
+      they have no window.
     - `pulse-quota: "tokens";q=150000;u=149000;h=2500;r=0;t=604800`: monthly quotas, a list with one member a kind: q the cap,
-      u used, h held for running requests, r what is left, t seconds until the month (UTC) ends. Without a cap no q and r.
+      u used, h held for running requests, r what is left, t seconds until the month (UTC) ends. Without a cap no q and r. Money
+      is `"cost_usd"`, in dollars as exact decimals in strings: `u="12.3456789"`.
 
     Of several counters of one kind the tightest is shown. With `refusal`, t of the window that refused is when its next place
     is free, so that it is never later than `retry-after`.
     """
-    policies, windows, classic, quotas = [], [], [], []
-    for standing in _tightest(standings):
-        kind, limit, remaining = standing.kind, standing.limit, standing.remaining
-        reset_s = max(0.0, _reset_s(standing, refusal) - _EDGE_S)
-        if standing.window_s is None:
-            cap = "" if limit is None else f";q={limit}"
-            left = "" if limit is None else f";r={remaining}"
-            quotas.append(f'"{kind}"{cap};u={standing.used};h={standing.reserved}{left};t={_whole(reset_s)}')
-        elif limit is not None:
-            policies.append(f'"{kind}";q={limit};w={_whole(standing.window_s)}')
-            windows.append(f'"{kind}";r={remaining};t={_whole(reset_s)}')
-        if limit is not None and (kind, standing.window_s is None) in _TOLD_AS_OPENAI_DOES:
-            classic.append((f"x-ratelimit-limit-{kind}", str(limit)))
-            classic.append((f"x-ratelimit-remaining-{kind}", str(remaining)))
-            classic.append((f"x-ratelimit-reset-{kind}", _duration(reset_s)))
-    named = (("ratelimit-policy", policies), ("ratelimit", windows), ("pulse-quota", quotas))
-    return (*((name, ", ".join(members)) for name, members in named if members), *classic)
+    policies, places, quotas = [], [], []
+    classic: dict[str, Headers] = {}
+    for (kind, is_window), standing in _tightest(standings).items():
+        limit, remaining, reset_s = standing.limit, standing.remaining, standing.reset_s
+        if is_window:
+            if limit is None:
+                continue
+            if refusal is not None:
+                reset_s = _until_free_s(standing, refusal)
+            policies.append(_policy(kind, limit, standing.window_s))
+            places.append(f'"{kind}";r={remaining};t={_whole(reset_s)}')
+        elif kind == CONCURRENCY:
+            if limit is not None:
+                policies.append(_policy(kind, limit, None))
+                places.append(f'"{kind}";r={remaining}')
+            continue
+        else:
+            quotas.append(_quota(standing, remaining))
+        if limit is not None and kind in _TOLD_AS_OPENAI_DOES and (is_window or kind not in classic):
+            limit_, remaining_, reset = _TOLD_AS_OPENAI_DOES[kind]
+            classic[kind] = ((limit_, str(limit)), (remaining_, str(remaining)), (reset, _duration(reset_s)))
+    found: Headers = ()
+    if policies:
+        found = (("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(places)))
+    if quotas:
+        found += (("pulse-quota", ", ".join(quotas)),)
+    for lines in classic.values():
+        found += lines
+    return found
 
 
 def refusal_headers(error: PulseError) -> Headers:
@@ -66,44 +87,64 @@ def refusal_headers(error: PulseError) -> Headers:
     if wait_s is None and error.status in _TELLS_WHEN and not isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
         wait_s = _UNKNOWN_WAIT_S
     if wait_s is not None:
-        found += (("retry-after", str(_whole(wait_s))), ("retry-after-ms", str(_whole(wait_s * 1000))))
+        found += (("retry-after", str(math.ceil(wait_s))), ("retry-after-ms", str(math.ceil(wait_s * 1000))))
     too_long = wait_s is not None and wait_s > _LONGEST_RETRY_S
     if too_long or isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
         found += (("x-should-retry", "false"),)
     return found
 
 
-def _tightest(standings: Sequence[Standing]) -> list[Standing]:
+def _tightest(standings: Sequence[Standing]) -> dict[tuple[str, bool], Standing]:
     """One window and one quota a kind: the one with the least left, of equals the one that lasts longest."""
     chosen: dict[tuple[str, bool], Standing] = {}
     for standing in standings:
-        place = (standing.kind, standing.window_s is None)
-        if place not in chosen or _room(standing) < _room(chosen[place]):
+        place = (standing.kind, standing.window_s is not None)
+        other = chosen.setdefault(place, standing)
+        if other is not standing and _room(standing) < _room(other):
             chosen[place] = standing
-    return list(chosen.values())
+    return chosen
 
 
 def _room(standing: Standing) -> tuple[float, float]:
     return (math.inf if standing.remaining is None else standing.remaining, -standing.reset_s)
 
 
-def _reset_s(standing: Standing, refusal: AdmissionError | None) -> float:
-    if refusal is None or refusal.retry_after_s is None or standing.window_s is None:
-        return standing.reset_s
-    refused_here = isinstance(refusal, RateLimited) and standing.kind == refusal.kind_of_limit
-    return min(standing.reset_s, refusal.retry_after_s) if refused_here else standing.reset_s
+@lru_cache(maxsize=1_024)
+def _policy(kind: str, limit: int, window_s: float | None) -> str:
+    unit = _UNITS.get(kind, f';qu="{kind}"')
+    window = "" if window_s is None else f";w={_whole(window_s)}"
+    return f'"{kind}";q={limit}{unit}{window}'
 
 
-def _whole(amount: float) -> int:
-    return max(0, math.ceil(amount))
+def _quota(standing: Standing, remaining: int | None) -> str:
+    kind, limit, used, held = standing.kind, standing.limit, standing.used, standing.reserved
+    until = _whole(standing.reset_s)
+    if kind == COST:
+        cap, left = ("", "") if limit is None or remaining is None else (f';q="{usd(limit)}"', f';r="{usd(remaining)}"')
+        return f'"cost_usd"{cap};u="{usd(used)}";h="{usd(held)}"{left};t={until}'
+    if limit is None:
+        return f'"{kind}";u={used};h={held};t={until}'
+    return f'"{kind}";q={limit};u={used};h={held};r={remaining};t={until}'
+
+
+def _until_free_s(window: Standing, refusal: AdmissionError) -> float:
+    if refusal.retry_after_s is None or not isinstance(refusal, RateLimited) or window.kind != refusal.kind_of_limit:
+        return window.reset_s
+    return min(window.reset_s, refusal.retry_after_s)
+
+
+def _whole(seconds: float) -> int:
+    """Rounded up, but for the microsecond of a window's edge."""
+    return max(0, math.ceil(seconds - _EDGE_S))
 
 
 def _duration(seconds: float) -> str:
     """As OpenAI writes it: `12ms`, `1s`, `6m0s`, `164h3m20s`; rounded up."""
-    if (thousandths := _whole(seconds * 1000)) < 1000:
-        return f"{thousandths}ms"
-    minutes, rest = divmod(_whole(seconds), 60)
+    seconds -= _EDGE_S
+    if seconds <= 0.999:
+        return f"{max(0, math.ceil(seconds * 1000))}ms"
+    minutes, rest = divmod(math.ceil(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest}s" if minutes else f"{rest}s"
     hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{rest}s"
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    return f"{hours}h{minutes}m{rest}s"

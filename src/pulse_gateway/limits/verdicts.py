@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
 
 from pulse_gateway.errors import AdmissionError, ConcurrencyLimited, QuotaExceeded, RateLimited
-from pulse_gateway.limits.counters import BUCKETS, LOG, QUOTA, Ask, Row
+from pulse_gateway.limits.asks import QUOTA, Ask
+from pulse_gateway.limits.counters import Row
 from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Standing
 from pulse_gateway.limits.periods import Month
 from pulse_gateway.units import usd
@@ -31,11 +33,16 @@ def settled_standings(
     """Where each counter stands after a settlement that added `actual`; windows stand as they did `before`."""
     found = []
     for ask, row, was, added in zip(asks, rows, before, actual, strict=True):
-        if ask.form in {LOG, BUCKETS}:
+        if ask.window_us:
             found.append(was)
         else:
             found.append(_standing(ask, row, month, now_s, _crossed(ask, row.used, added)))
     return tuple(found)
+
+
+def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
+    """What was really used, one amount an ask; never negative."""
+    return [max(0, used.get(ask.kind, 0)) for ask in asks]
 
 
 def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> AdmissionError:
@@ -94,7 +101,7 @@ def _error(ask: Ask, row: Row, month: Month, wait_s: float | None) -> AdmissionE
     if ask.form == QUOTA:
         resets = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(month.resets_at))
         message = (
-            f"monthly {_quota_name(ask)} of {_amount(ask, ask.cap)}{whose}: {_amount(ask, row.used)} used, "
+            f"{_quota(ask)}{whose}: {_amount(ask, row.used)} used, "
             f"{_amount(ask, row.held)} held, this request needs {_amount(ask, ask.amount)}"
         )
         ending = ", more than the whole quota" if wait_s is None else f"; resets {resets}"
@@ -117,17 +124,14 @@ def _whose(account: str) -> str:
         if account.startswith(f"{what}/"):
             return f" for this {what}"
     _, separator, model = account.rpartition("model/")
-    return f" for {model}" if separator else ""
+    return f" for {unquote(model)}" if separator else ""
 
 
-def _quota_name(ask: Ask) -> str:
-    return "budget" if ask.kind == COST else "quota"
+def _quota(ask: Ask) -> str:
+    if ask.kind == COST:
+        return f"monthly budget of {_amount(ask, ask.cap)}"
+    return f"monthly quota of {_amount(ask, ask.cap)} {ask.kind}"
 
 
 def _amount(ask: Ask, amount: int) -> str:
-    return f"${usd(amount)}" if ask.kind == COST else f"{amount:,} {ask.kind}" if amount == ask.cap else f"{amount:,}"
-
-
-def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
-    """What was really used, one amount an ask; never negative."""
-    return [max(0, used.get(ask.kind, 0)) for ask in asks]
+    return f"${usd(amount)}" if ask.kind == COST else f"{amount:,}"

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from pulse_gateway.errors import (
+    ConcurrencyLimited,
     InvalidRequest,
     QuotaExceeded,
     RateLimited,
@@ -19,9 +20,18 @@ WINDOW = Standing(kind="requests", limit=60, used=48, reserved=0, reset_s=30.2, 
 QUOTA = Standing(
     kind="tokens", limit=150_000, used=100_000, reserved=2_500, reset_s=604_800.4, resets_at=1.0, starts_at=0.0
 )
-MEMBER = re.compile(
-    r'"[a-z]+"(;[a-z]=\d{1,15})+'
-)  # what RFC 9651 allows of strings with integer parameters, as used here
+BUDGET = Standing(
+    kind="cost_nano_usd",
+    limit=50_000_000_000,
+    used=12_345_678_900,
+    reserved=4_000_000,
+    reset_s=604_800.4,
+    account="tenant/acme",
+)
+AT_ONCE = Standing(kind="concurrency", limit=5, used=2, reserved=0, reset_s=0.0)
+TOKENS_A_MINUTE = Standing(kind="tokens", limit=90_000, used=30_000, reserved=0, reset_s=63.0, window_s=60.0)
+# What RFC 9651 allows of strings with parameters that are integers or strings, as used here.
+MEMBER = re.compile(r'"[a-z_]+"(;[a-z]{1,2}=(\d{1,15}|"[a-z0-9.-]*"))+')
 
 
 def test_a_window_and_a_token_quota_are_told_in_every_form_that_clients_read() -> None:
@@ -62,8 +72,47 @@ def test_of_several_windows_the_tightest_is_told() -> None:
         assert headers["ratelimit-policy"] == '"requests";q=100;w=60'
 
 
+def test_of_several_counters_of_one_kind_the_tightest_is_told_whoever_owns_it() -> None:
+    key = Standing(account="key/k", kind="tokens", limit=1_000_000, used=999_999, reserved=0, reset_s=604_800.4)
+    full = Standing(account="tenant/acme", kind="tokens", limit=5, used=5, reserved=0, reset_s=10.0)
+    full_longer = Standing(account="model/m", kind="tokens", limit=7, used=7, reserved=0, reset_s=20.0)
+    unlimited = Standing(kind="tokens", limit=None, used=7, reserved=0, reset_s=604_800.4)
+    for standings in ([QUOTA, key, unlimited], [unlimited, key, QUOTA]):
+        assert dict(limit_headers(standings))["pulse-quota"].startswith('"tokens";q=1000000;u=999999;')
+    for standings in ([full, full_longer, QUOTA], [full_longer, QUOTA, full]):
+        assert dict(limit_headers(standings))["pulse-quota"].startswith('"tokens";q=7;')
+
+
+def test_calls_at_once_are_a_policy_without_a_window_and_no_quota() -> None:
+    assert limit_headers([AT_ONCE]) == (
+        ("ratelimit-policy", '"concurrency";q=5;qu="concurrent-requests"'),
+        ("ratelimit", '"concurrency";r=3'),
+    )
+    assert limit_headers([Standing(kind="concurrency", limit=None, used=2, reserved=0, reset_s=0.0)]) == ()
+    refused = ConcurrencyLimited("full", retry_after_s=1.0, standings=(WINDOW, AT_ONCE), kind_of_limit="concurrency")
+    assert dict(refusal_headers(refused))["ratelimit"] == '"requests";r=12;t=31, "concurrency";r=3'
+
+
+def test_a_window_of_tokens_names_its_unit_and_is_what_openais_clients_read() -> None:
+    for standings in ([QUOTA, TOKENS_A_MINUTE], [TOKENS_A_MINUTE, QUOTA]):
+        headers = dict(limit_headers(standings))
+        assert headers["ratelimit-policy"] == '"tokens";q=90000;qu="tokens";w=60'
+        assert headers["ratelimit"] == '"tokens";r=60000;t=63'
+        assert headers["pulse-quota"] == '"tokens";q=150000;u=100000;h=2500;r=47500;t=604801'
+        assert headers["x-ratelimit-remaining-tokens"] == "60000"
+        assert headers["x-ratelimit-reset-tokens"] == "1m3s"
+
+
+def test_money_is_told_in_dollars_to_the_last_digit() -> None:
+    assert limit_headers([BUDGET]) == (
+        ("pulse-quota", '"cost_usd";q="50";u="12.3456789";h="0.004";r="37.6503211";t=604801'),
+    )
+    unlimited = Standing(kind="cost_nano_usd", limit=None, used=1, reserved=0, reset_s=10.0)
+    assert limit_headers([unlimited]) == (("pulse-quota", '"cost_usd";u="0.000000001";h="0";t=10'),)
+
+
 def test_every_field_is_a_structured_field() -> None:
-    headers = dict(limit_headers([WINDOW, QUOTA]))
+    headers = dict(limit_headers([WINDOW, QUOTA, BUDGET, AT_ONCE, TOKENS_A_MINUTE]))
     for name in ("ratelimit", "ratelimit-policy", "pulse-quota"):
         for member in headers[name].split(", "):
             assert MEMBER.fullmatch(member), member
@@ -92,6 +141,18 @@ def test_a_refused_window_is_full_until_retry_after_and_not_longer() -> None:
     assert headers["retry-after-ms"] == "4200"
     assert headers["pulse-quota"].startswith('"tokens";')
     assert "x-should-retry" not in headers
+
+
+def test_retry_after_is_never_too_early_by_the_microsecond_of_an_edge() -> None:
+    full = Standing(kind="requests", limit=60, used=60, reserved=0, reset_s=60.000_001, window_s=60.0)
+    headers = dict(
+        refusal_headers(RateLimited("full", retry_after_s=5.000_001, standings=(full,), kind_of_limit="requests"))
+    )
+    assert (headers["retry-after"], headers["retry-after-ms"], headers["ratelimit"]) == (
+        "6",
+        "5001",
+        '"requests";r=0;t=5',
+    )
 
 
 def test_a_quota_refusal_tells_clients_not_to_sit_it_out() -> None:

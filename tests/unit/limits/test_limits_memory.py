@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import pytest
 
-from pulse_gateway.errors import AdmissionError, QuotaExceeded, RateLimited
+from pulse_gateway.errors import AdmissionError, ConcurrencyLimited, QuotaExceeded, RateLimited
 from pulse_gateway.limits.headers import refusal_headers
 from pulse_gateway.limits.limiter import Charge, Permit
 from pulse_gateway.limits.memory import MemoryLimiter
@@ -270,6 +270,135 @@ async def test_balances_from_the_ledger_are_set_and_holds_stay(clock: FakeClock,
     assert (standing.used, standing.reserved) == (890, 0)
 
 
+# ── windows of tokens, calls at once, money ───────────────────────────────────────────────────────────────────────────
+
+
+def tokens_a_minute(amount: int, cap: int | None = 1_000, account: str = "u1") -> Charge:
+    return Charge(account=account, kind="tokens", amount=amount, cap=cap, window_s=60.0)
+
+
+def at_once(cap: int | None = 2, account: str = "key/k", amount: int = 1) -> Charge:
+    return Charge(account=account, kind="concurrency", amount=amount, cap=cap)
+
+
+def money(amount: int, cap: int | None = 1_000_000_000, account: str = "tenant/acme") -> Charge:
+    return Charge(account=account, kind="cost_nano_usd", amount=amount, cap=cap)
+
+
+async def test_what_a_call_used_takes_the_place_of_its_estimate_in_the_window(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    permit = await limiter.acquire([tokens_a_minute(900)])
+    assert await taken(limiter, tokens_a_minute(101)) is None
+    await permit.settle({"tokens": 100})
+    permit = await limiter.acquire([tokens_a_minute(900)])
+    await permit.settle({"tokens": 1_500})  # more than it held: the rest of the window is empty for it
+    (standing,) = await limiter.standings([tokens_a_minute(0)])
+    assert (standing.used, standing.remaining) == (1_600, 0)
+    clock.advance(63)
+    assert await taken(limiter, tokens_a_minute(1_000))
+
+
+async def test_a_window_of_tokens_lets_no_more_through_than_its_cap_and_frees_within_a_twentieth(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    granted: list[float] = []
+    for _ in range(4_000):
+        clock.advance(0.05)
+        if await taken(limiter, tokens_a_minute(100)):
+            granted.append(clock.monotonic())
+    assert all(later - earlier > 60 for earlier, later in zip(granted, granted[10:], strict=False))
+    assert all(later - earlier <= 63.1 for earlier, later in zip(granted, granted[10:], strict=False))
+
+
+async def test_what_nobody_could_estimate_counts_in_the_window_once_it_is_known(limiter: MemoryLimiter) -> None:
+    permit = await limiter.acquire([tokens_a_minute(0)])
+    (standing,) = permit.standings
+    assert (standing.used, standing.reset_s) == (0, 0.0)
+    await permit.settle({"tokens": 950})
+    assert await taken(limiter, tokens_a_minute(51)) is None
+
+
+async def test_a_cancelled_call_leaves_no_trace_in_any_counter(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    charges = [request(), tokens_a_minute(10), at_once(), tokens(10), money(10)]
+    before = await limiter.standings(charges)
+    permit = await limiter.acquire(charges)
+    await permit.cancel()
+    assert await limiter.standings(charges) == before
+    assert limiter.outstanding == 0
+
+
+async def test_calls_at_once_are_counted_until_they_end(limiter: MemoryLimiter) -> None:
+    first, second = [await limiter.acquire([at_once()]) for _ in range(2)]
+    refused = await refusal_of(limiter, [at_once()])
+    assert isinstance(refused, ConcurrencyLimited)
+    assert str(refused) == "limit of 2 calls at once for this key reached: 2 are under way"
+    assert (refused.retry_after_s, refused.kind_of_limit) == (1.0, "concurrency")
+    (standing,) = await first.settle({})
+    assert (standing.used, standing.remaining, standing.resets_at) == (1, 1, None)
+    third = await limiter.acquire([at_once()])
+    await second.cancel()
+    await third.settle({"tokens": 3})
+    (standing,) = await limiter.standings([at_once()])
+    assert standing.used == 0
+    assert (await refusal_of(limiter, [at_once(cap=0)])).retry_after_s is None
+
+
+async def test_money_is_a_quota_told_in_dollars(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    clock.advance(NOVEMBER_30TH_LATE - clock.now())
+    permit = await limiter.acquire([money(900_000_000)])
+    refused = await refusal_of(limiter, [money(100_000_001)])
+    assert isinstance(refused, QuotaExceeded)
+    assert str(refused) == (
+        "monthly budget of $1 for this tenant: $0 used, $0.9 held, this request needs $0.100000001; resets 2026-12-01T00:00:00Z"
+    )
+    (standing,) = await permit.settle({"cost_nano_usd": 999_999_999})
+    assert standing.remaining == 1
+    assert await taken(limiter, money(1))
+
+
+async def test_a_soft_alert_is_raised_by_the_settlement_that_passes_it_and_by_no_other(limiter: MemoryLimiter) -> None:
+    crossed = []
+    for used in (799_999_999, 0, 1, 0, 199_999_999, 1, 0):
+        permit = await limiter.acquire([money(0)])
+        (standing,) = await permit.settle({"cost_nano_usd": used})
+        crossed.append(standing.crossed)
+        (again,) = await permit.settle({"cost_nano_usd": used})
+        assert again.crossed == ()
+    assert crossed == [(), (), (80,), (), (), (100,), ()]
+
+
+async def test_one_call_can_pass_both_alerts(limiter: MemoryLimiter) -> None:
+    permit = await limiter.acquire([money(10)])
+    (standing,) = await permit.settle({"cost_nano_usd": 2_000_000_000})
+    assert standing.crossed == (80, 100)
+
+
+async def test_everybody_has_counters_of_their_own_and_every_tenant_too(limiter: MemoryLimiter) -> None:
+    accounts = ["u1", "u2", "key/u1", "tenant/u1", "model/u1", "u1/model/u1"]
+    for account in accounts:
+        await limiter.acquire([request(cap=1, account=account), tokens(1_000, account=account)])
+    for account in accounts:
+        assert await taken(limiter, request(cap=1, account=account)) is None
+    for charge in (request(cap=1), tokens(1_000)):
+        assert await limiter.acquire([charge], tenant="other")
+    standings = await limiter.standings([tokens(0, account=account) for account in accounts])
+    assert [(standing.account, standing.reserved) for standing in standings] == [
+        (account, 1_000) for account in accounts
+    ]
+
+
+async def test_charges_that_no_counter_can_keep_are_a_mistake_of_the_caller(limiter: MemoryLimiter) -> None:
+    for charge in (request(cap=None, amount=1_001), money(2**53, cap=None), request(window_s=0.0)):
+        with pytest.raises(ValueError, match="too"):
+            await limiter.acquire([charge])
+    assert await taken(
+        limiter, money(2**53 - 1, cap=2**60)
+    )  # a cap beyond what is counted exactly is the largest that is
+    (standing,) = await limiter.standings([money(0, cap=2**60)])
+    assert standing.limit == 2**53 - 1
+
+
 # ── what a refusal says ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -351,17 +480,44 @@ async def test_one_caller_never_pays_for_all_the_idle_ones(clock: FakeClock, lim
     assert all(before - after <= 64 for before, after in pairwise(held))
 
 
-async def test_a_past_month_is_forgotten_once_its_last_permit_is_settled(
-    clock: FakeClock, limiter: MemoryLimiter
-) -> None:
+async def test_a_past_month_is_forgotten_with_its_last_hold(clock: FakeClock, limiter: MemoryLimiter) -> None:
     clock.advance(NOVEMBER_30TH_LATE - clock.now())
-    permit = await limiter.acquire([tokens(5)])
+    await limiter.acquire([tokens(5, account="idle")])
+    permits = [await limiter.acquire([tokens(5)]) for _ in range(2)]
+    idle = await limiter.acquire([tokens(5, account="idle")])
+    await idle.cancel()
     clock.advance(120)
     await limiter.acquire([tokens(5)])
-    assert limiter.months_held == 2
-    await permit.settle({"tokens": 5})
-    await limiter.acquire([tokens(5)])
-    assert limiter.months_held == 1
+    assert limiter.quotas_held == 3  # u1 twice, and what idle's first permit holds
+    await permits[0].settle({"tokens": 5})
+    assert limiter.quotas_held == 3
+    await permits[1].cancel()
+    assert limiter.quotas_held == 2
+
+
+async def test_a_new_month_forgets_what_nothing_is_held_in(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    clock.advance(NOVEMBER_30TH_LATE - clock.now())
+    for number in range(100):
+        permit = await limiter.acquire([tokens(5, account=f"account-{number}")])
+        await permit.settle({"tokens": 5})
+    assert limiter.quotas_held == 100
+    clock.advance(60)
+    await limiter.standings([tokens(0)])
+    assert limiter.quotas_held == 1
+
+
+async def test_a_hundred_thousand_grants_that_end_at_once_are_one_cut(clock: FakeClock, limiter: MemoryLimiter) -> None:
+    """Each grant is looked for, not looked at: the window is found by halving, and forgotten in one step."""
+    charge = request(cap=100_000, amount=1_000)
+    for _ in range(100):
+        await limiter.acquire([charge])
+    assert await taken(limiter, charge) is None
+    clock.advance(60.000_001)
+    assert await taken(limiter, charge)
+    (log,) = limiter._counters._logs[60_000_000].values()
+    assert len(log) == 1_000
+    (standing,) = await limiter.standings([charge])
+    assert standing.used == 1_000
 
 
 @pytest.mark.parametrize(
