@@ -182,6 +182,18 @@ async def test_every_kind_of_difference_is_told(
     await permit.cancel()
 
 
+async def test_a_permit_whose_lease_has_ended_holds_nothing_and_is_no_difference(
+    server: ValkeyProcess, ledger: Books, client: RedisClient
+) -> None:
+    forgetful = RedisLimiter(client, ledger=ledger, clock=CLOCK, lease_s=0.05)  # not opened: it renews nothing
+    late = await forgetful.acquire([tokens(10), at_once()], tenant=TENANT)
+    await asyncio.sleep(0.06)
+    await forgetful.standings([tokens(0)], tenant=TENANT)
+    assert server.command("HVALS", f"{PREFIX}holds") == [b"X"]
+    assert await verify(client, ledger, [TENANT], clock=CLOCK) == []
+    await late.cancel()
+
+
 async def test_a_month_is_rebuilt_by_setting_and_holds_stay(
     server: ValkeyProcess, ledger: Books, limiter: RedisLimiter, client: RedisClient
 ) -> None:
