@@ -93,7 +93,7 @@ async def _database(config: Config) -> Row:
     except ConfigError as error:
         return Row("postgres", False, str(error))
     wall = "; its role passes row-level security: better use one that is no superuser" if superuser else ""
-    return Row("postgres", True, f"PostgreSQL {version}, migrated{wall}")
+    return Row("postgres", True, f"PostgreSQL {version}, migrated{wall}", warning=superuser)
 
 
 async def _redis(config: Config) -> Row:

@@ -137,12 +137,15 @@ def test_a_key_that_no_header_can_carry_is_refused(used: Path) -> None:
     assert "مفتاح" not in done.stderr
 
 
-def test_with_a_database_of_ones_own_none_is_brought(used: Path) -> None:
+def test_with_stores_of_ones_own_none_are_brought(used: Path) -> None:
     with Pulse.dev(used) as first, open_folder() as folder:
         other = folder / "data"
-        with Pulse.dev(other, {"PULSE_DATABASE_URL": first.database_url}) as second:
+        redis_url = first.process.wait_for(r"redis\s+(unix://\S+)")[1]
+        env = {"PULSE_DATABASE_URL": first.database_url, "PULSE_REDIS_URL": f"{redis_url}?db=1"}
+        with Pulse.dev(other, env) as second:
             assert ask(second).status_code == 200
             assert not (other / "postgres").exists()
+            assert not (other / "valkey").exists()
             assert not psutil.Process(second.process.pid).children()
 
 
