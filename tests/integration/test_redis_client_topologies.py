@@ -207,12 +207,15 @@ async def test_a_cluster_whose_node_is_replaced_by_its_replica() -> None:
                 f"{{t{n}}}:a" for n in range(100) if _has(nodes[0], nodes[0].command("CLUSTER", "KEYSLOT", f"{{t{n}}}"))
             )
             async with opened(cluster_url(nodes)) as client:
+                changes: list[bool] = []
+                client.on_change(changes.append)
                 assert await client.run(COUNT, [key], []) == 1
                 nodes[0].command("WAIT", 1, 1000)
                 await asyncio.to_thread(nodes[0].kill)
                 await _fails_until_open(client, key)
                 await until(lambda: spare.command("ROLE")[0] == b"master", "the spare takes over")
                 assert await until(lambda: client.available, "the client has followed") < BACK_S
+                assert changes == [False, True]
                 assert await client.run(COUNT, [key], []) == 2
 
 

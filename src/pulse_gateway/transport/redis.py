@@ -59,7 +59,12 @@ class RedisClient:
         dialler = _Dialler(address)
         if address.topology == "cluster":
             self._cluster = Cluster(
-                address.hosts, node=self._node, dial=dialler.dial, ask=dialler.ask, slot_of=_slot_of
+                address.hosts,
+                node=self._node,
+                dial=dialler.dial,
+                ask=dialler.ask,
+                slot_of=_slot_of,
+                changed=self._changed,
             )
             await self._cluster.open()
             return

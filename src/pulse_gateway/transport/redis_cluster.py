@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from pulse_gateway.transport.redis_node import Node
 __all__ = ["Cluster", "Slots", "read_redirect"]
 
 Host = tuple[str, int]
+_log = logging.getLogger(__name__)
 _ASK_S = 0.5  # for one node to tell the table; then the next one is asked
 _MOST_REDIRECTS = 3
 
@@ -41,11 +43,11 @@ class Slots:
     def learn(self, rows: Sequence[Sequence[Any]], told_by: Host) -> None:
         """Take the reply to `CLUSTER SLOTS` in place of what was known.
 
-        Source: https://valkey.io/commands/cluster-slots/ (read 2026-11-24); a host that is empty or null is the one that was asked.
+        Source: https://valkey.io/commands/cluster-slots/ (read 2026-11-24); a host that is empty, null or `?` is the one that was asked.
         """
         hosts: dict[int, Host] = {}
         for first, last, primary, *_ in rows:
-            host = (primary[0] or b"").decode() or told_by[0]
+            host = told_by[0] if primary[0] in {None, b"", b"?"} else primary[0].decode()
             hosts.update(dict.fromkeys(range(first, last + 1), (host, int(primary[1]))))
         if hosts:
             self._hosts = hosts
@@ -74,9 +76,11 @@ class Cluster:
         dial: Callable[[Host, Lane], Awaitable[None]],
         ask: Ask,
         slot_of: Callable[[str | int | bytes], int],
+        changed: Callable[[], None],
     ) -> None:
         self._slots = Slots(seeds)
         self._make_node, self._dial, self._ask, self._slot_of = node, dial, ask, slot_of
+        self._changed = changed
         self._nodes: dict[Host, Node] = {}
         self._learning: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -149,13 +153,17 @@ class Cluster:
 
     def _forget_all_but(self, hosts: set[Host]) -> None:
         for host in self._nodes.keys() - hosts:
-            task = asyncio.get_running_loop().create_task(self._nodes.pop(host).aclose())
+            node = self._nodes.pop(host)
+            if node.breaker.is_open:
+                _log.info("redis at %s has no slots any more; others have taken over", node.name)
+            task = asyncio.get_running_loop().create_task(node.aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+        self._changed()
 
 
 def read_redirect(reply: str, told_by: str) -> tuple[int, Host]:
     """The slot and the host of `MOVED 3999 127.0.0.1:6381`; a host left out is the one that answered."""
     _, slot, where = reply.split(" ", 2)
     host, _, port = where.rpartition(":")
-    return int(slot), (host or told_by, int(port))
+    return int(slot), (told_by if host in {"", "?"} else host, int(port))

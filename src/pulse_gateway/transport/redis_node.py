@@ -116,7 +116,7 @@ class Node:
 
     def _expire(self) -> None:
         self._timer = None
-        lanes = [lane for lane in (self._lane, *self._retired) if lane is not None and lane.calls]
+        lanes = [lane for lane in self._lanes() if lane.calls]
         waiting = [calls for calls in (self._pending, *[lane.calls for lane in lanes]) if calls]
         oldest = [min(call.made_at for call in calls) for calls in waiting]
         if not oldest:
@@ -176,6 +176,9 @@ class Node:
     def lost(self, lane: Lane, cause: Exception | None) -> None:
         self._drop(lane, "the connection to Redis broke", cause)
 
+    def _lanes(self) -> list[Lane]:
+        return [*self._retired] if self._lane is None else [self._lane, *self._retired]
+
     def _retire(self, lane: Lane) -> None:
         if self._lane is lane:
             self._lane = None
@@ -199,7 +202,8 @@ class Node:
         """Fail `calls`, oldest first, and count them as one failure."""
         oldest: Call | None = None
         for call in calls:
-            oldest = oldest or call
+            if not call.is_check:  # whoever connects counts that
+                oldest = oldest or call
             error = RedisUnavailable(why, maybe_done=maybe_done)
             error.__cause__ = cause
             call.fail(error)
@@ -261,7 +265,7 @@ class Node:
         try:
             try:
                 self._lane = await self._connect()
-            except (RedisUnavailable, TimeoutError):
+            except RedisUnavailable:
                 self._lane = await self._connect()
         except (RedisUnavailable, TimeoutError) as error:
             why = str(error) or "no connection in time"
@@ -308,8 +312,7 @@ class Node:
         """Wait for the answers under way, for a deadline at most, and end everything."""
         self._flush()
         self._is_closed = True
-        lanes = [lane for lane in (self._lane, *self._retired) if lane is not None]
-        waiting = [call.future for lane in lanes for call in lane.calls if not call.future.done()]
+        waiting = [call.future for lane in self._lanes() for call in lane.calls if not call.future.done()]
         if waiting:
             await asyncio.wait(waiting, timeout=self._deadline_s + 2 * _TICK_S)
         tasks = [task for task in (self._connecting, self._probing) if task is not None]
@@ -318,6 +321,7 @@ class Node:
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._timer is not None:
             self._timer.cancel()
+        lanes = self._lanes()
         for lane in lanes:
             self._drop(lane, "Redis is no longer asked: the client was closed")
         for call in (*self._again, *self._pending):

@@ -41,6 +41,7 @@ def test_redirections_are_read() -> None:
     assert read_redirect("MOVED 3999 127.0.0.1:6381", "10.0.0.9") == (3999, ("127.0.0.1", 6381))
     assert read_redirect("ASK 1 redis.example.com:6379", "10.0.0.9") == (1, ("redis.example.com", 6379))
     assert read_redirect("MOVED 3999 ::1:6381", "10.0.0.9") == (3999, ("::1", 6381))
+    assert read_redirect("MOVED 3999 ?:6381", "10.0.0.9") == (3999, ("10.0.0.9", 6381))
     assert read_redirect("MOVED 3999 :6381", "10.0.0.9") == (3999, ("10.0.0.9", 6381)), "the host that answered"
 
 
