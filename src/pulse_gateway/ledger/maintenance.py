@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _PARTITIONS_LOCK = 0x70756C73650002
 _SWEEP_LOCK = 0x70756C73650003
+_TIMEOUT_S = 10.0  # a statement; the connection may be one on which they are expected to be quick
 _entries = msgspec.json.Decoder(UsageEntry)
 
 
@@ -47,7 +48,7 @@ async def ensure_partitions(connection: Any, months_ahead: int = 3, *, now: date
     this = _month_number((now or datetime.now(UTC)).astimezone(UTC))
     there = await _months(connection)
     wanted = {this + ahead for ahead in range(months_ahead + 1)}
-    stray = await connection.fetchval(query("count_strays"))
+    stray = await connection.fetchval(query("count_strays"), timeout=_TIMEOUT_S)
     if stray:
         found = {_month_number(row["month"]) for row in await connection.fetch(query("months_of_strays"))}
         oldest = min(there, default=this)
@@ -87,7 +88,7 @@ async def sweep_open_permits(connection: Any, *, most: int = 500) -> int:
         if not rows:
             return 0
         entries = [estimate_of(_entries.decode(row["entry"])) for row in rows]
-        await write_entries(connection, entries, [PERMIT] * len(rows), [row["entry_id"] for row in rows])
+        await write_entries(connection, entries, [PERMIT] * len(rows), [row["entry_id"] for row in rows], _TIMEOUT_S)
     _log.warning("%d attempts were never heard of again; they are in the ledger as estimates", len(rows))
     return len(rows)
 
@@ -105,16 +106,18 @@ async def _create(connection: Any, month: int) -> tuple[str, int]:
     """
     name = f"usage_entry_{month // 12:04d}_{month % 12 + 1:02d}"
     since, until = _first_moment(month), _first_moment(month + 1)
-    await connection.execute(f"create table {name} (like usage_entry including all)")
+    await connection.execute(f"create table {name} (like usage_entry including all)", timeout=_TIMEOUT_S)
     await connection.execute(f"select pulse_protect('{name}')")
-    await connection.execute("lock table usage_entry_default in access exclusive mode")
+    await connection.execute("lock table usage_entry_default in access exclusive mode", timeout=_TIMEOUT_S)
     moved = await connection.fetchval(
         f"with moved as (delete from usage_entry_default where at >= $1 and at < $2 returning *), "  # noqa: S608 (our own name)
         f"put as (insert into {name} select * from moved) select count(*) from moved",
         *(since, until),
+        timeout=_TIMEOUT_S,
     )
     await connection.execute(
-        f"alter table usage_entry attach partition {name} for values from ('{since.isoformat()}') to ('{until.isoformat()}')"
+        f"alter table usage_entry attach partition {name} for values from ('{since.isoformat()}') to ('{until.isoformat()}')",
+        timeout=_TIMEOUT_S,
     )
     return name, moved
 

@@ -91,7 +91,6 @@ class PostgresLedger:
         if journal is not None and journal.directory.name.isdecimal():  # one of several side by side
             self._inheritance = Inheritance(journal.directory.parent)
         self._recorded = 0
-        self._taken = 0  # of the entries recorded, those that have left the queue
         self._written = self._corrected = self._refused = 0
         self._failures = 0  # in a row
         self._batch_rows = _BATCH_ROWS
@@ -166,7 +165,7 @@ class PostgresLedger:
         self._hurry.set()
         try:
             async with self._progress:
-                await self._progress.wait_for(lambda: self._taken >= target)
+                await self._progress.wait_for(lambda: self._recorded - len(self._backlog) >= target)
         finally:
             self._flushes -= 1
 
@@ -182,6 +181,7 @@ class PostgresLedger:
         if self._inheritance is not None:
             await self._adopt(self._inheritance)
             self._adopter = asyncio.create_task(self._adopt_for_ever(self._inheritance), name="ledger heir")
+            self._adopter.add_done_callback(_adopter_ended)
 
     async def aclose(self) -> None:
         self._closing = True
@@ -286,8 +286,10 @@ class PostgresLedger:
         while True:
             await self._gather()
             try:
-                if self._backlog:
-                    await self._write_batch(self._backlog.head(self._batch_rows))
+                if batch := self._backlog.head(self._batch_rows):
+                    await self._write_batch(batch)
+                else:
+                    await self._tell_progress()
                 await self._write_open_permits()
             except _FAILURES as error:
                 await self._pause_after(error)
@@ -355,7 +357,6 @@ class PostgresLedger:
     async def _let_go(self, batch: Sequence[Pending], *, kept: bool = True) -> None:
         """These need no more writing; `kept` tells the journals that they are where they belong."""
         self._backlog.drop(len(batch))
-        self._taken += len(batch)
         if kept:
             by_journal: dict[int, list[str]] = {}
             for item in batch:
@@ -365,6 +366,9 @@ class PostgresLedger:
                     self._journal.done(entry_ids)
                 elif self._inheritance is not None:
                     await self._inheritance.done(number, entry_ids)
+        await self._tell_progress()
+
+    async def _tell_progress(self) -> None:
         async with self._progress:
             self._progress.notify_all()
 
@@ -383,6 +387,11 @@ class PostgresLedger:
         except _REFUSALS as error:
             _log.error("%d attempts under way are not told of: %s: %s", len(entries), type(error).__name__, error)
         self._permits.put_off(entries, now)
+
+
+def _adopter_ended(adopter: asyncio.Task[None]) -> None:
+    if not adopter.cancelled():
+        _log.error("journals left behind are taken over no more, until the next start", exc_info=adopter.exception())
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
