@@ -47,7 +47,8 @@ _INTRO = """# Configuration
 One optional TOML file: `--config FILE`, else `PULSE_CONFIG`, else `./pulse.toml`. The environment overrides it. Unknown keys
 are refused with the nearest valid name. Secrets are references, `env:NAME` or `file:PATH`, and are never printed. SIGHUP or a
 change of the file reads it again: a valid one is swapped in whole, an invalid one is reported and the last good one stays;
-`[server]` and `[stores]` take a restart. Names end in their unit: `_s` seconds, `_bytes` bytes.
+`[server]`, `[stores]`, and in `[limits]` how they are counted (`store`, `lease_s`, `deadline_ms`, `replicas`, `without_redis`) take a
+restart. Names end in their unit: `_s` seconds, `_bytes` bytes.
 
 ```toml
 [providers.openai]

@@ -19,6 +19,7 @@ __all__ = ["Source", "reloading"]
 
 _log = structlog.get_logger("pulse")
 _LOOK_S = 0.5
+_COUNTING = ("store", "lease_s", "deadline_ms", "replicas", "without_redis")
 
 _Stamp = tuple[int, int, int]  # inode, time of the last change in ns, size
 
@@ -40,7 +41,7 @@ async def reloading(
 ) -> AsyncIterator[None]:
     """While inside, SIGHUP and a changed file hand the new configuration to `apply`, which takes all of it or raises ConfigError.
 
-    How the server listens and where its stores are was settled at the start, and stays until the next one.
+    How the server listens, where its stores are, and where limits are counted was settled at the start, and stays until the next one.
     """
     in_force = started_with
 
@@ -55,7 +56,7 @@ async def reloading(
             _log.error("configuration refused; the last good one stays", reason=str(error))
             return
         in_force = fresh
-        late = [name for name in ("server", "stores") if getattr(fresh, name) != getattr(started_with, name)]
+        late = _late(fresh, started_with)
         _log.info(
             "configuration reloaded",
             providers=sorted(fresh.providers),
@@ -73,6 +74,13 @@ async def reloading(
         signals.on_hangup = None
         if watching is not None:
             watching.cancel()
+
+
+def _late(fresh: Config, started_with: Config) -> list[str]:
+    """What differs and is not taken over while the server runs."""
+    sections = [name for name in ("server", "stores") if getattr(fresh, name) != getattr(started_with, name)]
+    counting = [name for name in _COUNTING if getattr(fresh.limits, name) != getattr(started_with.limits, name)]
+    return [*sections, *(f"limits.{name}" for name in counting)]
 
 
 async def _watch(file: Path, changed: Callable[[], None]) -> None:
