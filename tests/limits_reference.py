@@ -113,18 +113,18 @@ class Reference:
         self, clock: Moment, permit_id: str, lease_us: int, asks: Sequence[Ask]
     ) -> tuple[int, Moment, list[Row]]:
         now = self.moment(clock, asks)
-        swept = self.expire(now, 8)
+        swept = self.expire(clock, 8)
         if permit_id and permit_id in self.leases:
             return SEEN, now, []
         code, rows = self._decide(now, asks, bool(permit_id))
-        if code == REFUSED and swept == 8 and self.expire(now, 512):
+        if code == REFUSED and swept == 8 and self.expire(clock, 512):
             code, rows = self._decide(now, asks, bool(permit_id))
         if code != GRANTED or not permit_id:
             return code, now, rows
         for ask in asks:
             if ask.form == "b" or (ask.form == "l" and ask.amount):
                 self.window(ask).grant(Entry(now, ask.amount, permit_id))
-        self.leases[permit_id] = Lease(asks, now + lease_us)
+        self.leases[permit_id] = Lease(asks, clock + lease_us)
         self.check(now, asks)
         return GRANTED, now, [self.row(ask, now, 0) for ask in asks]
 

@@ -154,6 +154,28 @@ def test_every_key_of_a_window_is_gone_soon_after_it(server: ScriptServer) -> No
     assert 63_900 < server.client.pttl(asks[1].key) <= 64_001
 
 
+# ── a clock that was wrong ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("ahead_s", "lives_s"), [(30, 91), (600, 121), (50 * 365 * 86_400, 121)])
+def test_a_window_from_a_time_to_come_is_waited_out_but_for_no_more_than_two(
+    server: ScriptServer, ahead_s: int, lives_s: int
+) -> None:
+    """The clock was ahead when the newest grant was made, and has stepped back since. Leases and months follow the clock."""
+    log, buckets = ask("requests", 1, 3, WINDOW_S), ask("tokens", 10, 30, WINDOW_S)
+    then = now_us() + ahead_s * 1_000_000
+    server.client.lpush(log.key, then, then)
+    server.client.hset(buckets.key, str(then // 3_000_000), 20)
+    code, granted_us, used, _, _, reset_us, tokens, *_ = server.acquire("p", [log, buckets])
+    assert (code, granted_us, used, reset_us, tokens) == (GRANTED, then, 3, 60_000_001, 30)
+    assert server.client.pttl(log.key) == pytest.approx(lives_s * 1_000, abs=100)
+    assert server.client.pttl(buckets.key) == pytest.approx(lives_s * 1_000 + 3_000, abs=100)
+    assert server.client.zscore(server.leases, "p") == pytest.approx(now_us() + 60_000_000, abs=1e6)
+    assert server.acquire("q", [log, buckets])[0] == REFUSED
+    assert server.settle("p", [log, buckets], granted_us, "cancel")[0] == SETTLED
+    assert server.acquire("q", [log, buckets])[0] == GRANTED
+
+
 # ── amounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,8 +2,9 @@
 
 The scripts in `lua/` are this module for Redis, line by line: given the same moments they give the same answers. A moment is whole
 microseconds. A grant at `t` counts up to and including `t + window` and frees its place one microsecond later, so that no closed
-interval as long as the window ever holds more than `cap` grants. A clock that steps back frees nothing: the moment of a decision is
-never earlier than the newest grant in the windows it looks at, and only a new grant makes a window forget old ones.
+interval as long as the window ever holds more than `cap` grants. A clock that steps back frees nothing: for windows the moment of a
+decision is never earlier than the newest grant in those it looks at, and only a new grant makes a window forget old ones. Leases and
+months follow the clock.
 
 What is asked is a list of `Ask`s; what is answered is a `Verdict` with one `Row` for each of them.
 """
@@ -142,24 +143,27 @@ class Counters:
         """How many monthly counters are in memory."""
         return len(self._quotas)
 
-    def acquire(self, now_us: int, permit_id: str, lease_us: int, asks: Sequence[Ask]) -> Verdict:
+    def acquire(self, clock_us: int, permit_id: str, lease_us: int, asks: Sequence[Ask]) -> Verdict:
         """Take everything or nothing. An empty `permit_id` only looks: amounts are then ignored.
+
+        The verdict's moment is when it was granted, for `settle` and `cancel`.
 
         GRANTED, REFUSED, SEEN (the id was used before), or COLD: the rows with `used` -1 need `warm` first.
         """
+        now_us = clock_us
         for ask in asks:
             if ask.window_us:
                 now_us = max(now_us, self._newest_us(ask))
-        swept = self._expire(now_us, SWEPT)
+        swept = self._expire(clock_us, SWEPT)
         if permit_id and permit_id in self._permits:
             return Verdict(SEEN, now_us, [])
         code, rows = self._decide(now_us, asks, taking=bool(permit_id))
-        if code == REFUSED and swept == SWEPT and self._expire(now_us, SWEPT_MORE):
+        if code == REFUSED and swept == SWEPT and self._expire(clock_us, SWEPT_MORE):
             code, rows = self._decide(now_us, asks, taking=bool(permit_id))
         if code != GRANTED or not permit_id:
             return Verdict(code, now_us, rows)
         rows = [self._take(ask, row, now_us) for ask, row in zip(asks, rows, strict=True)]
-        self._hold(permit_id, _Held(_holds(asks), 0), lease_us and now_us + lease_us)
+        self._hold(permit_id, _Held(_holds(asks), 0), lease_us and clock_us + lease_us)
         return Verdict(GRANTED, now_us, rows)
 
     def settle(

@@ -9,10 +9,12 @@
 -- Work is bounded: 8 overdue permits (512 more rather than refuse), log₂ of a log, 42 slices. Looking writes nothing, and so a key
 -- of a foreign type stops the script before its first charge is taken. Integers are exact up to 2^53 - 1.
 local t = redis.call('TIME')
-local now = t[1] * 1000000 + t[2]
+local clock = t[1] * 1000000 + t[2]
+if clock < tonumber(ARGV[3]) or clock >= tonumber(ARGV[4]) then return {4, clock} end
 local call, permit, count = redis.call, ARGV[1], #KEYS - 2
 
--- A clock that steps back frees nothing: it is never earlier than what stands in the windows asked.
+-- A clock that steps back frees nothing: for windows it is never earlier than what stands in them.
+local now = clock
 local newest, slices = {}, {}  -- by charge: a log's newest grant; numbers and amounts of what is in buckets
 for i = 1, count do
   local form = ARGV[2 + i * 4]
@@ -31,12 +33,11 @@ for i = 1, count do
     slices[i] = {width, numbers, amounts}
   end
 end
-if now < tonumber(ARGV[3]) or now >= tonumber(ARGV[4]) then return {4, now} end
 
 -- Put up to `most` overdue permits away: what they hold goes back, and for an hour it is remembered that it did. No counter goes below
 -- zero; a key that is gone, or is not ours any more, has nothing to give back.
 local function sweep(most)
-  local ids = call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, most)
+  local ids = call('ZRANGE', KEYS[1], '-inf', clock, 'BYSCORE', 'LIMIT', 0, most)
   if #ids == 0 then return 0 end
   local forms, amounts, expired, leases = {}, {}, {}, {}
   for n, held in ipairs(call('HMGET', KEYS[2], unpack(ids))) do
@@ -45,7 +46,7 @@ local function sweep(most)
         forms[key], amounts[key] = form, (amounts[key] or 0) + amount
       end
       expired[#expired + 1], expired[#expired + 2] = ids[n], 'X'
-      leases[#leases + 1], leases[#leases + 2] = now + 3600000000, ids[n]
+      leases[#leases + 1], leases[#leases + 2] = clock + 3600000000, ids[n]
     else
       call('HDEL', KEYS[2], ids[n])
       call('ZREM', KEYS[1], ids[n])
@@ -140,7 +141,8 @@ decide()
 if reply[1] == 1 and swept == 8 and sweep(512) > 0 then decide() end
 if reply[1] ~= 0 or permit == '' then return reply end
 
--- Every check is done; only writes from here on, of numbers as they will stand: none can fail on what it finds.
+-- Every check is done; only writes from here on, of numbers as they will stand: none can fail on what it finds. A window's key lives
+-- until nothing in it counts: longer where the clock stepped back, but for at most a window, lest one false leap ahead refuse for years.
 for i = 1, count do
   local key, form, amount = KEYS[2 + i], ARGV[2 + i * 4], tonumber(ARGV[3 + i * 4])
   local window, at = tonumber(ARGV[5 + i * 4]), i * 4 - 1
@@ -151,7 +153,7 @@ for i = 1, count do
       if (number + 1) * width + window <= now then call('HDEL', key, number) end
     end
     call('HSET', key, current, (amounts[current] or 0) + amount)  -- made for an amount of 0 too: what was used is put there
-    call('PEXPIREAT', key, math.ceil((now + window + width) / 1000) + 1000)
+    call('PEXPIRE', key, math.ceil((window + width + math.min(now - clock, window)) / 1000) + 1000)
     reply[at] = reply[at] + amount
     if amount > 0 then reply[at + 3] = (current + 1) * width + window - now end
   elseif amount > 0 and form == 'l' then
@@ -160,7 +162,7 @@ for i = 1, count do
     reply[at], reply[at + 3] = reply[at] + amount, window + 1
     call('LPUSH', key, unpack(stamps))
     if expired[i] > 0 then call('LTRIM', key, 0, reply[at] - 1) end  -- not before: the newest tells what time it was
-    call('PEXPIREAT', key, math.ceil((now + window) / 1000) + 1000)
+    call('PEXPIRE', key, math.ceil((window + math.min(now - clock, window)) / 1000) + 1000)
   elseif amount > 0 and form == 'r' then
     reply[at] = reply[at] + amount
     call('SET', key, reply[at], 'PX', 172800000)  -- two days: longer than any lease
@@ -169,7 +171,7 @@ for i = 1, count do
     call('HSET', key, 'held', reply[at + 1])
   end
 end
-call('ZADD', KEYS[1], now + ARGV[2], permit)
+call('ZADD', KEYS[1], clock + ARGV[2], permit)
 call('HSET', KEYS[2], permit, ARGV[5])
 call('PEXPIRE', KEYS[1], 172800000)
 call('PEXPIRE', KEYS[2], 172800000)
