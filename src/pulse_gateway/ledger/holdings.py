@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment
-from pulse_gateway.ledger.segments import CLOSE
+from pulse_gateway.ledger.segments import CLOSE, OPEN
 
 __all__ = ["Held", "Holdings"]
 
@@ -15,7 +15,7 @@ _GROWTH_BYTES = 512  # by how much the record of an attempt's end may be longer 
 
 
 class Held(msgspec.Struct):
-    """The newest record of an entry. `promised_bytes` are kept free for the record of its end."""
+    """The newest record of an entry. `promised_bytes` are kept free for its end, and before that for its being sent."""
 
     segment: Segment
     offset: int
@@ -47,7 +47,7 @@ class Holdings:
         self.forget(entry_id)
         promised_bytes = 0
         if kind != CLOSE:
-            promised_bytes = size_bytes + _GROWTH_BYTES
+            promised_bytes = size_bytes * (2 if kind == OPEN else 1) + _GROWTH_BYTES
             self.promised_bytes += promised_bytes
             self.open_entries += 1
         self._held[entry_id] = Held(segment, offset, size_bytes, kind, promised_bytes)
@@ -72,5 +72,5 @@ class Holdings:
 
     @staticmethod
     def room_for(size_bytes: int) -> int:
-        """What must be free for an attempt whose first record has that size: for it and for the record of its end."""
-        return 2 * size_bytes + _GROWTH_BYTES
+        """What must be free for an attempt whose first record has that size: it is sent and it ends."""
+        return 3 * size_bytes + _GROWTH_BYTES

@@ -26,6 +26,7 @@ from pulse_gateway.ledger.segment_log import NoSpare, SegmentLog
 from pulse_gateway.ledger.segments import (
     CLOSE,
     DONE,
+    HEADER,
     MARK,
     OPEN,
     RECORD_HEAD_BYTES,
@@ -57,7 +58,7 @@ class Journal:
     to the disk every `sync_s` seconds, so that a crash of the machine costs no more than that; `sync` does it at once.
 
     What cannot be written waits in memory, is tried again, and is the reason why `check` and `open` refuse meanwhile; so do
-    they when entries take up 90 % of `max_bytes`. Room for the end of an attempt is set aside at its `open`. Files are
+    they when entries take up 90 % of `max_bytes`. Room for the rest of an attempt is set aside at its `open`. Files are
     removed when nothing in them is needed, and what is still needed in mostly empty ones is written again.
 
     Without `start` nothing is done in the background: the disk is forced by `sync`, by `aclose` and at the end of a segment,
@@ -152,13 +153,18 @@ class Journal:
         self._unsent[entry.entry_id] = payload
 
     def sent(self, entry_id: str) -> None:
-        """The attempt's request leaves. One that was opened and never sent is recovered as such. Raises: as `mark`."""
+        """The attempt's request leaves. One that was opened and never sent is recovered as such.
+
+        Raises: StoreUnavailable only once closed.
+        """
+        self._refuse_if_closed()
         payload = self._unsent.pop(entry_id, None)
         if payload is not None:
             self._mark(entry_id, payload)
 
     def mark(self, entry: UsageEntry) -> None:
         """What to record instead. Ignored for an attempt that is not open. Raises: StoreUnavailable only once closed."""
+        self._refuse_if_closed()
         self._unsent.pop(entry.entry_id, None)
         self._mark(entry.entry_id, encode_entry(entry))
 
@@ -166,6 +172,7 @@ class Journal:
         """The attempt has ended. Takes entries that were never opened as well. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
         payload = encode_entry(entry)
+        self._unsent.pop(entry.entry_id, None)
         self._waiting.pop(entry.entry_id, None)
         if not self._put_entry(CLOSE, entry.entry_id, payload):
             self._let_wait(CLOSE, entry.entry_id, payload)
@@ -175,6 +182,7 @@ class Journal:
         self._refuse_if_closed()
         on_disk = []
         for entry_id in entry_ids:
+            self._unsent.pop(entry_id, None)
             self._waiting.pop(entry_id, None)
             if self._holdings.forget(entry_id):
                 on_disk.append(entry_id)
@@ -282,6 +290,8 @@ class Journal:
         if self._unsynced_since is None:
             self._unsynced_since = self._clock.monotonic()
             self._wake.set()
+        if offset == len(HEADER):  # the segment made ahead was taken: the next one is wanted before it is needed
+            self._hurry()
         if self._segments.used_bytes >= self._readiness.judge_at_bytes:
             self._judge()
         return offset
@@ -294,13 +304,13 @@ class Journal:
         return True
 
     def _mark(self, entry_id: str, payload: bytes) -> None:
-        self._refuse_if_closed()
         held = self._holdings.find(entry_id)
         waiting = self._waiting.get(entry_id)
         if held is None or held.kind == CLOSE or (waiting is not None and waiting[0] == CLOSE):
             return
         size_bytes = RECORD_HEAD_BYTES + len(payload)
-        if waiting or not self._has_room(size_bytes) or not self._put_entry(MARK, entry_id, payload):
+        has_room = held.kind == OPEN or self._has_room(size_bytes)  # the first one has its room since the opening
+        if waiting or not has_room or not self._put_entry(MARK, entry_id, payload):
             self._let_wait(MARK, entry_id, payload)
 
     def _let_wait(self, kind: int, entry_id: str, payload: bytes) -> None:
@@ -379,7 +389,7 @@ class Journal:
                 await asyncio.get_running_loop().run_in_executor(self._thread, work.do)
                 self._apply(work)
                 finished = True
-                if self._segments.has_spare and to_be_moved(self._segments, self._holdings, self._max_bytes):
+                if not self._readiness.troubled and to_be_moved(self._segments, self._holdings, self._max_bytes):
                     self._hurry()  # there was no room for more
             finally:
                 on_disk = finished and not self._readiness.is_troubled("sync") and not self._waiting
@@ -453,7 +463,9 @@ class Journal:
         return moved
 
     def _put_again(self, kind: int, entry_id: str, payload: bytes) -> bool:
-        return self._has_room(RECORD_HEAD_BYTES + len(payload)) and self._put_entry(kind, entry_id, payload)
+        reserve_bytes = self._segments.segment_bytes // 2  # what is new comes first
+        has_room = self._has_room(RECORD_HEAD_BYTES + len(payload) + reserve_bytes)
+        return has_room and self._put_entry(kind, entry_id, payload)
 
     # ── the end ──
 

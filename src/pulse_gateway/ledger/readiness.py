@@ -39,6 +39,11 @@ class Readiness:
     def is_troubled(self, what: str) -> bool:
         return what in self._troubles
 
+    @property
+    def troubled(self) -> bool:
+        """Something does not work."""
+        return bool(self._troubles)
+
     def judge(self, used_bytes: int, waiting: int) -> None:
         """Decide anew; `waiting` is the number of records that could not be written yet."""
         fill = used_bytes / self._max_bytes

@@ -11,7 +11,7 @@ import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment, cut, remove
 from pulse_gateway.ledger.holdings import Holdings
-from pulse_gateway.ledger.segments import HEADER, OPEN, RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
+from pulse_gateway.ledger.segments import RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
 
 __all__ = ["Estate", "take_over"]
 
@@ -43,14 +43,15 @@ def take_over(directory: Path) -> Estate:
         sizes[file.number] = len(data)
         replay.add(file, data)
     left, unreadable = replay.recovered()
-    filled = [number for number, found in replay.scans.items() if found.end > len(HEADER) or found.tail_bytes]
+    filled = replay.filled()
+    spoiled = replay.damaged()
     segments: dict[int, Segment] = {}
     damaged = []
     for file in files:
         found = replay.scans[file.number]
         size_bytes = sizes[file.number]
         lost = [entry_id for entry_id, number in unreadable.items() if number == file.number]
-        if found.gaps or lost or (found.tail_bytes and file.number != filled[-1]):
+        if lost or file.number in spoiled:
             damaged.append(_keep_aside(file.path, found, lost))
         elif file.number not in filled:
             remove(file.path)
@@ -63,8 +64,9 @@ def take_over(directory: Path) -> Estate:
             size_bytes = found.end
         segments[file.number] = Segment(file.number, file.salt, file.path, size_bytes, found.end)
     holdings = Holdings()
+    unsent = {entry.entry_id for entry in left.unsent}  # nobody's to bring to an end
     for entry_id, newest in replay.newest.items():
-        if entry_id not in unreadable and newest.kind != OPEN:  # what never left is nobody's to bring to an end
+        if entry_id not in unreadable and entry_id not in unsent:
             size_bytes = RECORD_HEAD_BYTES + len(newest.payload)
             holdings.hold(entry_id, segments[newest.number], newest.offset, size_bytes, newest.kind)
     if len(holdings):

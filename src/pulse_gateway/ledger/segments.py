@@ -256,15 +256,30 @@ class Replay:
             else:
                 self.newest[entry_id] = Newest(kind, payload, file.number, offset)
 
+    def filled(self) -> list[int]:
+        """The segments that something was written to."""
+        return [number for number, found in self.scans.items() if found.end > len(HEADER) or found.tail_bytes]
+
+    def damaged(self) -> set[int]:
+        """The segments of which a part cannot be read. That the last one breaks off within a record is no damage."""
+        last = max(self.filled(), default=0)
+        return {number for number, each in self.scans.items() if each.gaps or (each.tail_bytes and number != last)}
+
     def recovered(self) -> tuple[Recovered, dict[str, int]]:
         """The entries that are not done, and the ids of those no longer understood with their segment."""
         kinds: dict[int, list[UsageEntry]] = {OPEN: [], MARK: [], CLOSE: []}
         unreadable: dict[str, int] = {}
+        last_damage = max(self.damaged(), default=0)
         for entry_id, found in self.newest.items():
             try:
-                kinds[found.kind].append(decode_entry(found.payload))
+                entry = decode_entry(found.payload)
             except msgspec.DecodeError:
                 unreadable[entry_id] = found.number
+                continue
+            if found.kind == OPEN and found.number <= last_damage:
+                kinds[MARK].append(entry)  # that it was sent may stand in what is damaged
+            else:
+                kinds[found.kind].append(entry)
         for entries in kinds.values():
             entries.sort(key=attrgetter("at"))
         return Recovered(closed=kinds[CLOSE], open=kinds[MARK], unsent=kinds[OPEN]), unreadable
@@ -292,7 +307,7 @@ def read_segments(directory: Path) -> Recovered:
         except OSError as error:
             raise JournalError(f"{directory}: cannot be read: {error.strerror}") from error
         found, unreadable = replay.recovered()
-        damaged = {number for number, each in replay.scans.items() if each.gaps} | set(unreadable.values())
+        damaged = replay.damaged() | set(unreadable.values())
         if not damaged or readings >= _READINGS:
             paths = [file.path for file in segment_files(directory) if file.number in damaged]
             return msgspec.structs.replace(found, damaged=paths)
