@@ -19,43 +19,22 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from pulse_gateway.limits.asks import (
-    BUCKETS,
-    HELD,
-    LARGEST,
-    LOG,
-    MOST_AT_ONCE,
-    QUOTA,
-    RUNNING,
-    Ask,
-    asks_of,
-    holds_of,
-    key_prefix,
-)
+from pulse_gateway.limits.asks import BUCKETS, HELD, LOG, QUOTA, RUNNING, Ask
 
 __all__ = [
-    "BUCKETS",
     "COLD",
-    "FORGOTTEN_US",
     "GRANTED",
-    "LARGEST",
-    "LOG",
     "LOST",
-    "MOST_AT_ONCE",
-    "QUOTA",
+    "NEVER",
     "REFUSED",
-    "RUNNING",
     "SEEN",
     "SETTLED",
     "SLICES",
+    "SWEPT",
     "UNKNOWN",
-    "Ask",
     "Counters",
     "Row",
     "Verdict",
-    "asks_of",
-    "holds_of",
-    "key_prefix",
 ]
 
 SLICES = 20  # of a window in buckets
@@ -129,11 +108,6 @@ class Counters:
         }
 
     @property
-    def open_permits(self) -> int:
-        """Permits neither ended nor expired."""
-        return sum(not held.expired for held in self._permits.values())
-
-    @property
     def windows_held(self) -> int:
         """How many windows are in memory."""
         return sum(map(len, self._logs.values())) + sum(map(len, self._buckets.values()))
@@ -169,8 +143,8 @@ class Counters:
     def settle(
         self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask], actual: Sequence[int], *, first: bool
     ) -> Verdict:
-        """Holds out, what was used in. `actual` has one amount for each ask. The rows tell of quotas and running calls, those of
-        windows are zeros. `first` is False when the same settlement was sent before without an answer.
+        """Holds out, what was used in. `actual` has one amount for each ask. The rows of windows are zeros. `first` is False when the
+        same settlement was sent before without an answer.
 
         SETTLED; UNKNOWN: it was settled before, nothing changed; LOST: only what was used was added.
         """
@@ -264,8 +238,7 @@ class Counters:
     def _decide(self, now_us: int, asks: Sequence[Ask], *, taking: bool) -> tuple[int, list[Row]]:
         code, rows = GRANTED, []
         for ask in asks:
-            row = self._look[ask.form](ask, now_us, ask.amount if taking else 0)
-            rows.append(row)
+            rows.append(row := self._look[ask.form](ask, now_us, ask.amount if taking else 0))
             if row.used < 0:
                 code = COLD
             elif row.wait_us and code == GRANTED:
@@ -322,7 +295,7 @@ class Counters:
         if amount > ask.cap:
             return Row(used, 0, NEVER, reset_us)
         wait_us = 0
-        for left_us, there in live:
+        for left_us, there in live:  # oldest first
             if over > 0:
                 over, wait_us = over - there, left_us
         return Row(used, 0, wait_us, reset_us)

@@ -18,8 +18,9 @@ import msgspec
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import AdmissionError, StoreUnavailable
+from pulse_gateway.limits.asks import QUOTA, RUNNING, Ask
 from pulse_gateway.limits.balances import SharedBalances
-from pulse_gateway.limits.counters import GRANTED, QUOTA, RUNNING, SLICES, Ask, Counters, Row
+from pulse_gateway.limits.counters import GRANTED, SLICES, Counters, Row
 from pulse_gateway.limits.limiter import CONCURRENCY
 from pulse_gateway.limits.periods import Month
 from pulse_gateway.limits.policies import CLOSED, LOCAL, OPEN, Policies

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pulse_gateway.limits.counters import LOG, RUNNING, Ask
+from pulse_gateway.limits.asks import LOG, RUNNING, Ask
 from pulse_gateway.limits.limiter import COST
 
 __all__ = ["CLOSED", "LOCAL", "OPEN", "Policies", "Policy"]

@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from pulse_gateway.clock import Clock
+from pulse_gateway.limits.asks import QUOTA, Ask
 from pulse_gateway.limits.balances import Balances, SharedBalances
-from pulse_gateway.limits.counters import QUOTA, Ask
 from pulse_gateway.limits.limiter import COST
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.limits.scripts import Grant, Room, Scripts, room_of

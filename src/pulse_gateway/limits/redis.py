@@ -15,9 +15,10 @@ from typing import Literal
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import AdmissionError, StoreUnavailable
 from pulse_gateway.ids import new_entry_id
+from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, holds_of
 from pulse_gateway.limits.balances import Balances, SharedBalances
 from pulse_gateway.limits.chores import Chore
-from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, QUOTA, REFUSED, SEEN, Ask, Row, asks_of, holds_of
+from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, REFUSED, SEEN, Row
 from pulse_gateway.limits.degraded import AWAY_S, StandIn
 from pulse_gateway.limits.leases import Leases
 from pulse_gateway.limits.limiter import Charge, Permit, Standing

@@ -11,7 +11,8 @@ from importlib import resources
 from typing import Literal, NamedTuple
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.limits.counters import Ask, Row, key_prefix
+from pulse_gateway.limits.asks import Ask, key_prefix
+from pulse_gateway.limits.counters import Row
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.transport.redis import RedisClient, Script
 

@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from pulse_gateway.limits.counters import QUOTA, UNKNOWN, Row
+from pulse_gateway.limits.asks import QUOTA
+from pulse_gateway.limits.counters import UNKNOWN, Row
 from pulse_gateway.limits.scripts import Grant, Mode, Scripts
 from pulse_gateway.transport.redis import RedisUnavailable
 
