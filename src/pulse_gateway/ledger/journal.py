@@ -219,11 +219,11 @@ class Journal:
             return
         self._closed = True
         try:
-            if self._task is None:
-                await self._last_rounds()
-            else:
+            if self._task is not None:
                 self._hurry()
                 await asyncio.wait([self._task])
+            elif self._holdings or self.waiting:  # otherwise there is nothing that the disk has to keep
+                await self._last_rounds()
         finally:
             self._finish()
 
