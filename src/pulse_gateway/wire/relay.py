@@ -45,7 +45,11 @@ class Relay(ABC, Generic[T]):
     It never raises, so that what came before an error in the same slice is not lost. A failure that the upstream *reports* is in
     `reading.failed`, already rendered. A frame that leaves its dialect, or cannot be said in the client's, is in `broken`, not
     rendered. After either, and after the terminal frame (`reading.ended`), what follows is ignored.
+
+    A frame may have many megabytes, so no more copies of it are alive at once than are still needed.
     """
+
+    _shows_frames = False  # whether `render` wants the frame itself
 
     def __init__(self, decoder: StreamDecoder) -> None:
         self.reading = Reading()
@@ -88,7 +92,8 @@ class Relay(ABC, Generic[T]):
 
     @abstractmethod
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> T:
-        """What the client gets for `frame` (None: for the end of the stream)."""
+        """What the client gets for `events`, which were in `frame`. None: at the end of the stream, and for those that have no use
+        for frames."""
 
     @abstractmethod
     def render_error(self, error: PulseError, request_id: str) -> T:
@@ -107,13 +112,17 @@ class Relay(ABC, Generic[T]):
         yield from self._each(frames)
 
     def _each(self, frames: list[ServerSentEvent]) -> Iterator[tuple[T, list[Event]]]:
-        for frame in frames:
+        frames.reverse()
+        while frames:
             if self.over:
                 return
+            frame = frames.pop()
             try:
                 events = self._decoder.decode(frame)
                 self.reading.observe(events)
-                item = self.render(frame, events)
+                shown = frame if self._shows_frames else None
+                del frame
+                item = self.render(shown, events)
             except UpstreamError as error:
                 self._break(error)
                 return
@@ -127,6 +136,8 @@ class _Bytes(Relay[bytes]):
 
 class Passthrough(_Bytes):
     """The same dialect on both sides: every frame as it came."""
+
+    _shows_frames = True
 
     def __init__(self, codec: Codec, request_model: str) -> None:
         super().__init__(codec.decoder())

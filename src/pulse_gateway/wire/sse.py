@@ -46,20 +46,21 @@ class SSEDecoder:
         if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:  # whole events, as most slices are
             return [_parse(frame + b"\n\n") for frame in data[:-2].split(b"\n\n")]
         self._buffer += data
-        events: list[ServerSentEvent] = []
+        frames: list[bytes] = []
         start = 0
         while end := _BLANK_LINE.search(self._buffer, max(start, self._scanned)):
             cut = end.end()
             del end  # a live match pins the buffer
-            events.append(_parse(bytes(self._buffer[start:cut])))
+            with memoryview(self._buffer) as view:
+                frames.append(bytes(view[start:cut]))  # one copy; a slice of the buffer would be another
             start = cut
             self._scanned = start
         if start:
             del self._buffer[:start]
         self._scanned = max(0, len(self._buffer) - 3)
-        if len(self._buffer) > self._max_event_bytes and not events:  # what is whole is given out first
+        if len(self._buffer) > self._max_event_bytes and not frames:  # what is whole is given out first
             raise UpstreamProtocolError(f"one event of the stream exceeds {self._max_event_bytes} bytes")
-        return events
+        return [_parse(frame) for frame in frames]
 
     def finish(self) -> list[ServerSentEvent]:
         """What is left at the end of the stream: a last event whose blank line is missing, as long as its last line is whole."""
@@ -91,5 +92,5 @@ def _parse(raw: bytes) -> ServerSentEvent:
 def encode_event(data: bytes, event: str | None = None) -> bytes:
     """One frame. `data` is JSON without line breaks, so one `data:` line always holds it."""
     if event is None:
-        return b"data: " + data + b"\n\n"
-    return b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+        return b"data: %b\n\n" % data
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)

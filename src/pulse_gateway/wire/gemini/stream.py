@@ -263,4 +263,4 @@ def _candidate(choice: int, *parts: dict[str, Any], **more: Any) -> dict[str, An
 
 
 def _data(body: dict[str, Any]) -> bytes:
-    return b"data: " + msgspec.json.encode(body) + b"\r\n\r\n"
+    return b"data: %b\r\n\r\n" % msgspec.json.encode(body)

@@ -133,22 +133,38 @@ def hide_usage(frame: ServerSentEvent) -> bytes:
         tells_more = view.choices or bytes(view.error) not in _NOTHING or bytes(view.moderation) not in _NOTHING
         if not tells_more and bytes(view.usage) != b"null":
             return b""
-        kept = _without_usage(data, bytes(view.usage))
+        span = _usage_span(data, bytes(view.usage))
+        at = frame.raw.find(data)
+        if span is not None and at >= 0:
+            # Views, because a frame may be large and each slice of it would be a copy.
+            raw = memoryview(frame.raw)
+            return b"".join((raw[: at + span[0]], raw[at + span[1] :]))
+        kept = remove_member(data, "usage")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidRequest) as error:
         raise UpstreamProtocolError("a chunk of the stream is not a JSON object") from error
     before, found, after = frame.raw.partition(data)
     return before + kept + after if found else _with_data(frame.raw, kept)
 
 
-def _without_usage(data: bytes, value: bytes) -> bytes:
-    """`data` without its top-level `usage`, whose `value` is known. A key that occurs once is found without a second parse."""
+def _usage_span(data: bytes, value: bytes) -> tuple[int, int] | None:
+    """Where the top-level `usage`, whose `value` is known, stands in `data`, with the comma and the blanks that go with it. None
+    where the key occurs more than once, and only a parse can tell."""
     key = _USAGE_KEY.search(data)
     if key is None or data.count(b'"usage"') != 1 or not data.startswith(value, key.end()):
-        return remove_member(data, "usage")
-    head, tail = data[: key.start()].rstrip(_SPACE), data[key.end() + len(value) :].lstrip(_SPACE)
-    if tail.startswith(b","):
-        return data[: key.start()] + tail[1:].lstrip(_SPACE)
-    return head.removesuffix(b",") + data[key.end() + len(value) :]
+        return None
+    start, stop = key.start(), key.end() + len(value)
+    after = _blanks_from(data, stop)
+    if data.startswith(b",", after):
+        return start, _blanks_from(data, after + 1)
+    while data[start - 1] in _SPACE:
+        start -= 1
+    return start - data.startswith(b",", start - 1), stop
+
+
+def _blanks_from(data: bytes, at: int) -> int:
+    while data[at] in _SPACE:
+        at += 1
+    return at
 
 
 def _with_data(raw: bytes, data: bytes) -> bytes:

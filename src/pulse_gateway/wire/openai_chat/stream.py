@@ -328,7 +328,7 @@ class ChatStreamEncoder:
 
     def _frame(self, choice: int, delta: dict[str, Any], **members: Any) -> bytes:
         told = {"index": choice, "delta": delta, "logprobs": None, "finish_reason": None, **members}
-        return self._head + _encode(told) + b"]" + self._tail
+        return b"%b%b]%b" % (self._head, _encode(told), self._tail)
 
     def _usage_chunk(self) -> bytes:
         if not self._include_usage or self._usage is None:
