@@ -22,6 +22,7 @@ from pulse_gateway.ledger.dead_letters import DEAD_LETTERS
 from pulse_gateway.ledger.journal import Journal, orphans, read_journal
 from pulse_gateway.ledger.maintenance import sweep_open_permits
 from pulse_gateway.ledger.postgres import PostgresLedger
+from pulse_gateway.testing.clock import FakeClock
 from pulse_gateway.types.usage import UsageSource
 from pulse_host.database.pool import open_connection
 
@@ -103,7 +104,8 @@ async def test_a_killed_process_loses_nothing_and_the_next_one_writes_the_rest(
 async def test_what_a_killed_process_never_brought_to_postgres_is_written_by_a_sibling(
     database: Any, pool: Any, tmp_path: Path
 ) -> None:
-    async with ledger_over(pool, tmp_path, adopt_s=0.05) as ledger:
+    clock = FakeClock()
+    async with ledger_over(pool, tmp_path, clock=clock) as ledger:
         assert ledger.journal is not None
         assert ledger.journal.directory.name == "0"
         done = await killed_process(database.url, tmp_path, 7, 900, "hold")
@@ -111,6 +113,8 @@ async def test_what_a_killed_process_never_brought_to_postgres_is_written_by_a_s
         assert len(left.closed) > 100
         assert len(left.open) > 0
         assert await ids(database.url) == []
+        await until(lambda: clock.sleepers == 1)
+        clock.advance(60.0)
         await until(lambda: ledger.written >= len(left.closed) + len(left.open))
         await until(lambda: orphans(tmp_path) == [])
         Journal(tmp_path / "1").recovered()  # is free again

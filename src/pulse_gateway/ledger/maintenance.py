@@ -88,9 +88,11 @@ async def sweep_open_permits(connection: Any, *, most: int = 500) -> int:
         if not rows:
             return 0
         entries = [estimate_of(_entries.decode(row["entry"])) for row in rows]
-        await write_entries(connection, entries, [PERMIT] * len(rows), [row["entry_id"] for row in rows], _TIMEOUT_S)
-    _log.warning("%d attempts were never heard of again; they are in the ledger as estimates", len(rows))
-    return len(rows)
+        done = await write_entries(
+            connection, entries, [PERMIT] * len(rows), [row["entry_id"] for row in rows], _TIMEOUT_S
+        )
+    _log.warning("%d attempts were never heard of again; they are in the ledger as estimates", done.added)
+    return done.added
 
 
 async def _months(connection: Any) -> set[int]:
