@@ -97,7 +97,7 @@ async def test_sixty_a_minute_over_both_and_not_one_more(
 async def test_without_redis_the_policies_hold_visibly_and_it_comes_back_by_itself(
     database_url: str, redis: ValkeyProcess, simulation: Simulation
 ) -> None:
-    config = '[limits]\nrequests = "40/3s"\nreplicas = 2\n'
+    config = '[limits]\nrequests = "40/8s"\nreplicas = 2\n'
     with ExitStack() as opened:
         (pulse,) = replicas(1, database_url, redis, simulation, config, opened)
         async with client(pulse) as http:
@@ -112,7 +112,7 @@ async def test_without_redis_the_policies_hold_visibly_and_it_comes_back_by_itse
             assert len(admitted) == 20  # this replica's half of 40
             assert {each.headers["x-pulse-limits"] for each in admitted} == {"local"}
             assert {each.status_code for each in answers} == {200, 429}
-            assert max(each.elapsed.total_seconds() for each in answers) < 1
+            assert max(each.elapsed.total_seconds() for each in answers) < 2
             code, report = await ready(http)
             assert (code, report["status"]) == (200, "degraded")
             assert report["checks"]["redis"] == (

@@ -182,6 +182,15 @@ async def test_what_only_a_journal_knows_counts_as_well(
             assert "and the journal 0" in done.stdout
 
 
+def test_where_limits_are_counted_in_memory_the_ledger_alone_is_looked_at(database_url: str) -> None:
+    with open_folder() as folder:
+        (folder / "pulse.toml").write_text('[limits]\nstore = "local"\n')
+        done = run_pulse("usage", "verify", env={"PULSE_DATABASE_URL": database_url}, cwd=folder)
+        assert (done.returncode, done.stderr) == (0, "everything agrees\n")
+        done = run_pulse("usage", "rebuild", env={"PULSE_DATABASE_URL": database_url}, cwd=folder)
+        assert "0 counters set, 0 balances and 0 rows" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
