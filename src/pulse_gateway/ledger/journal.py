@@ -46,6 +46,7 @@ _log = logging.getLogger(__name__)
 _SMALLEST_SEGMENT_BYTES = 64 * 1024
 _SEGMENTS = 32  # at least as many make up `max_bytes`: the room made ahead must be little beside what is left at 90 %
 _RETRY_S = 0.5
+_DONE_AT_ONCE = 500  # ids: a record should be small beside a segment
 _LAST_ROUNDS = 3  # at the end: one makes room, one writes what waited for it, one forces that to the disk
 
 read_journal = read_segments
@@ -186,10 +187,8 @@ class Journal:
             self._waiting.pop(entry_id, None)
             if self._holdings.forget(entry_id):
                 on_disk.append(entry_id)
-        if on_disk and (self._waiting_done or self._put(DONE, encode_ids(on_disk)) is None):
-            self._waiting_done += on_disk
-            self._judge()
-            self._wake.set()
+        self._waiting_done += on_disk
+        self._put_done()
         self._sweep()
 
     async def sync(self) -> None:
@@ -206,6 +205,7 @@ class Journal:
         """From now on the disk is forced, room is made and failures are repaired in the background."""
         self._refuse_if_closed()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pulse-journal")
+        await self._round()  # what was recovered has to end as well, and needs its room
         self._task = asyncio.create_task(self._run(), name="pulse-journal")
         self._task.add_done_callback(self._task_ended)
         self._wake.set()
@@ -312,6 +312,14 @@ class Journal:
         has_room = held.kind == OPEN or self._has_room(size_bytes)  # the first one has its room since the opening
         if waiting or not has_room or not self._put_entry(MARK, entry_id, payload):
             self._let_wait(MARK, entry_id, payload)
+
+    def _put_done(self) -> None:
+        while self._waiting_done:
+            if self._put(DONE, encode_ids(self._waiting_done[:_DONE_AT_ONCE])) is None:
+                self._judge()
+                self._wake.set()
+                return
+            del self._waiting_done[:_DONE_AT_ONCE]
 
     def _let_wait(self, kind: int, entry_id: str, payload: bytes) -> None:
         self._waiting[entry_id] = (kind, payload)
@@ -443,8 +451,7 @@ class Journal:
             if not self._put_entry(kind, entry_id, payload):
                 return
             del self._waiting[entry_id]
-        if self._waiting_done and self._put(DONE, encode_ids(self._waiting_done)) is not None:
-            self._waiting_done = []
+        self._put_done()
         self._judge()
 
     def _move_some(self) -> bool:

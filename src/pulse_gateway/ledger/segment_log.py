@@ -109,9 +109,8 @@ class SegmentLog:
 
     def work(self, room_bytes: int, *, force: bool) -> DiskWork:
         """What is to be done, so that there is that much room, and one segment's more. `force`: what the newest one holds as well."""
-        missing = max(
-            -(-(room_bytes + self.segment_bytes - self.room_bytes) // self.segment_bytes), 1 - len(self._spares)
-        )
+        usable_bytes = max(self.segment_bytes - self._largest_bytes, 1024)
+        missing = max(-(-(room_bytes + self.segment_bytes - self.room_bytes) // usable_bytes), 1 - len(self._spares))
         work = DiskWork(
             self._directory,
             sealed=self._sealed,
