@@ -73,7 +73,7 @@ def asks_of(prefix: str, charges: Sequence[Charge], period: int) -> list[Ask]:
         ask = _ask(prefix, charge, period)
         before = found.get(ask.key)
         if before is not None:
-            cap = max(ask.cap, before.cap) if -1 in {ask.cap, before.cap} else min(ask.cap, before.cap)
+            cap = max(ask.cap, before.cap) if -1 in (ask.cap, before.cap) else min(ask.cap, before.cap)
             ask = msgspec.structs.replace(ask, amount=before.amount + ask.amount, cap=cap)
         if charge.amount < 0 or ask.amount > (MOST_AT_ONCE if ask.form == LOG else LARGEST):
             raise ValueError(f"a charge of {charge.amount} {charge.kind} is negative or too large")
@@ -82,15 +82,26 @@ def asks_of(prefix: str, charges: Sequence[Charge], period: int) -> list[Ask]:
 
 
 def _ask(prefix: str, charge: Charge, period: int) -> Ask:
-    account, kind, window_s = charge.account, charge.kind, charge.window_s
+    account, kind = charge.account, charge.kind
     cap = -1 if charge.cap is None else max(0, min(charge.cap, LARGEST))
-    if window_s is not None:
-        window_us = round(window_s * 1e6)
-        if window_us < _SHORTEST_US:
-            raise ValueError(f"a window of {window_s:g} s is too short to be counted")
-        key = f"{prefix}ratelimit:{account}:{kind}:{window_us / 1e6:.15g}s"
+    if charge.window_s is not None:
+        window_us, window = _window(charge.window_s)
+        key = f"{prefix}ratelimit:{account}:{kind}:{window}"
         return Ask(LOG if kind == REQUESTS else BUCKETS, key, charge.amount, cap, window_us, account, kind)
     if kind == CONCURRENCY:
         return Ask(RUNNING, f"{prefix}ratelimit:{account}:concurrency", charge.amount, cap, 0, account, kind)
-    key = f"{prefix}usage:{kind}:{account}:{period // 100}-{period % 100:02d}"
-    return Ask(QUOTA, key, charge.amount, cap, 0, account, kind)
+    return Ask(QUOTA, f"{prefix}usage:{kind}:{account}:{_month(period)}", charge.amount, cap, 0, account, kind)
+
+
+@lru_cache(maxsize=1_024)
+def _window(window_s: float) -> tuple[int, str]:
+    """In µs, and as it stands in keys: exact, so that two windows never share one."""
+    window_us = round(window_s * 1e6)
+    if window_us < _SHORTEST_US:
+        raise ValueError(f"a window of {window_s:g} s is too short to be counted")
+    return window_us, f"{window_us / 1e6:.15g}s"
+
+
+@lru_cache(maxsize=64)
+def _month(period: int) -> str:
+    return f"{period // 100}-{period % 100:02d}"

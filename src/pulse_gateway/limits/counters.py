@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 
@@ -60,6 +60,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 _NOTHING = Row(0, 0, 0, 0)
 _COLD = Row(-1, 0, 0, 0)
+_NO_GRANTS: array[int] = array("q")
+_NO_SLICES: dict[int, int] = {}
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -94,8 +96,8 @@ class Counters:
     def __init__(self) -> None:
         # By window, and in the order of their newest grants. A log has the moments of its grants, oldest first; buckets have the
         # amount of each slice of the window by its number, in the order of the numbers.
-        self._logs: dict[int, OrderedDict[str, array[int]]] = {}
-        self._buckets: dict[int, OrderedDict[str, dict[int, int]]] = {}
+        self._logs: defaultdict[int, OrderedDict[str, array[int]]] = defaultdict(OrderedDict)
+        self._buckets: defaultdict[int, OrderedDict[str, dict[int, int]]] = defaultdict(OrderedDict)
         self._running: dict[str, int] = {}
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
@@ -256,21 +258,13 @@ class Counters:
 
     def _newest_us(self, ask: Ask) -> int:
         if ask.form == LOG:
-            log = self._log(ask)
+            log = self._logs[ask.window_us].get(ask.key)
             return log[-1] if log else 0
-        buckets = self._row_of_buckets(ask)
+        buckets = self._buckets[ask.window_us].get(ask.key)
         return next(reversed(buckets)) * (ask.window_us // SLICES) if buckets else 0
 
-    def _log(self, ask: Ask) -> array[int] | None:
-        logs = self._logs.get(ask.window_us)
-        return None if logs is None else logs.get(ask.key)
-
-    def _row_of_buckets(self, ask: Ask) -> dict[int, int] | None:
-        rows = self._buckets.get(ask.window_us)
-        return None if rows is None else rows.get(ask.key)
-
     def _look_at_log(self, ask: Ask, now_us: int, amount: int) -> Row:
-        log = self._log(ask) or _NO_GRANTS
+        log = self._logs[ask.window_us].get(ask.key, _NO_GRANTS)
         expired = bisect_left(log, now_us - ask.window_us)
         used = len(log) - expired
         reset_us = log[-1] + ask.window_us + 1 - now_us if used else 0
@@ -284,7 +278,7 @@ class Counters:
     def _look_at_buckets(self, ask: Ask, now_us: int, amount: int) -> Row:
         used = reset_us = 0
         live = []
-        for number, there in (self._row_of_buckets(ask) or {}).items():
+        for number, there in self._buckets[ask.window_us].get(ask.key, _NO_SLICES).items():
             left_us = _left_us(number, ask.window_us, now_us)
             if left_us > 0 and there:
                 used, reset_us = used + there, left_us
@@ -322,7 +316,7 @@ class Counters:
         if not amount and form != BUCKETS:
             return row
         if form == LOG:
-            logs = self._logs.setdefault(ask.window_us, OrderedDict())
+            logs = self._logs[ask.window_us]
             log = logs.setdefault(ask.key, array("q"))
             if len(log) > 2 * row.used:  # forgetting half at a time costs each grant the same, however many end at once
                 del log[: len(log) - row.used]
@@ -330,7 +324,7 @@ class Counters:
             logs.move_to_end(ask.key)
             return Row(row.used + amount, 0, 0, ask.window_us + 1)
         if form == BUCKETS:
-            rows = self._buckets.setdefault(ask.window_us, OrderedDict())
+            rows = self._buckets[ask.window_us]
             buckets = rows.setdefault(ask.key, {})
             for number in [number for number in buckets if _left_us(number, ask.window_us, now_us) <= 0]:
                 del buckets[number]
@@ -364,7 +358,7 @@ class Counters:
                 self._running.pop(key, None)
 
     def _remove(self, ask: Ask, granted_us: int) -> None:
-        log = self._log(ask)
+        log = self._logs[ask.window_us].get(ask.key)
         if log:
             del log[: bisect_left(log, log[-1] - ask.window_us)]  # what the newest grant made the window forget
             at = bisect_left(log, granted_us)
@@ -374,7 +368,7 @@ class Counters:
             del log[at : at + there]
 
     def _correct(self, ask: Ask, granted_us: int, by: int) -> None:
-        buckets = self._row_of_buckets(ask)
+        buckets = self._buckets[ask.window_us].get(ask.key)
         number = granted_us // (ask.window_us // SLICES)
         if buckets is not None and number in buckets:
             buckets[number] = max(0, buckets[number] + by)
@@ -394,9 +388,6 @@ class Counters:
                 held.expired = True
                 self._hold(permit_id, held, now_us + FORGOTTEN_US)
         return swept
-
-
-_NO_GRANTS = array("q")
 
 
 def _left_us(number: int, window_us: int, now_us: int) -> int:
