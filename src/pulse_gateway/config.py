@@ -66,6 +66,12 @@ class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             description="proxies whose `X-Forwarded-For` is believed: addresses, networks such as `10.0.0.0/8`, or `unix`; of others it is not read"
         ),
     ] = []
+    ready_without_postgres: Annotated[
+        bool,
+        Meta(
+            description="whether /ready answers 200 while Postgres is away: known keys go on working and usage waits in the journal; without it a load balancer takes the server out"
+        ),
+    ] = False
     expose_operations: Annotated[bool, Meta(description="serve /metrics, /docs and /openapi.json on this port")] = True
 
 

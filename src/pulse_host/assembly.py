@@ -99,7 +99,7 @@ async def assembled(
         await ledger.start()
         _show_ledger(metrics, ledger, journal)
 
-        probes: dict[str, Probe] = {"postgres": postgres_probe(pool)}
+        probes: dict[str, Probe] = {"postgres": postgres_probe(pool, needed=not config.server.ready_without_postgres)}
         limiter: Limiter
         if config.limits.store == "local" or config.stores.redis_url is None:
             limiter = await _local_limiter(pool, ledger, clock, metrics)

@@ -38,14 +38,19 @@ def redis_probe(redis: RedisClient, policies: WithoutRedisConfig) -> Probe:
     return probe
 
 
-def postgres_probe(pool: Any) -> Probe:
-    """Without Postgres usage waits in the journal, and keys seen within the last hour are still known."""
+def postgres_probe(pool: Any, *, needed: bool) -> Probe:
+    """Without Postgres usage waits in the journal, and keys seen within the last hour are still known; `needed` calls that not
+    enough.
+    """
 
     async def probe() -> str:
         try:
             await pool.fetchval("select 1")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            return f"down ({type(error).__name__}): usage waits in the journal, keys not used of late are refused"
+            word = f"down ({type(error).__name__}): usage waits in the journal, keys not used of late are refused"
+            if needed:
+                raise StoreUnavailable(word) from error
+            return word
         return OK
 
     return probe

@@ -75,8 +75,8 @@ async def test_known_keys_work_on_and_nothing_is_lost(served: Pulse, postgres: E
         during = await asyncio.gather(
             *(ask(client, f"during-{number}", stream=number % 2 == 0) for number in range(40))
         )
-        told = await until(client, "degraded")
-        assert told.status_code == 200  # whoever is known is served: a balancer must not send them away
+        told = await until(client, "unavailable")
+        assert told.status_code == 503  # until server.ready_without_postgres says that this is enough
         assert told.json()["checks"]["postgres"].endswith(
             "usage waits in the journal, keys not used of late are refused"
         )
