@@ -23,6 +23,7 @@ from pulse_gateway.ledger.audit import (
 from pulse_gateway.ledger.batches import write_entries
 from pulse_gateway.ledger.maintenance import ensure_partitions, sweep_open_permits
 from pulse_gateway.ledger.postgres import PostgresLedger
+from pulse_gateway.ledger.sql import CORRECT_ESTIMATES, RECORD, ROLL_UP_DIFFERENCES, SET_ROLL_UPS, composed
 from pulse_host.database.pool import create_pool, open_connection
 
 
@@ -90,6 +91,12 @@ async def test_roll_ups_count_requests_attempts_failures_and_what_has_no_price(d
         sum(each.outcome.value in {"failed", "interrupted"} for each in others),
         1 + sum(each.cost_nano_usd is None for each in others),
     )
+
+
+@pytest.mark.parametrize("parts", [RECORD, CORRECT_ESTIMATES, ROLL_UP_DIFFERENCES, SET_ROLL_UPS])
+async def test_the_parts_make_statements(database: Any, parts: tuple[str, ...]) -> None:
+    async with open_connection(database.url) as connection:
+        await connection.prepare(composed(parts))
 
 
 # ── balances ──

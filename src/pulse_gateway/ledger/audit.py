@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.ledger.ledger import UsageEntry
-from pulse_gateway.ledger.sql import query
+from pulse_gateway.ledger.sql import ROLL_UP_DIFFERENCES, SET_ROLL_UPS, composed, query
 
 __all__ = [
     "BalanceDifference",
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 _entries = msgspec.json.Decoder(UsageEntry)
-_SUMS = ("entries_between", "by_hour", "by_day")
 
 
 class BalanceDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +87,7 @@ async def roll_up_differences(connection: Any, period: int | None = None) -> lis
 
     Reads the entries themselves. Takes no lock.
     """
-    rows = await connection.fetch(query(*_SUMS, "roll_up_differences"), *await _span(connection, period))
+    rows = await connection.fetch(composed(ROLL_UP_DIFFERENCES), *await _span(connection, period))
     return [msgspec.convert(dict(row), RollUpDifference) for row in rows]
 
 
@@ -101,7 +100,7 @@ async def rebuild_roll_ups(connection: Any, period: int | None = None) -> list[R
             since, until = await _span(connection, period)
             await connection.execute(query("empty_hourly"), since, until)
             await connection.execute(query("empty_daily"), since, until)
-            await connection.execute(query(*_SUMS, "set_roll_ups"), since, until)
+            await connection.execute(composed(SET_ROLL_UPS), since, until)
     return found
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from pulse_gateway.ledger.columns import JOURNAL, PERMIT, as_uuid, clean, columns_of, correction_id
 from pulse_gateway.ledger.ledger import UsageEntry
-from pulse_gateway.ledger.sql import query
+from pulse_gateway.ledger.sql import CORRECT_ESTIMATES, RECORD, composed, query
 
 __all__ = ["Unwritable", "Written", "write_entries", "write_permits"]
 
@@ -46,7 +46,7 @@ async def write_entries(
     """
     entries, recovered = _best_of_each(entries, recovered)
     added, ids = await connection.fetchrow(
-        query("record", "by_hour", "by_day", "fold"),
+        composed(RECORD),
         *_columns(entries, recovered),
         [as_uuid(entry_id) for entry_id in permits],
         timeout=timeout_s,
@@ -87,7 +87,7 @@ async def _correct(connection: Any, words: Sequence[tuple[UsageEntry, str | None
     async with connection.transaction():
         await connection.execute(f"select pg_advisory_xact_lock({_CORRECTIONS_LOCK})", timeout=timeout_s)
         corrected: int = await connection.fetchval(
-            query("correct_estimates", "by_hour", "by_day", "fold"),
+            composed(CORRECT_ESTIMATES),
             *_columns([entry for entry, _ in words], [origin for _, origin in words]),
             [correction_id(entry.entry_id, JOURNAL) for entry, _ in words],
             [correction_id(entry.entry_id, None) for entry, _ in words],
