@@ -24,7 +24,7 @@ from pulse_process import Process, Simulation, entries_of, environment, open_fol
 
 from valkey_server import ValkeyProcess, free_port
 
-__all__ = ["Findings", "Traffic", "compare", "fleet", "kill_and_compare", "until"]
+__all__ = ["LEASE_S", "Findings", "Fleet", "Traffic", "compare", "fleet", "held_in", "kill_and_compare", "until"]
 
 MODELS = ("openai:gpt-5.2", "anthropic:claude-opus-5", "google:gemini-3.8-flash")
 # One stream lasts long enough to be marked on the way; the rest are quick.
@@ -135,6 +135,9 @@ class Fleet:
         context, process = self._running[number]
         os.kill(process.pid, signal.SIGKILL)
         context.__exit__(None, None, None)
+
+    def process(self, number: int) -> Process:
+        return self._running[number][1]
 
     def restart(self, number: int) -> None:
         self._running[number] = self._enter(self._ports[number])
