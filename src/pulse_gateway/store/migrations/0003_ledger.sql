@@ -191,7 +191,6 @@ alter table usage_daily alter column day type date;
 alter table usage_daily add primary key (tenant_id, day, user_id, key_id, alias, provider, model);
 alter table usage_daily set (fillfactor = 70);
 
-create index usage_hourly_user on usage_hourly (tenant_id, user_id, hour);
 create index usage_daily_user on usage_daily (tenant_id, user_id, day);
 create index usage_daily_key on usage_daily (tenant_id, key_id, day);
 
