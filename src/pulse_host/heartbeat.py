@@ -1,4 +1,4 @@
-"""Keep-alives on a slow stream, and an end to one that its client no longer reads."""
+"""Keep-alives on a slow stream."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from typing import Self
 
 from litestar.types import Send
 
-__all__ = ["ClientStalled", "Heartbeat"]
-
-_STALL_S = 30.0
-
-
-class ClientStalled(Exception):
-    """The client has read nothing for so long that it will not be waited for."""
+__all__ = ["Heartbeat"]
 
 
 class Heartbeat:
@@ -42,19 +36,11 @@ class Heartbeat:
             self._task.cancel()
 
     async def send(self, item: bytes) -> None:
-        """Send `item`; nothing is not sent, and does not count as a sign of life.
-
-        Raises: ClientStalled.
-        """
+        """Send `item`, once the client has read what came before. Nothing is not sent, and does not count as a sign of life."""
         if not item:
             return
-        try:
-            async with asyncio.timeout(_STALL_S) as timer, self._lock:
-                await self._send({"type": "http.response.body", "body": item, "more_body": True})
-        except TimeoutError as error:
-            if not timer.expired():
-                raise
-            raise ClientStalled from error
+        async with self._lock:
+            await self._send({"type": "http.response.body", "body": item, "more_body": True})
         self._sent_at = asyncio.get_running_loop().time()
 
     async def _beat(self, keep_alive: bytes) -> None:
@@ -66,7 +52,4 @@ class Heartbeat:
             elif self._lock.locked():
                 await asyncio.sleep(self._seconds)
             else:
-                try:
-                    await self.send(keep_alive)
-                except ClientStalled:
-                    return  # the next item finds out too, and ends the stream
+                await self.send(keep_alive)

@@ -31,13 +31,14 @@ from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
 from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
-from pulse_host.heartbeat import ClientStalled, Heartbeat
+from pulse_host.heartbeat import Heartbeat
+from pulse_host.protocol import is_stalled
 
 __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 _MAX_REQUEST_ID = 128
-_BODY_S = 30.0
+_BODY_S = 28.0  # and two seconds more until the connection is closed
 Headers = dict[str, str]
 
 
@@ -112,7 +113,7 @@ class Ingress:
         if reply.stream is None:
             await _send_whole(send, reply)
         else:
-            await self._send_stream(reply, receive, send)
+            await self._send_stream(reply, scope, receive, send)
 
     async def _refuse(self, send: Send, inbound: Inbound, error: PulseError) -> None:
         await _send_whole(send, await self._gateway.refuse(inbound, error))
@@ -149,11 +150,11 @@ class Ingress:
             if not message["more_body"]:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _send_stream(self, reply: Reply, receive: Receive, send: Send) -> None:
+    async def _send_stream(self, reply: Reply, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Move the stream until it ends or the client leaves. Leaving is noticed at once, by a task that listens for it."""
         relaying = asyncio.current_task()
         assert relaying is not None
-        listening = asyncio.create_task(_listen(receive, reply, relaying))
+        listening = asyncio.create_task(_listen(scope, receive, reply, relaying))
         heartbeat = Heartbeat(send, reply.keep_alive, self._keep_alive_s)
         try:
             async with reply:
@@ -161,8 +162,6 @@ class Ingress:
                 async with heartbeat:
                     async for item in reply:
                         await heartbeat.send(item)
-        except ClientStalled:
-            return  # left without its end, the connection is closed
         except asyncio.CancelledError:
             if not reply.gone:
                 await send({"type": "http.response.body", "body": reply.farewell(), "more_body": False})
@@ -179,10 +178,10 @@ class _Disconnected(Exception):
     """The client left before its request was whole."""
 
 
-async def _listen(receive: Receive, reply: Reply, relaying: asyncio.Task[object]) -> None:
+async def _listen(scope: HTTPScope, receive: Receive, reply: Reply, relaying: asyncio.Task[object]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    if reply.abandon():
+    if reply.abandon(slow=is_stalled(scope)):
         relaying.cancel()
 
 

@@ -1,31 +1,58 @@
-"""HTTP/1.1 connections with a bound on the head of a request: its size, and the time it may take."""
+"""HTTP/1.1 connections with a bound on what a slow client may take: on the head of a request, on a body that nobody wants any more,
+on an answer that it does not read."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import socket
+import sys
+import termios
+from collections.abc import Mapping
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["BoundedHttp"]
+__all__ = ["BoundedHttp", "is_stalled"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
+LINGER_S = 2.0  # closing at once would reset the connection, and the client might not get to read the answer
+STALL_S = 30.0
+LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
+
+_EXTENSION, _STALLED = "pulse.client", "stalled"  # of the ASGI scope
+
+
+def is_stalled(scope: Mapping[str, Any]) -> bool:
+    """Whether the connection was closed because its client did not read what it had asked for."""
+    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_STALLED))
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol waits for ever for a request to begin, and keeps as much of its head as a client cares to send."""
+    """uvicorn's protocol waits for ever: for a request to begin, for the rest of a body after it was answered, and for a client to
+    read. It also keeps as much of a head as a client cares to send."""
 
     _head_bytes = 0
     _head_timer: asyncio.TimerHandle | None = None
+    _linger_timer: asyncio.TimerHandle | None = None
+    _unread_timer: asyncio.TimerHandle | None = None
     _in_head = True
+    _in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._told: dict[object, object] = {}
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_head_timer()
+        for timer in (self._head_timer, self._linger_timer, self._unread_timer):
+            if timer is not None:
+                timer.cancel()
+        self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
         super().connection_lost(exc)
+
+    # ── the head ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
@@ -41,10 +68,15 @@ class BoundedHttp(HttpToolsProtocol):
         if self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
         super().on_message_begin()
+        self.scope["extensions"] = {_EXTENSION: self._told}
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head_bytes = False, 0
-        self._stop_head_timer()
+        self._in_head, self._head_bytes, self._in_body = False, 0, True
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._unread_timer is not None and not self.transport.get_write_buffer_size():
+            self._stop_watching()
         super().on_headers_complete()
 
     def _head_is_late(self) -> None:
@@ -52,14 +84,73 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_head:
             self._refuse(b"408 Request Timeout")
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
     def _refuse(self, status: bytes) -> None:
         if self.transport.is_closing():
             return
         if self._head_bytes:  # to a connection that has said nothing there is nothing to answer
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-        self.transport.close()
+        self._close()
+
+    # ── the body ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        answered_early = self._in_body and not self.pipeline  # of several requests at once, the last is not this one
+        super().on_response_complete()
+        self._watch_reading()
+        if answered_early and not self.transport.is_closing():
+            self._linger_timer = self.loop.call_later(LINGER_S, self._close)
+
+    # ── the answer ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_watching()
+        if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
+            self._watch_reading()  # the rest; before that, more is written to it, and its size says nothing
+
+    def _close(self) -> None:
+        self.transport.close()  # once all is read that was written
+        self._watch_reading()
+
+    def _watch_reading(self) -> None:
+        self._stop_watching()
+        if self.transport.get_write_buffer_size():
+            self._unread_timer = self.loop.call_later(STALL_S, self._look_at_reading, self._unread_bytes())
+
+    def _stop_watching(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _look_at_reading(self, unread_before: int) -> None:
+        self._unread_timer = None
+        unread = self._unread_bytes()
+        if unread > max(0, unread_before - LEAST_READ_BYTES):
+            self._told[_STALLED] = True
+            self.transport.abort()
+        else:
+            self._watch_reading()
+
+    def _unread_bytes(self) -> int:
+        """Here and in the kernel, which lets us write on only once much of what it holds has gone: our own part alone would not move
+        for minutes while a slow client reads."""
+        unread = self.transport.get_write_buffer_size()
+        connection: socket.socket | None = self.transport.get_extra_info("socket")
+        if connection is not None and connection.fileno() >= 0:
+            try:
+                told = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
+            except OSError:
+                return unread  # not of this kind of socket, or not on this system
+            unread += int.from_bytes(told, sys.byteorder)
+        return unread

@@ -23,6 +23,7 @@ __all__ = ["Line", "Signals", "address_of", "bind", "run_async", "serve"]
 
 _log = structlog.get_logger("pulse")
 _LISTEN_BACKLOG = 2048
+_UNSENT_BYTES = 128 * 1024  # in the kernel, per connection: a slow client must not let megabytes be fetched ahead of it
 _FAREWELL_S = 1.5  # for a request that is broken off, to say so and to close its provider's connection
 _FLUSH_S = 1.0  # for the last bytes to leave through a socket
 
@@ -74,6 +75,8 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind((host, port))
         listener.listen(_LISTEN_BACKLOG)
     except OSError as error:

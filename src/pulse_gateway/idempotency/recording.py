@@ -201,12 +201,12 @@ class Reader:
         """What a client gets whose stream this process breaks off: an error event, or nothing after the end."""
         return b"" if self._said_all else self._error(StoreUnavailable("the gateway is shutting down"))
 
-    def abandon(self) -> bool:
+    def abandon(self, *, slow: bool = False) -> bool:
         self.gone = True
         self.leave()
         if self.ending is not None:
             return False
-        self.ending = (Outcome.CLIENT_GONE, None)
+        self.ending = (Outcome.CLIENT_SLOW if slow else Outcome.CLIENT_GONE, None)
         return True
 
     def leave(self) -> None:

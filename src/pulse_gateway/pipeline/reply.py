@@ -26,7 +26,7 @@ class Body(Protocol):
 
     def __aiter__(self) -> AsyncIterator[Any]: ...
 
-    def abandon(self) -> bool: ...
+    def abandon(self, *, slow: bool = False) -> bool: ...
 
 
 class Reply:
@@ -61,9 +61,10 @@ class Reply:
         """`close(outcome, error)` is run, on a task of its own, when the reply is left."""
         self._supervisor, self._close = supervisor, close
 
-    def abandon(self) -> bool:
-        """The client has left. Returns whether reading on is pointless, so that the task that iterates may be cancelled."""
-        return self.stream is None or self.stream.abandon()
+    def abandon(self, *, slow: bool = False) -> bool:
+        """The client has left, or was left because it read too `slow`ly. Returns whether reading on is pointless, so that the task
+        that iterates may be cancelled."""
+        return self.stream is None or self.stream.abandon(slow=slow)
 
     @property
     def gone(self) -> bool:

@@ -58,6 +58,7 @@ class StreamBody(Generic[T]):
         self._drains, self._may_drain = drains, may_drain
         self._idle_s, self._mark = idle_s, mark
         self._drain_until: float | None = None
+        self._left = Outcome.CLIENT_GONE
         self._said_all = False
         self._ended_upstream = False
 
@@ -71,9 +72,10 @@ class StreamBody(Generic[T]):
             return b""
         return self._relay.render_error(StoreUnavailable("the gateway is shutting down"), self._exchange.request_id)
 
-    def abandon(self) -> bool:
+    def abandon(self, *, slow: bool = False) -> bool:
         """The client has left. False: the rest is read all the same, for the provider's word on what it used."""
         self._exchange.gone = True
+        self._left = Outcome.CLIENT_SLOW if slow else Outcome.CLIENT_GONE
         if self.ending is not None:
             return False
         if self._may_drain and self._drains.free > 0 and self._drain_until is None:
@@ -81,7 +83,7 @@ class StreamBody(Generic[T]):
             self._exchange.drained = True
             self._drain_until = self._clock.monotonic() + self._drains.seconds
             return False
-        self.ending = (Outcome.CLIENT_GONE, None)
+        self.ending = (self._left, None)
         return True
 
     async def __aiter__(self) -> AsyncIterator[T]:
@@ -170,4 +172,4 @@ class StreamBody(Generic[T]):
 
     def _end(self, outcome: Outcome, error: PulseError | None) -> None:
         if self.ending is None:
-            self.ending = (Outcome.CLIENT_GONE if self._exchange.gone else outcome, error)
+            self.ending = (self._left if self._exchange.gone else outcome, error)

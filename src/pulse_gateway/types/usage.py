@@ -69,4 +69,5 @@ class Outcome(Enum):
     INTERRUPTED = "interrupted"  # the upstream broke off after it
     BLOCKED = "blocked"  # a moderator stopped the answer
     CLIENT_GONE = "client_gone"
+    CLIENT_SLOW = "client_slow"  # it did not read what it had asked for
     CANCELLED = "cancelled"  # our own deadline, shutdown, or the embedding program

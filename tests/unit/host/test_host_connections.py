@@ -1,18 +1,21 @@
-"""What a connection may do, and for how long: heads, readers that stall, keep-alives."""
+"""What a connection may do, and for how long: heads, bodies that nobody wants, readers that stall, keep-alives."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
 
-from pulse_host import heartbeat, protocol
-from pulse_host.heartbeat import ClientStalled, Heartbeat
+from pulse_host import protocol
+from pulse_host.heartbeat import Heartbeat
+from pulse_host.protocol import is_stalled
+
+Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -21,7 +24,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
+async def serving(application: Application = application) -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(application, http=protocol.BoundedHttp, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
@@ -81,6 +84,108 @@ async def test_a_head_that_does_not_arrive_is_not_waited_for(
         assert (await exchange(port, said))[: len(b"HTTP/1.1 408")] == answer
 
 
+class Stream:
+    """An application whose answer never ends. `left` is set when its client has gone, and says whether that was for being slow."""
+
+    def __init__(self) -> None:
+        self.left: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        writing = asyncio.create_task(self._write(send))
+        await receive()
+        writing.cancel()
+        self.left.set_result(is_stalled(scope))
+
+    async def _write(self, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 65_536, "more_body": True})
+            await asyncio.sleep(0)
+
+
+async def whole(scope: Any, receive: Any, send: Any) -> None:
+    """More than fits between two sockets, in one piece."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6000000")]})
+    await send({"type": "http.response.body", "body": b"x" * 6_000_000})
+
+
+async def asking(port: int, more: bytes = b"") -> socket.socket:
+    """A client with little room of its own, that has sent a request."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
+    return client
+
+
+async def test_a_client_that_reads_nothing_of_a_stream_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_S", 0.2)
+    stream = Stream()
+    async with asyncio.timeout(10), serving(stream) as port:
+        with await asking(port):
+            assert await stream.left is True
+
+
+async def test_a_client_that_reads_slowly_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_S", 0.2)
+    stream = Stream()
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(10), serving(stream) as port:
+        with await asking(port) as client:
+            until = loop.time() + 1.5
+            while loop.time() < until:
+                assert await loop.sock_recv(client, 16_384)
+                await asyncio.sleep(0.01)
+            assert not stream.left.done()
+        assert await stream.left is False
+
+
+async def test_a_client_that_reads_nothing_of_a_whole_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_S", 0.2)
+    async with asyncio.timeout(10), serving(whole) as port:
+        with await asking(port) as client:
+            loop = asyncio.get_running_loop()
+            with pytest.raises(ConnectionResetError):
+                # Written to until it is closed: a client that reads nothing learns of it in no other way.
+                while True:
+                    await loop.sock_sendall(client, b"GET / HTTP/1.1\r\n")
+                    await asyncio.sleep(0.05)
+
+
+async def test_one_that_reads_it_slowly_gets_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "STALL_S", 0.2)
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(20), serving(whole) as port:
+        with await asking(port, b"connection: close\r\n") as client:
+            size = 0
+            while piece := await loop.sock_recv(client, 65_536):
+                size += len(piece)
+                await asyncio.sleep(0.001)
+    assert size > 6_000_000
+
+
+async def test_a_body_that_is_not_wanted_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_S", 0.1)
+    async with asyncio.timeout(10), serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nbegun")
+        assert (await reader.read()).endswith(b"ok")  # and then the end
+        writer.close()
+
+
+async def test_one_that_comes_late_but_whole_keeps_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with asyncio.timeout(10), serving() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(3):
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nbegun")
+            await reader.readuntil(b"ok")
+            writer.write(b"ended")
+        writer.close()
+
+
 class Sink:
     """An ASGI `send` that can be made to block."""
 
@@ -94,15 +199,6 @@ class Sink:
         await self.open.wait()
         self.sent.append(message["body"])
         self.arrived.set()
-
-
-async def test_a_reader_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "_STALL_S", 0.05)
-    sink = Sink()
-    sink.open.clear()
-    async with Heartbeat(sink, None, 60) as beating:
-        with pytest.raises(ClientStalled):
-            await beating.send(b"item")
 
 
 async def test_a_silent_stream_gets_keep_alives_and_empty_items_do_not_count() -> None:

@@ -81,7 +81,7 @@ class Items:
     def farewell(self) -> bytes:
         return b""
 
-    def abandon(self) -> bool:
+    def abandon(self, *, slow: bool = False) -> bool:
         return False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
