@@ -22,7 +22,7 @@ async def test_a_configured_key_of_any_form_finds_its_principal() -> None:
     assert await store.authenticate("x") is bob
 
 
-@pytest.mark.parametrize("secret", ["", "y", "X", create_key().secret])
+@pytest.mark.parametrize("secret", ["", "y", "X", create_key().secret], ids=["none", "short", "upper", "own-form"])
 async def test_other_keys_are_refused(secret: str) -> None:
     store = MemoryKeyStore({"x": Principal(user_id="alice", plan=FREE)})
     with pytest.raises(Unauthenticated, match="not valid"):
