@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+JOBS   ?= 2
 STAMP  := $(VENV)/.installed
 
 .PHONY: run test lint ci format lock docs bench clean
@@ -11,7 +12,7 @@ run: $(STAMP)
 	@$(BIN)/pulse dev $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -274,4 +274,4 @@ class LimiterAgainstReference(RuleBasedStateMachine):
 
 
 TestLimiterAgainstReference = LimiterAgainstReference.TestCase
-TestLimiterAgainstReference.settings = settings(max_examples=150, stateful_step_count=40)
+TestLimiterAgainstReference.settings = settings(max_examples=60, stateful_step_count=40)

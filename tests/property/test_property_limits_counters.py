@@ -12,7 +12,7 @@ from pulse_gateway.limits.asks import LOG, Ask
 from pulse_gateway.limits.counters import REFUSED, Counters, Row, Verdict
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=400)
 @given(seed=st.integers(0, 10**9))
 def test_counters_answer_like_the_reference_and_keep_its_invariants(seed: int) -> None:
     """QL-2: after each of some 50,000 steps; `check` of the reference says what must never be."""
