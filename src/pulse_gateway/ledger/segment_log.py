@@ -38,7 +38,7 @@ class SegmentLog:
         self._sealed: list[Segment] = []  # full, not yet forced to the disk
         self._trash: list[Segment] = []  # no longer needed, to be removed
         self._next_number = next_number
-        self._largest_bytes = 0  # of the records: so much can be left over at the end of a segment
+        self._largest_bytes = 0  # of the records
         try:
             for queue in (self.segments, self._spares):
                 queue.append(make_segment(directory, self._next_number, segment_bytes))
@@ -62,8 +62,16 @@ class SegmentLog:
     def room_bytes(self) -> int:
         """What can surely be written without asking the disk for room."""
         newest = self.segments[-1]
-        left_over_bytes = self._largest_bytes * (1 + len(self._spares))
-        return newest.size_bytes - newest.end + len(self._spares) * self.segment_bytes - left_over_bytes
+        return newest.size_bytes - newest.end - self._left_over_bytes + len(self._spares) * self._usable_bytes
+
+    @property
+    def _left_over_bytes(self) -> int:
+        """What may stay empty at the end of a segment because the next record does not fit; only rare ones are larger than that."""
+        return min(self._largest_bytes, self.segment_bytes // 4)
+
+    @property
+    def _usable_bytes(self) -> int:
+        return self.segment_bytes - self._left_over_bytes
 
     @property
     def has_spare(self) -> bool:
@@ -109,8 +117,8 @@ class SegmentLog:
 
     def work(self, room_bytes: int, *, force: bool) -> DiskWork:
         """What is to be done, so that there is that much room, and one segment's more. `force`: what the newest one holds as well."""
-        usable_bytes = max(self.segment_bytes - self._largest_bytes, 1024)
-        missing = max(-(-(room_bytes + self.segment_bytes - self.room_bytes) // usable_bytes), 1 - len(self._spares))
+        missing_bytes = room_bytes + self.segment_bytes - self.room_bytes
+        missing = max(-(-missing_bytes // self._usable_bytes), 1 - len(self._spares))
         work = DiskWork(
             self._directory,
             sealed=self._sealed,
