@@ -324,6 +324,27 @@ def measure(count: int, rounds: int) -> dict[str, Any]:
         }
 
 
+def lines(found: dict[str, Any]) -> list[str]:
+    told = []
+    for name in found["each_cpu_us"][0]:
+        values = [each[name] for each in found["each_cpu_us"]]
+        told.append(
+            f"{name:<28} {statistics.median(values):>9.2f} µs of CPU (min {min(values):.2f}, max {max(values):.2f})"
+        )
+    for name in found["exchange"][0]:
+        values = [each[name] for each in found["exchange"]]
+        told.append(
+            f"{'exchange, ' + name:<28} {statistics.median(values):>9.1f} (min {min(values):.1f}, max {max(values):.1f})"
+        )
+    for part in ("forcing", "replay", "outbox_exchange", "survival"):
+        for name, value in found[part].items():
+            said = value
+            if isinstance(value, dict):
+                said = ", ".join(f"{key} {number:.4g}" for key, number in value.items())
+            told.append(f"{name:<34} {said}")
+    return told
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description=__doc__)
     parser.add_argument("--exchanges", type=int, default=20_000)
@@ -331,20 +352,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the raw figures here")
     arguments = parser.parse_args()
     result = measure(arguments.exchanges, arguments.rounds)
-    for name in result["each_cpu_us"][0]:
-        values = [each[name] for each in result["each_cpu_us"]]
-        print(f"{name:<28} {statistics.median(values):>9.2f} µs of CPU (min {min(values):.2f}, max {max(values):.2f})")
-    for name in result["exchange"][0]:
-        values = [each[name] for each in result["exchange"]]
-        print(
-            f"{'exchange, ' + name:<28} {statistics.median(values):>9.1f} (min {min(values):.1f}, max {max(values):.1f})"
-        )
-    for part in ("forcing", "replay", "outbox_exchange", "survival"):
-        for name, value in result[part].items():
-            said = value
-            if isinstance(value, dict):
-                said = ", ".join(f"{key} {number:.4g}" for key, number in value.items())
-            print(f"{name:<34} {said}")
+    print("\n".join(lines(result)))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1))
     return 0

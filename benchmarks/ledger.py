@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import random
 import resource
 import statistics
@@ -23,6 +21,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from benchmarks.process import this_machine
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.audit import balance_differences, roll_up_differences
 from pulse_gateway.ledger.journal import Journal
@@ -129,7 +128,7 @@ async def journal_alone(folder: Path, entries: int) -> float:
     return cpu_s / entries * 1e6
 
 
-async def measure(url: str, folder: Path, entries: int, rounds: int) -> dict[str, object]:
+async def measure(url: str, folder: Path, entries: int, rounds: int) -> dict[str, Any]:
     figures: dict[int, list[dict[str, float]]] = {users: [] for users in USERS}
     await round_of(url, folder / "warm", entries // 4, 1000)
     for number in range(rounds):
@@ -139,8 +138,7 @@ async def measure(url: str, folder: Path, entries: int, rounds: int) -> dict[str
         if await balance_differences(connection) or await roll_up_differences(connection):
             raise RuntimeError("balances or roll-ups are not the sums of the entries")
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
+        **this_machine(),
         "entries_per_round": entries,
         "journal_cpu_us_per_attempt": await journal_alone(folder / "journal", entries),
         "rounds": [each for users in USERS for each in figures[users]],
@@ -150,6 +148,18 @@ async def measure(url: str, folder: Path, entries: int, rounds: int) -> dict[str
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    told = ["entries into Postgres, journal included:"]
+    for users in USERS:
+        own = [each for each in found["rounds"] if each["users"] == users]
+        middle = {name: statistics.median(each[name] for each in own) for name in own[0]}
+        told.append(
+            f"  {users:>7} users: {middle['entries_per_s']:>8,.0f} entries/s, {middle['cpu_us_per_entry']:>5.1f} µs of CPU each; "
+            f"balances read in {middle['balances_p50_ms']:.2f} ms (p99 {middle['balances_p99_ms']:.2f})"
+        )
+    return [*told, f"  journal alone: {found['journal_cpu_us_per_attempt']:.1f} µs of CPU an attempt"]
 
 
 def main() -> int:
@@ -168,15 +178,7 @@ def main() -> int:
             result = asyncio.run(measure(url, folder, arguments.entries, arguments.rounds))
         finally:
             postgres.stop()
-    rounds: Any = result["rounds"]
-    for users in USERS:
-        own = [each for each in rounds if each["users"] == users]
-        middle = {name: statistics.median(each[name] for each in own) for name in own[0]}
-        print(
-            f"{users:>7} users: {middle['entries_per_s']:>8,.0f} entries/s, {middle['cpu_us_per_entry']:>5.1f} µs of CPU each; "
-            f"balances read in {middle['balances_p50_ms']:.2f} ms (p99 {middle['balances_p99_ms']:.2f})"
-        )
-    print(f"journal alone: {result['journal_cpu_us_per_attempt']:.1f} µs of CPU an attempt")
+    print("\n".join(lines(result)))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1))
     return 0

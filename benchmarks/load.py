@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from urllib.parse import urlsplit
@@ -44,19 +45,27 @@ async def _run(url: str, key: str, requests: int, connections: int, stream: bool
     payload = _request(address.netloc, key, stream)
     left = requests
     failed = 0
+    took_ms: list[float] = []
 
     async def connection() -> None:
         nonlocal left, failed
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         while left > 0:
             left -= 1
+            begun = time.perf_counter()
             writer.write(payload)
             failed += await _read_answer(reader) != 200
+            took_ms.append((time.perf_counter() - begun) * 1000)
         writer.close()
 
     started = time.perf_counter()
     await asyncio.gather(*(connection() for _ in range(connections)))
-    return {"requests": requests, "failed": failed, "seconds": time.perf_counter() - started}
+    return {
+        "requests": requests,
+        "failed": failed,
+        "seconds": time.perf_counter() - started,
+        "p50_ms": statistics.median(took_ms),
+    }
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Running", "environment", "python"]
+__all__ = ["Running", "environment", "python", "this_machine"]
 
 START_S = 60.0
 
@@ -22,6 +23,13 @@ START_S = 60.0
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+def this_machine() -> dict[str, object]:
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
 
 
 def python(*arguments: str) -> list[str]:
