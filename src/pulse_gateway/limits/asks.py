@@ -82,8 +82,11 @@ def asks_of(prefix: str, charges: Sequence[Charge], period: int) -> list[Ask]:
 
 
 def _ask(prefix: str, charge: Charge, period: int) -> Ask:
-    account, kind = charge.account, charge.kind
-    cap = -1 if charge.cap is None else max(0, min(charge.cap, LARGEST))
+    account, kind, cap = charge.account, charge.kind, charge.cap
+    if cap is None:
+        cap = -1
+    elif not 0 <= cap <= LARGEST:
+        cap = 0 if cap < 0 else LARGEST
     if charge.window_s is not None:
         window_us, window = _window(charge.window_s)
         key = f"{prefix}ratelimit:{account}:{kind}:{window}"

@@ -13,7 +13,7 @@ REQUESTS, CONCURRENCY, COST = "requests", "concurrency", "cost_nano_usd"
 ALERT_AT_PERCENT = (80, 100)  # of a monthly cap: what is used passes them once a month, and is told then
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
+class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One amount asked of one counter.
 
     Which counter it is follows from its fields:
@@ -34,7 +34,7 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     window_s: float | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where one counter stands after the decision. `reset_s`: seconds until it is back to full.
 
     `crossed` names the percentages of the cap (`ALERT_AT_PERCENT`) that this settlement, and no other, has passed.

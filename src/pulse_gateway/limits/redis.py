@@ -153,7 +153,7 @@ class RedisLimiter:
         """
         room, permit_id = room_of(self._prefix, tenant), new_entry_id()
         self._overdue.serves(tenant)
-        if self._redis.available and self._stand_in.has_a_say:
+        if self._stand_in.has_a_say and self._redis.available:
             self._agree(room, permit_id, charges)
         try:
             permit = await self._decide(room, permit_id, charges)

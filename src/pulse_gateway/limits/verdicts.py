@@ -42,7 +42,7 @@ def settled_standings(
 
 def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
     """What was really used, one amount an ask; never negative."""
-    return [max(0, used.get(ask.kind, 0)) for ask in asks]
+    return [amount if (amount := used.get(ask.kind, 0)) > 0 else 0 for ask in asks]
 
 
 def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> AdmissionError:
@@ -67,20 +67,19 @@ def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int
             limit=cap,
             used=max(0, row.used),
             reserved=row.held,
-            reset_s=max(0.0, month.resets_at - now_s),
+            reset_s=month.resets_at - now_s if month.resets_at > now_s else 0.0,
             resets_at=month.resets_at,
             starts_at=month.starts_at,
             crossed=crossed,
         )
-    window_s = ask.window_us / 1e6 if ask.window_us else None
     return Standing(
         account=ask.account,
         kind=ask.kind,
         limit=cap,
         used=row.used,
         reserved=0,
-        reset_s=max(0.0, row.reset_us / 1e6),
-        window_s=window_s,
+        reset_s=row.reset_us / 1e6 if row.reset_us > 0 else 0.0,
+        window_s=ask.window_us / 1e6 if ask.window_us else None,
     )
 
 

@@ -84,8 +84,9 @@ class RedisClient:
     @property
     def available(self) -> bool:
         """Whether calls are sent at all: no breaker is open."""
-        nodes = self._cluster.nodes if self._cluster is not None else [self._only] if self._only is not None else []
-        return not any(node.breaker.is_open for node in nodes)
+        if self._only is not None:
+            return not self._only.breaker.is_open
+        return self._cluster is None or not any(node.breaker.is_open for node in self._cluster.nodes)
 
     def on_change(self, callback: Callable[[bool], None]) -> None:
         """Have `callback` called with `available` whenever that has changed. It must not raise."""
