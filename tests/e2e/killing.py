@@ -24,7 +24,18 @@ from pulse_process import Process, Simulation, entries_of, environment, open_fol
 
 from valkey_server import ValkeyProcess, free_port
 
-__all__ = ["LEASE_S", "Findings", "Fleet", "Traffic", "compare", "fleet", "held_in", "kill_and_compare", "until"]
+__all__ = [
+    "LEASE_S",
+    "Bill",
+    "Findings",
+    "Fleet",
+    "Traffic",
+    "compare",
+    "fleet",
+    "held_in",
+    "kill_and_compare",
+    "until",
+]
 
 MODELS = ("openai:gpt-5.2", "anthropic:claude-opus-5", "google:gemini-3.8-flash")
 # One stream lasts long enough to be marked on the way; the rest are quick.
@@ -177,10 +188,28 @@ async def until(condition: Any, why: str, timeout_s: float = 30.0) -> None:
         await asyncio.sleep(0.05)
 
 
-async def compare(database_url: str, simulation: Simulation, prefix: str) -> Findings:
+class Bill:
+    """What the simulator was asked and billed; it keeps the last ten thousand, so that who asks for more reads meanwhile."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._records: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def read(self) -> None:
+        for each in self._simulation.stats()["requests"]:
+            self._records[each["provider"], each["id"]] = each
+
+    def of(self, prefix: str) -> list[dict[str, Any]]:
+        """Of the requests whose id begins so."""
+        return [each for each in self._records.values() if (each["caller_request_id"] or "").startswith(prefix)]
+
+
+async def compare(database_url: str, simulation: Simulation, prefix: str, bill: Bill | None = None) -> Findings:
     """The ledger against the provider's bill, request by request."""
     rows = [row for row in await entries_of(database_url) if row["request_id"].startswith(prefix)]
-    billed = [each for each in simulation.stats()["requests"] if (each["caller_request_id"] or "").startswith(prefix)]
+    bill = bill or Bill(simulation)
+    bill.read()
+    billed = bill.of(prefix)
     made = Counter(each["caller_request_id"] for each in billed)
     entered = Counter(row["request_id"] for row in rows if row["reverses"] is None)
     used = Counter(row["request_id"] for row in rows if row["reverses"] is None and row["source"] != "none")

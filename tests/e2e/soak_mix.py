@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-from killing import LEASE_S, Fleet, Traffic, compare, held_in
+from killing import LEASE_S, Bill, Fleet, Traffic, compare, held_in
 from pressure import Load, make_key, until
 from pulse_process import Simulation, open_folder, run_pulse
 
@@ -118,7 +118,7 @@ def most(moments: list[float], window_s: float) -> int:
 async def test_every_promise_holds_through_any_fault(simulation: Simulation) -> None:
     """EN-3."""
     simulation.reset()
-    draw = random.Random(SEED)
+    draw, bill = random.Random(SEED), Bill(simulation)
     print(f"seed {SEED}, {FAULTS} faults")
     with open_folder() as folder, ValkeyProcess() as redis:
         (folder / "pulse.toml").write_text(CONFIG.format(lease_s=LEASE_S, folder=folder), encoding="utf-8")
@@ -146,7 +146,8 @@ async def test_every_promise_holds_through_any_fault(simulation: Simulation) -> 
                     await fault(draw)
                     ended = time.monotonic()
                     print(f"  {fault.__name__} for {ended - began:.1f} s", flush=True)
-                    await asyncio.sleep(max(0.0, EVERY_S - (ended - began)))
+                    await asyncio.to_thread(bill.read)
+                    await asyncio.sleep(max(0.0, began + EVERY_S - time.monotonic()))
                     quiet.append((ended + WINDOW_S + 1, time.monotonic()))
 
             async def nothing_is_held() -> bool:
@@ -173,7 +174,7 @@ async def test_every_promise_holds_through_any_fault(simulation: Simulation) -> 
             assert await asyncio.to_thread(running.stop) == [0, 0]
         finally:
             running.close()
-        found = await compare(postgres.url(), simulation, f"kill-{SEED}-")
+        found = await compare(postgres.url(), simulation, f"kill-{SEED}-", bill)
         postgres.stop()
 
     statuses = Counter(each.status for each in limited.answers)

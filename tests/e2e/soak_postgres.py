@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from killing import compare
+from killing import Bill, compare
 from pressure import Load, make_key, metric, percentile, serving, until
 from pulse_process import Pulse, Simulation, open_folder, run_pulse
 
@@ -59,9 +59,11 @@ async def drained_s(pulse: Pulse) -> float:
     return time.monotonic() - began
 
 
-async def nothing_is_lost(postgres: EmbeddedPostgres, redis: ValkeyProcess, simulation: Simulation, load: Load) -> None:
+async def nothing_is_lost(
+    postgres: EmbeddedPostgres, redis: ValkeyProcess, simulation: Simulation, load: Load, bill: Bill
+) -> None:
     assert {(each.status, each.degraded) for each in load.answers} == {(200, None)}
-    found = await compare(postgres.url(), simulation, load.prefix)
+    found = await compare(postgres.url(), simulation, load.prefix, bill)
     assert found.attempts == len(load.answers)
     assert (found.missing, found.doubled, found.unasked, found.wrong, found.estimated) == ([], [], [], [], 0)
     env = {"PULSE_DATABASE_URL": postgres.url(), "PULSE_REDIS_URL": redis.url}
@@ -72,6 +74,7 @@ async def nothing_is_lost(postgres: EmbeddedPostgres, redis: ValkeyProcess, simu
 async def test_two_minutes_without_postgres(redis: ValkeyProcess, simulation: Simulation) -> None:
     """QL-6."""
     simulation.reset()
+    bill = Bill(simulation)
     with open_folder() as folder:
         postgres = EmbeddedPostgres(folder / "postgres", log=folder / "postgres.log")
         await asyncio.to_thread(postgres.start)
@@ -81,16 +84,20 @@ async def test_two_minutes_without_postgres(redis: ValkeyProcess, simulation: Si
                 await load.some_more(1000)
                 usual = time.monotonic()
                 await asyncio.sleep(30)
+                await asyncio.to_thread(bill.read)
                 memory = psutil.Process(pulse.process.pid).memory_info
                 before = memory().rss
                 await asyncio.to_thread(postgres.stop)
                 went = time.monotonic()
-                await asyncio.sleep(GONE_S)
+                while time.monotonic() < went + GONE_S:
+                    await asyncio.sleep(10)
+                    await asyncio.to_thread(bill.read)
                 grown = memory().rss - before
                 back = time.monotonic()
                 await asyncio.to_thread(postgres.start)
                 drained = await drained_s(pulse) + time.monotonic() - back
                 again = time.monotonic()
+                await asyncio.to_thread(bill.read)
                 await asyncio.sleep(30)
             with_it = [each.took_s for each in load.since(usual, went - 1) + load.since(again)]
             without = [each.took_s for each in load.since(went, back)]
@@ -103,7 +110,7 @@ async def test_two_minutes_without_postgres(redis: ValkeyProcess, simulation: Si
             )
             assert grown < GROWTH_BYTES
             assert max(without) < 1 + load.lag_s
-        await nothing_is_lost(postgres, redis, simulation, load)
+        await nothing_is_lost(postgres, redis, simulation, load, bill)
         postgres.stop()
         assert p99 <= 1.1
 
@@ -147,6 +154,7 @@ def fill(disk: Path) -> Path:
 async def test_a_disk_that_is_full_and_then_is_not(redis: ValkeyProcess, simulation: Simulation) -> None:
     """DF-4."""
     simulation.reset()
+    bill = Bill(simulation)
     with open_folder() as folder, small_disk(folder) as disk:
         postgres = EmbeddedPostgres(disk / "postgres", log=folder / "postgres.log")
         await asyncio.to_thread(postgres.start)
@@ -178,5 +186,5 @@ async def test_a_disk_that_is_full_and_then_is_not(redis: ValkeyProcess, simulat
             assert waiting > 100
             assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
             assert "usage is written again" in pulse.process.output
-        await nothing_is_lost(postgres, redis, simulation, load)
+        await nothing_is_lost(postgres, redis, simulation, load, bill)
         postgres.stop()
