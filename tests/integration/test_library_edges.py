@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import AliasConfig, LimitsConfig, ProviderConfig, RetriesConfig
 from pulse_gateway.errors import ConfigError, StreamInterrupted, UpstreamError
 from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.limits.limiter import Charge, Permit, Standing
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
@@ -113,11 +114,31 @@ def down(status: int = 503, headers: Headers = JSON) -> Callable[[], Scripted]:
     return lambda: Scripted(status, headers, [b'{"error":{"message":"down","type":"server_error","code":null}}'])
 
 
+class SlowEnds:
+    """A permit whose end takes a few turns of the loop, as it does over a network."""
+
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._permit, name)
+
+    async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return await self._permit.settle(used)
+
+
+class SlowLimiter(MemoryLimiter):
+    async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
+        return SlowEnds(await super().acquire(charges, tenant=tenant))
+
+
 class World:
-    def __init__(self, transport: Transport, **more: Any) -> None:
+    def __init__(self, transport: Transport, *, limiter: MemoryLimiter | None = None, **more: Any) -> None:
         self.transport = transport
         self.ledger = MemoryLedger()
-        self.limiter = MemoryLimiter(SystemClock())
+        self.limiter = limiter or MemoryLimiter(SystemClock())
         kinds = {"a": "openai", "b": "openai", "c": "anthropic"}
         config = Config(
             providers={
@@ -178,6 +199,18 @@ async def test_an_answer_that_breaks_off_before_anything_was_said_is_asked_of_th
         assert (await world.ask("first", stream=stream))[0] == 200
     assert world.transport.called == ["a", "b"]
     assert [entry.outcome for entry in world.ledger.entries] == [Outcome.FAILED, Outcome.COMPLETED]
+
+
+async def test_an_answer_that_breaks_off_in_the_middle_is_asked_of_nobody_again() -> None:
+    world = World(Transport(a=lambda: Scripted(200, EVENTS, [HELLO]), b=lambda: Scripted(200, EVENTS, [WHOLE])))
+    async with world.gateway:
+        status, body, headers = await world.ask("first", stream=True)
+        world.check()
+    assert (status, headers["x-pulse-attempts"], world.transport.called) == (200, "1", ["a"])
+    assert body.startswith(HELLO)
+    assert body.count(HELLO) == 1
+    assert b"upstream_interrupted" in body
+    assert [entry.outcome for entry in world.ledger.entries] == [Outcome.INTERRUPTED]
 
 
 async def test_an_error_whose_body_is_cut_keeps_its_status() -> None:
@@ -340,6 +373,27 @@ async def test_cancelled_twice_the_hold_still_comes_back() -> None:
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+        async with asyncio.timeout(5):
+            while world.limiter.outstanding:
+                await asyncio.sleep(0)
+    assert [entry.outcome for entry in world.ledger.entries] == [Outcome.CANCELLED]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+async def test_cancelled_at_every_turn_the_hold_comes_back_from_a_limiter_that_takes_its_time(stream: bool) -> None:
+    pieces = [HELLO, None] if stream else [None]
+    transport = Transport(a=lambda: Scripted(200, EVENTS if stream else JSON, pieces))
+    world = World(transport, limiter=SlowLimiter(SystemClock()))
+    async with world.gateway:
+        asking = asyncio.create_task(world.ask(stream=stream))
+        while not world.transport.given:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)  # until it waits for what never comes
+        while not asking.done():
+            asking.cancel()
+            await asyncio.sleep(0)
+        assert asking.cancelled()
         async with asyncio.timeout(5):
             while world.limiter.outstanding:
                 await asyncio.sleep(0)
