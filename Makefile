@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= 2
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint ci format lock docs bench clean
+.PHONY: run test lint ci format lock docs bench mutants clean
 
 run: $(STAMP)
 	@$(BIN)/pulse dev $(ARGS)
@@ -32,6 +32,9 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -o python_files="soak_*.py" tests/e2e -s $(ARGS)
