@@ -18,8 +18,11 @@ import sys
 import tempfile
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from benchmarks.process import this_machine
 from pulse_gateway.ids import new_entry_id
@@ -75,7 +78,7 @@ async def round_of(url: str, folder: Path, entries: int, users: int) -> dict[str
     pool: Any = await create_pool(url)
     ledger = PostgresLedger(pool, journal=Journal.take(folder))
     await ledger.start()
-    cpu_s = _cpu_s()
+    cpu_s, server_s = _cpu_s(), _server_cpu_s()
     begun = time.perf_counter()
     for start in range(0, entries, AT_ONCE):
         for entry in made[start : start + AT_ONCE]:
@@ -88,7 +91,7 @@ async def round_of(url: str, folder: Path, entries: int, users: int) -> dict[str
             await asyncio.sleep(0.001)
     await ledger.flush()
     took_s = time.perf_counter() - begun
-    cpu_s = _cpu_s() - cpu_s
+    cpu_s, server_s = _cpu_s() - cpu_s, _server_cpu_s() - server_s
     if ledger.written != entries:
         raise RuntimeError(f"{ledger.written} of {entries} entries were written")
     reads = []
@@ -103,6 +106,7 @@ async def round_of(url: str, folder: Path, entries: int, users: int) -> dict[str
         "users": users,
         "entries_per_s": entries / took_s,
         "cpu_us_per_entry": cpu_s / entries * 1e6,
+        "postgres_cpu_us_per_entry": server_s / entries * 1e6,
         "balances_p50_ms": statistics.median(reads),
         "balances_p99_ms": statistics.quantiles(reads, n=100)[98],
     }
@@ -145,6 +149,16 @@ async def measure(url: str, folder: Path, entries: int, rounds: int) -> dict[str
     }
 
 
+def _server_cpu_s() -> float:
+    """User and system time of every process of the embedded server, of which this one is the parent."""
+    spent = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            spent += times.user + times.system
+    return spent
+
+
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
@@ -156,7 +170,8 @@ def lines(found: dict[str, Any]) -> list[str]:
         own = [each for each in found["rounds"] if each["users"] == users]
         middle = {name: statistics.median(each[name] for each in own) for name in own[0]}
         told.append(
-            f"  {users:>7} users: {middle['entries_per_s']:>8,.0f} entries/s, {middle['cpu_us_per_entry']:>5.1f} µs of CPU each; "
+            f"  {users:>7} users: {middle['entries_per_s']:>8,.0f} entries/s, {middle['cpu_us_per_entry']:>5.1f} µs of CPU each, "
+            f"Postgres {middle['postgres_cpu_us_per_entry']:.1f}; "
             f"balances read in {middle['balances_p50_ms']:.2f} ms (p99 {middle['balances_p99_ms']:.2f})"
         )
     return [*told, f"  journal alone: {found['journal_cpu_us_per_attempt']:.1f} µs of CPU an attempt"]

@@ -2,8 +2,9 @@
 
 Calls of `RedisLimiter` (admission, then settlement) by 32 callers at once, against what the same two scripts cost when called with
 redis-py: one after the other, and as a pair in one pipeline. All of it in one process on uvloop, in turns, against one Valkey on
-loopback TCP; CPU is that of this process alone. The default charges are a user's requests per minute and tokens per month; `everything`
-is a user's, a key's, a tenant's and a model's requests, tokens per minute and calls at once, and three budgets: sixteen counters.
+loopback TCP; CPU is that of this process alone. The default charges are a user's requests per minute and tokens per month; `windows`
+has tokens per minute and calls at once as well; `everything` is a user's, a key's, a tenant's and a model's requests, tokens per
+minute and calls at once, three budgets, and the tokens per month: sixteen counters.
 """
 
 from __future__ import annotations
@@ -43,31 +44,30 @@ _FREE = 10**8
 NEED = Need(1_000, 2_000_000)
 _WINDOWS = Allowance(requests=(_FREE, 60.0), tokens=(10**10, 60.0), concurrency=10_000)
 _ALL = Allowance(requests=(_FREE, 60.0), tokens=(10**10, 60.0), concurrency=10_000, budget_nano_usd=10**14)
-_DEFAULT = Terms(user=Allowance(requests=(_FREE, 60.0)))
-_EVERYTHING = Terms(user=_ALL, key=_ALL, tenant=_ALL, models={"gpt-6": ModelTerms(_WINDOWS, per_user=True)})
+TERMS = {
+    "default": Terms(user=Allowance(requests=(_FREE, 60.0))),
+    "windows": Terms(user=_WINDOWS),
+    "everything": Terms(user=_ALL, key=_ALL, tenant=_ALL, models={"gpt-6": ModelTerms(_WINDOWS, per_user=True)}),
+}
 _LUA = Path(__file__).resolve().parent.parent / "src" / "pulse_gateway" / "limits" / "lua"
 
 Call = Callable[[int], Awaitable[object]]
 
 
-def principals(*, everything: bool) -> list[Principal]:
-    plan = Plan(name="bench", tokens=10**12, allowance=_ALL if everything else Allowance())
+def principals(name: str) -> list[Principal]:
+    plan = Plan(name="bench", tokens=10**12, allowance=_ALL if name == "everything" else Allowance())
     return [
         Principal(user_id=f"01990000-0000-7000-8000-{number:012d}", tenant_id="bench", key_id=f"key{number}", plan=plan)
         for number in range(USERS)
     ]
 
 
-def terms(*, everything: bool) -> Terms:
-    return _EVERYTHING if everything else _DEFAULT
+def charged_to(name: str, principal: Principal) -> list[Charge]:
+    return TERMS[name].charges(principal, NEED, ("gpt-6",))
 
 
-def charged_to(terms: Terms, principal: Principal) -> list[Charge]:
-    return terms.charges(principal, NEED, ("gpt-6",))
-
-
-def charges(*, everything: bool) -> list[list[Charge]]:
-    return [charged_to(terms(everything=everything), each) for each in principals(everything=everything)]
+def charges(name: str) -> list[list[Charge]]:
+    return [charged_to(name, each) for each in principals(name)]
 
 
 async def at_once(call: Call, calls: int) -> None:
@@ -175,8 +175,8 @@ async def measure(calls: int, rounds: int) -> dict[str, Any]:
         redis = Redis(host="127.0.0.1", port=server.port, protocol=2, max_connections=CALLERS)
         found: dict[str, Any] = {"calls_per_round": calls, "rounds": rounds}
         shas = [await redis.script_load((_LUA / f"{name}_v1.lua").read_text()) for name in ("acquire", "settle")]
-        for name, everything in (("default", False), ("everything", True)):
-            asked = charges(everything=everything)
+        for name in TERMS:
+            asked = charges(name)
             plain = PlainCalls(redis, (shas[0], shas[1]), asked)
             await plain.warm()
             kinds = {
@@ -209,7 +209,7 @@ async def measure(calls: int, rounds: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     told = []
-    for name in ("default", "everything"):
+    for name in TERMS:
         own = found[name]
         told.append(f"limits in redis, {own['charges']} counters ({name}):")
         middle = {kind: statistics.median(values) for kind, values in own["cpu_us"].items()}

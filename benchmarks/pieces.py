@@ -19,7 +19,7 @@ from typing import Any, cast
 
 import uvloop
 
-from benchmarks.limits import NEED, charged_to, principals, terms
+from benchmarks.limits import NEED, charged_to, principals
 from benchmarks.process import this_machine
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.ids import new_entry_id
@@ -80,7 +80,7 @@ class _Nothing(MemoryLedger):
 
 def exchange() -> Exchange:
     found = Exchange(Inbound(dialect="openai.chat"), None, time.monotonic())
-    found.principal = principals(everything=False)[7]
+    found.principal = principals("default")[7]
     found.envelope = Envelope(model="fast", stream=False, text="", attachments=0, max_output_tokens=None, n=1)
     found.deployment, found.prompt_tokens, found.period = _DEPLOYMENT, 812, 202611
     return found
@@ -151,13 +151,13 @@ async def measure(times: int, rounds: int) -> dict[str, Any]:
         kept, nothing = _JournalOnly(journal), _Nothing()
         pieces: dict[str, Callable[[], object]] = {
             "new_entry_id": new_entry_id,
-            "charges, the default two": lambda: charged_to(terms(everything=False), plain),
-            "charges, all sixteen": lambda: charged_to(terms(everything=True), rich),
+            "charges, the default two": lambda: charged_to("default", plain),
+            "charges, all sixteen": lambda: charged_to("everything", rich),
             "attempt without a ledger": attempt(nothing, marked=False),
             "attempt in the journal": attempt(kept, marked=False),
             "streamed attempt in the journal": attempt(kept, marked=True),
         }
-        plain, rich = principals(everything=False)[7], principals(everything=True)[7]
+        plain, rich = principals("default")[7], principals("everything")[7]
         for _ in range(rounds):
             for name, once in pieces.items():
                 found.setdefault(name, []).append(await cpu_us(once, times))
