@@ -46,7 +46,7 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
 Price = Annotated[float, Meta(ge=0)]
-Amount = Annotated[int, Meta(ge=0)]
+Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # what Redis compares exactly
 
 
 class ServerConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -395,6 +395,8 @@ def nano_usd(amount: float | None) -> int | None:
 
 
 _RATE = re.compile(r"(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*(ms|s|m|h)")
+_MOST_PER_WINDOW = 10**12
+_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 0.01, 31 * 86_400.0
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -408,7 +410,10 @@ def parse_rate(text: str, key: str) -> tuple[int, float] | None:
     match = _RATE.fullmatch(text.strip())
     if not match or int(match[1]) < 1 or float(match[2] or 1) <= 0:
         raise ConfigError(f'{key} = {text!r} is not a rate; write requests/time such as "60/60s", or "off"')
-    return int(match[1]), float(match[2] or 1) * _UNIT_S[match[3]]
+    amount, window_s = int(match[1]), float(match[2] or 1) * _UNIT_S[match[3]]
+    if amount > _MOST_PER_WINDOW or not _SHORTEST_WINDOW_S <= window_s <= _LONGEST_WINDOW_S:
+        raise ConfigError(f"{key} = {text!r} is out of bounds; at most {_MOST_PER_WINDOW:,}, in 10 ms to 31 days")
+    return amount, window_s
 
 
 def decode(text: str, source: str) -> Config:

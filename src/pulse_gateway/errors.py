@@ -37,6 +37,7 @@ __all__ = [
     "StreamInterrupted",
     "Unauthenticated",
     "UnsupportedParameter",
+    "UpstreamCooling",
     "UpstreamDisconnected",
     "UpstreamError",
     "UpstreamFailed",
@@ -260,6 +261,12 @@ class UpstreamModelNotFound(UpstreamError):
 class UpstreamRateLimited(UpstreamError):
     status, code, kind = 429, "upstream_rate_limited", "rate_limit_error"
     advice = Advice.RETRY
+
+
+class UpstreamCooling(UpstreamRateLimited):
+    """The provider said when to come back, and it is not time yet; nothing was sent."""
+
+    advice = Advice.NEXT
 
 
 class UpstreamSuspended(UpstreamError):

@@ -101,6 +101,7 @@ class Gateway:
         )
         self._drains = Drains()
         self._health = Health(self.clock)
+        self._retry_budget = RetryBudget(self.clock)
         self._catalog = Catalog.load(now=self.clock.now)
         self._handler: Handler | None = None
         self.reload(config or Config())
@@ -262,7 +263,7 @@ class Gateway:
                     max_attempts=config.retries.attempts,
                     base_s=config.retries.base_s,
                     max_wait_s=config.retries.max_wait_s,
-                    budget=RetryBudget(clock),
+                    budget=self._retry_budget,
                     clock=clock,
                 ),
                 partial(Guard, health=self._health),

@@ -398,8 +398,24 @@ async def test_a_ledger_that_can_keep_nothing_stops_the_call_before_it_is_made(
     principal = Principal(user_id="u", plan=UNLIMITED)
     async with gateway(simulator.url, kept) as made:
         assert await status_of(made, inbound(principal)) == 503
-    assert kept.ledger.entries == []
-    assert simulator.stats().requests == []
+        assert kept.ledger.entries == []
+        assert simulator.stats().requests == []
+        await nothing_is_held(kept, principal)
+        requests = Charge(account="u", kind="requests", amount=0, cap=60, window_s=60.0)
+        assert await standings(kept, principal, requests) == [
+            (0, 0)
+        ]  # nothing was asked of anybody, so no place is taken
+
+
+@pytest.mark.parametrize("allowance", [Allowance(), Allowance(budget_nano_usd=10**9), Allowance(tokens=(10**6, 60.0))])
+async def test_a_request_for_more_than_anybody_could_mean_is_refused_or_passed_on_and_never_a_defect(
+    simulator: Simulator, kept: Kept, allowance: Allowance
+) -> None:
+    principal = Principal(user_id="u", plan=Plan(name="some", tokens=10**6), key_id="k", key=allowance)
+    body = {"model": MODEL, "n": 2**31 - 1, "max_completion_tokens": 2**31 - 1, "messages": HELLO}
+    asked = Inbound(dialect="openai.chat", body=msgspec.json.encode(body), principal=principal)
+    async with gateway(simulator.url, kept) as made:
+        assert await status_of(made, asked) == 429
     await nothing_is_held(kept, principal)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.config import AliasConfig, LimitsConfig, ProviderConfig, RetriesConfig
-from pulse_gateway.errors import UpstreamUnreachable
+from pulse_gateway.errors import UpstreamRateLimited, UpstreamUnreachable
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
@@ -134,6 +134,17 @@ async def test_refused_connections_open_the_breaker_after_five() -> None:
     async with world.gateway:
         await world.load(4)
     assert world.providers.heard["a"] <= 5 + 4 + 1
+
+
+async def test_while_a_provider_asks_to_be_left_alone_callers_hear_so_at_once_and_no_retry_is_spent() -> None:
+    world = World(["a:m"], per_s=10)
+    async with world.gateway:
+        world.gateway._health.failed("a:m", UpstreamRateLimited("slow", retry_after_s=5.0))
+        began = world.clock.monotonic()
+        assert await world.load(1) == {429: 10}
+        assert world.clock.monotonic() - began == pytest.approx(1.0)  # nobody has slept
+        assert world.providers.heard["a"] == 0
+        assert await world.load(5) == {429: 40, 200: 10}
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3])

@@ -11,7 +11,6 @@ from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.terms import Need, Terms
 from pulse_gateway.telemetry.alert import BudgetAlert, OnAlert
-from pulse_gateway.types.usage import Outcome
 
 __all__ = ["Admit", "Quote"]
 
@@ -52,7 +51,7 @@ class Admit:
     async def _settle(self, exchange: Exchange) -> None:
         permit, principal = exchange.permit, exchange.principal
         assert permit is not None and principal is not None
-        if exchange.outcome is Outcome.REFUSED and exchange.attempts == 0:
+        if exchange.attempts == 0:  # nothing was asked of anybody
             await permit.cancel()
             return
         exchange.standings = await permit.settle(

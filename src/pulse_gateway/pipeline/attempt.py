@@ -12,14 +12,14 @@ from pulse_gateway.errors import PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
-from pulse_gateway.limits.estimate import estimate_output_tokens
+from pulse_gateway.limits.estimate import OutputEstimate
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.reading import Reading
 
-__all__ = ["Attempt", "settled_usage"]
+__all__ = ["Attempt"]
 
 _NOTHING = Usage()
 _MOST_TOKENS = 1_000_000_000
@@ -44,6 +44,7 @@ class Attempt:
         self._at = clock.now()
         self._first_byte_ms: float | None = None
         self._ended = self._final_marked = False
+        self._written, self._written_chars = OutputEstimate(), 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
         ledger.open(self._entry(Outcome.INTERRUPTED, Usage(input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED))
@@ -94,8 +95,38 @@ class Attempt:
             reading.started = True
         if reading is None:
             return _NOTHING, UsageSource.NONE
-        usage, source = settled_usage(reading, self._exchange)
+        usage, source = self._usage_of(reading)
         return _clamped(usage), source
+
+    def _usage_of(self, reading: Reading) -> tuple[Usage, UsageSource]:
+        """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
+        exchange, known = self._exchange, reading.usage
+        if reading.usage_is_final and known is not None:
+            if not known.says_input:
+                return msgspec.structs.replace(known, input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED
+            return known, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
+        if not reading.started:
+            return _NOTHING, UsageSource.NONE
+        written = self._written_tokens(reading)
+        if known is None:
+            return Usage(input_tokens=exchange.prompt_tokens, output_tokens=written), UsageSource.ESTIMATED
+        return Usage(
+            input_tokens=known.input_tokens,
+            cached_input_tokens=known.cached_input_tokens,
+            cache_write_tokens=known.cache_write_tokens,
+            cache_write_long_tokens=known.cache_write_long_tokens,
+            audio_input_tokens=known.audio_input_tokens,
+            output_tokens=max(written, known.output_total),
+        ), UsageSource.ESTIMATED
+
+    def _written_tokens(self, reading: Reading) -> int:
+        """Tokens of what was read of the answer; of what was too much to keep, as many as of the rest."""
+        text = reading.take_written()
+        self._written.add(text)
+        self._written_chars += len(text)
+        if not self._written_chars:
+            return 0
+        return math.ceil(self._written.tokens * max(1.0, reading.output_chars / self._written_chars))
 
     def _entry(
         self, outcome: Outcome, usage: Usage, source: UsageSource, error_code: str | None = _UNHEARD_OF
@@ -137,34 +168,6 @@ class Attempt:
 def _accounts(principal: Principal) -> tuple[str, ...]:
     user, tenant = user_account(principal.user_id), tenant_account(principal.tenant_id)
     return (user, tenant) if principal.key_id is None else (user, key_account(principal.key_id), tenant)
-
-
-def settled_usage(reading: Reading, exchange: Exchange) -> tuple[Usage, UsageSource]:
-    """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
-    if reading.usage_is_final and reading.usage is not None:
-        return reading.usage, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
-    if not reading.started:
-        return _NOTHING, UsageSource.NONE
-    written = _written(reading)
-    known = reading.usage
-    if known is None:
-        return Usage(input_tokens=exchange.prompt_tokens, output_tokens=written), UsageSource.ESTIMATED
-    return Usage(
-        input_tokens=known.input_tokens,
-        cached_input_tokens=known.cached_input_tokens,
-        cache_write_tokens=known.cache_write_tokens,
-        cache_write_long_tokens=known.cache_write_long_tokens,
-        audio_input_tokens=known.audio_input_tokens,
-        output_tokens=max(written, known.output_total),
-    ), UsageSource.ESTIMATED
-
-
-def _written(reading: Reading) -> int:
-    """Tokens of what was read of the answer, estimated from its beginning."""
-    sample = reading.sample
-    if not sample:
-        return 0
-    return math.ceil(estimate_output_tokens(sample) * max(1.0, reading.output_chars / len(sample)))
 
 
 def _clamped(usage: Usage) -> Usage:

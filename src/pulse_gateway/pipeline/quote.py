@@ -12,6 +12,9 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["quote"]
 
+_MOST_TOKENS = 10**12
+_MOST_NANO_USD = 10**15
+
 
 def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
     """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices."""
@@ -28,6 +31,8 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
             if model.price is not None:
                 needed = cost(Usage(input_tokens=prompt, output_tokens=output), model.price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
-        return Need(prompt + most_output, most_cost)
+        # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
+        cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
+        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held)
 
     return need

@@ -14,7 +14,13 @@ from collections import deque
 from collections.abc import Callable
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import UpstreamError, UpstreamRateLimited, UpstreamSuspended, UpstreamUnreachable
+from pulse_gateway.errors import (
+    UpstreamCooling,
+    UpstreamError,
+    UpstreamRateLimited,
+    UpstreamSuspended,
+    UpstreamUnreachable,
+)
 
 __all__ = ["Health"]
 
@@ -63,14 +69,14 @@ class Health:
     def enter(self, deployment: str, *, last_resort: bool = False) -> None:
         """`last_resort`: every other deployment was refused as well; then one call a second is let through all the same.
 
-        Raises: UpstreamSuspended, or UpstreamRateLimited while the provider has asked to be left alone, with `retry_after_s`.
+        Raises: UpstreamSuspended, or UpstreamCooling while the provider has asked to be left alone, with `retry_after_s`.
         """
         state = self._states.get(deployment)
         if state is None:
             return
         now = self._clock.monotonic()
         if now < state.cool_until:
-            raise UpstreamRateLimited(f"{deployment} limits this gateway's calls", retry_after_s=state.cool_until - now)
+            raise UpstreamCooling(f"{deployment} limits this gateway's calls", retry_after_s=state.cool_until - now)
         if state.open_until is not None:
             if now >= state.open_until and not state.probing:
                 state.probing = True

@@ -26,6 +26,17 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     image_output_tokens: int | None = None
 
     @property
+    def says_input(self) -> bool:
+        """Whether anything is known of the input."""
+        return (
+            self.input_tokens is not None
+            or self.cached_input_tokens is not None
+            or self.cache_write_tokens is not None
+            or self.cache_write_long_tokens is not None
+            or self.audio_input_tokens is not None
+        )
+
+    @property
     def input_total(self) -> int:
         """All input tokens, cached or not; unknown classes count as zero."""
         return (

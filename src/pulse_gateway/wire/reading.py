@@ -23,7 +23,7 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["Reading"]
 
-_SAMPLE_CHARS = 65_536
+_UNTAKEN_CHARS = 65_536
 _UNKNOWN = Usage()
 
 
@@ -32,14 +32,15 @@ class Reading:
 
     `usage_is_final`: usage was reported with or after the finish reason of every choice and says what was written, so nothing needs estimating.
     A stream of Anthropic's begins with usage too, of which only the input is more than a guess.
-    `sample` is the beginning of what the model wrote, `output_chars` the length of all of it: enough to estimate a cut stream, and
-    bounded whatever the upstream sends.
+    `take_written` gives what the model wrote since it was last taken, to estimate a cut stream by; of what nobody takes only the
+    beginning is kept, so that it is bounded whatever the upstream sends. `output_chars` is the length of all of it.
     """
 
     __slots__ = (
         "_finished",
-        "_pieces",
         "_seen",
+        "_untaken",
+        "_untaken_chars",
         "ended",
         "failed",
         "finish_reason",
@@ -61,7 +62,8 @@ class Reading:
         self.usage: Usage | None = None
         self.usage_is_final = False
         self.output_chars = 0
-        self._pieces: list[str] = []
+        self._untaken: list[str] = []
+        self._untaken_chars = 0
         self._seen: set[int] = set()  # choices that have said something
         self._finished: set[int] = set()
 
@@ -111,14 +113,18 @@ class Reading:
                     self.count(part.name)
                     self.count(part.arguments)
 
-    @property
-    def sample(self) -> str:
-        return "".join(self._pieces)
+    def take_written(self) -> str:
+        written = "".join(self._untaken)
+        self._untaken.clear()
+        self._untaken_chars = 0
+        return written
 
     def count(self, text: str) -> None:
-        if self.output_chars < _SAMPLE_CHARS:
-            self._pieces.append(text[:_SAMPLE_CHARS])
-        self.output_chars += len(text)
+        size = len(text)
+        if self._untaken_chars < _UNTAKEN_CHARS:
+            self._untaken.append(text if size <= _UNTAKEN_CHARS else text[:_UNTAKEN_CHARS])
+            self._untaken_chars += size
+        self.output_chars += size
 
 
 def _says_output(usage: Usage | None) -> bool:
