@@ -1,6 +1,6 @@
 """One replica's limits in a process of their own, flooded by its clients; what it let in is printed as JSON.
 
-python flood_process.py URL SECONDS CLIENTS SKEW_S REPLICAS
+python flood_process.py URL SECONDS CLIENTS SKEW_S REPLICAS DEADLINE_S
 
 `granted`: moments in µs, by Redis, or by this machine for what was let in without it; `away`: of these, what was; `took_tenth_ms`:
 how many decisions took how many tenths of a millisecond; `refused`, `unavailable`: how many. The cap is 60 in 60 s.
@@ -76,9 +76,9 @@ class Flood:
             await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))
 
 
-async def main(url: str, seconds: float, clients: int, skew_s: float, replicas: int) -> None:
+async def main(url: str, seconds: float, clients: int, skew_s: float, replicas: int, deadline_s: float) -> None:
     clock = SkewedClock(skew_s)
-    client = RedisClient(url, clock=clock, deadline_s=0.1)
+    client = RedisClient(url, clock=clock, deadline_s=deadline_s)
     await client.open()
     limiter = RedisLimiter(client, ledger=Books(), clock=clock, replicas=replicas)
     await limiter.open()
@@ -100,4 +100,5 @@ async def main(url: str, seconds: float, clients: int, skew_s: float, replicas: 
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5])))
+    url, seconds, clients, skew_s, replicas, deadline_s = sys.argv[1:]
+    asyncio.run(main(url, float(seconds), int(clients), float(skew_s), int(replicas), float(deadline_s)))

@@ -92,7 +92,7 @@ class Traffic:
         body: dict[str, Any] = {
             "model": f"{draw.choice(MODELS)}+{spec}" if spec else draw.choice(MODELS),
             "messages": [{"role": "user", "content": "قل لي شيئاً عن عمّان"}],
-            "max_tokens": 400,
+            "max_completion_tokens": 400,
             "stream": draw.random() < 0.6,
         }
         url = f"{draw.choice(self.urls)}/v1/chat/completions"
