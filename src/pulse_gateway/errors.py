@@ -70,6 +70,7 @@ class PulseError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.limits_policy: str | None = None  # what decided, where the shared limits were away: `local`, `closed`
 
 
 class InternalError(PulseError):
@@ -142,7 +143,7 @@ class RequestTooLarge(CallerError):
 class AdmissionError(PulseError):
     """Refused before anything was done for the request.
 
-    A limiter says which `kind_of_limit` it was (`requests`, `tokens` …) and adds the `limits.limiter.Standing` of every
+    A limiter says which `kind_of_limit` it was (`requests`, `tokens` …) and of which `account`, and adds the `limits.limiter.Standing` of every
     counter it looked at, for the response headers.
     """
 
@@ -160,6 +161,7 @@ class AdmissionError(PulseError):
         super().__init__(message, param=param, retry_after_s=retry_after_s)
         self.standings = standings
         self.kind_of_limit = kind_of_limit
+        self.account: str | None = None
 
 
 class Unauthenticated(AdmissionError):

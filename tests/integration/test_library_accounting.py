@@ -239,7 +239,7 @@ async def test_without_a_price_nothing_is_charged_to_a_budget_unseen(simulator: 
     assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [0]
 
 
-async def test_eighty_percent_of_a_budget_is_told_once(simulator: Simulator, kept: Kept) -> None:
+async def test_eighty_percent_of_a_budget_and_its_end_are_told_once_each(simulator: Simulator, kept: Kept) -> None:
     unlimited = Principal(user_id="measure", plan=UNLIMITED)
     async with gateway(simulator.url, kept) as made:
         await status_of(made, inbound(unlimited))
@@ -247,9 +247,11 @@ async def test_eighty_percent_of_a_budget_is_told_once(simulator: Simulator, kep
         cap = one_call * 5
         principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=cap))
         statuses = [await status_of(made, inbound(principal)) for _ in range(6)]
-    assert statuses[:4] == [200] * 4 and 429 in statuses
-    (first,) = kept.alerts
-    assert first.percent == 80
+        again = [await status_of(made, inbound(principal)) for _ in range(3)]
+    assert statuses[:4] == [200] * 4 and 429 in statuses and again == [429] * 3
+    first, last = kept.alerts
+    assert (first.percent, last.percent) == (80, 100)  # the last call that fits leaves less than another would hold
+    assert last.account == "key/k" and last.used <= cap
     assert (first.account, first.kind, first.limit) == ("key/k", "cost_nano_usd", cap)
     assert first.used * 100 >= 80 * cap
     assert first.period == kept.ledger.entries[-1].period

@@ -246,7 +246,8 @@ class RedisLimiter:
             raise
 
     def _count_refusal(self, error: AdmissionError | StoreUnavailable) -> None:
-        self.degraded_refusals[LOCAL if isinstance(error, AdmissionError) else CLOSED] += 1
+        error.limits_policy = LOCAL if isinstance(error, AdmissionError) else CLOSED
+        self.degraded_refusals[error.limits_policy] += 1
 
     # ── what the ledger is asked ──
 

@@ -54,6 +54,7 @@ def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float
     longest_s = _wait_s(ask, row, month, now_s)
     wait_s = None if longest_s == math.inf else longest_s
     error = _error(ask, row, month, wait_s)
+    error.account = ask.account
     error.standings = standings_of(asks, rows, month, now_s)
     return error
 
@@ -110,7 +111,10 @@ def _error(ask: Ask, row: Row, month: Month, wait_s: float | None) -> AdmissionE
         if wait_s is None:
             return RateLimited(f"{limit}: this request alone asks for {ask.amount:,}", kind_of_limit=ask.kind)
         shown_s = math.ceil(wait_s * 10) / 10
-        return RateLimited(f"{limit} reached; try again in {shown_s:g} s", retry_after_s=wait_s, kind_of_limit=ask.kind)
+        used = f"{row.used:,} used, this request needs {ask.amount:,}"
+        return RateLimited(
+            f"{limit} reached: {used}; try again in {shown_s:g} s", retry_after_s=wait_s, kind_of_limit=ask.kind
+        )
     return ConcurrencyLimited(
         f"limit of {ask.cap:,} calls at once{whose} reached: {row.used:,} are under way",
         retry_after_s=wait_s,

@@ -3,16 +3,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import PermissionDenied
+from pulse_gateway.errors import PermissionDenied, QuotaExceeded
 from pulse_gateway.ledger.ledger import Ledger
-from pulse_gateway.limits.limiter import Limiter
+from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, Limiter, Standing
+from pulse_gateway.limits.periods import month_of
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.terms import Need, Terms
 from pulse_gateway.telemetry.alert import BudgetAlert, OnAlert
+from pulse_gateway.types.identity import Principal
 
 __all__ = ["Admit", "Quote"]
+
+_MOST_TOLD = 10_000
 
 Quote = Callable[[Exchange], Need]
 """How much to hold for an exchange."""
@@ -34,6 +38,7 @@ class Admit:
     ) -> None:
         self._inner, self._limiter, self._ledger = inner, limiter, ledger
         self._terms, self._quote, self._clock, self._on_alert = terms, quote, clock, on_alert
+        self._told: dict[tuple[str, str, str, int], None] = {}  # of which caps the end was told
 
     async def __call__(self, exchange: Exchange) -> Reply:
         principal, envelope = exchange.principal, exchange.envelope
@@ -43,7 +48,11 @@ class Admit:
             _keep_priced(exchange)
         names = (envelope.model, *(name for each in exchange.candidates[:1] for name in (each.name, each.model.name)))
         charges = self._terms.charges(principal, self._quote(exchange), names)
-        permit = await self._limiter.acquire(charges, tenant=principal.tenant_id)
+        try:
+            permit = await self._limiter.acquire(charges, tenant=principal.tenant_id)
+        except QuotaExceeded as error:
+            self._tell_of_the_end(exchange, principal, error)
+            raise
         exchange.permit, exchange.standings, exchange.period = permit, permit.standings, permit.period
         exchange.defer(self._settle)
         return await self._inner(exchange)
@@ -59,19 +68,39 @@ class Admit:
         )
         for standing in exchange.standings:
             for percent in standing.crossed:
-                self._on_alert(
-                    BudgetAlert(
-                        tenant_id=principal.tenant_id,
-                        account=standing.account,
-                        kind=standing.kind,
-                        period=permit.period,
-                        percent=percent,
-                        limit=standing.limit or 0,
-                        used=standing.used,
-                        request_id=exchange.request_id,
-                        at=self._clock.now(),
-                    )
-                )
+                self._alert(exchange, principal, standing, permit.period, percent)
+
+    def _tell_of_the_end(self, exchange: Exchange, principal: Principal, error: QuotaExceeded) -> None:
+        """A call that does not fit any more says that the rest is used up, as far as callers are concerned: what is held and never
+        used keeps most months from reaching their cap to the unit.
+        """
+        for standing in error.standings:
+            if standing.account != error.account or standing.kind != error.kind_of_limit or not standing.limit:
+                continue
+            if standing.starts_at is None or standing.used * 100 < ALERT_AT_PERCENT[0] * standing.limit:
+                continue  # the call was large, not the rest small
+            period = month_of(standing.starts_at).period
+            told = (principal.tenant_id, standing.account, standing.kind, period)
+            if told not in self._told:
+                self._told[told] = None
+                if len(self._told) > _MOST_TOLD:
+                    del self._told[next(iter(self._told))]
+                self._alert(exchange, principal, standing, period, ALERT_AT_PERCENT[-1])
+
+    def _alert(self, exchange: Exchange, principal: Principal, standing: Standing, period: int, percent: int) -> None:
+        self._on_alert(
+            BudgetAlert(
+                tenant_id=principal.tenant_id,
+                account=standing.account,
+                kind=standing.kind,
+                period=period,
+                percent=percent,
+                limit=standing.limit or 0,
+                used=standing.used,
+                request_id=exchange.request_id,
+                at=self._clock.now(),
+            )
+        )
 
 
 def _keep_priced(exchange: Exchange) -> None:

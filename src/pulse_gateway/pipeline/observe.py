@@ -67,6 +67,8 @@ class Observe:
         if exchange.client is None:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
+        if error.limits_policy is not None:
+            headers.append(("x-pulse-limits", error.limits_policy))
         if isinstance(error, MethodNotAllowed):
             headers.append(("allow", error.allowed))
         return Reply(error.status, headers, exchange.client.encode_error(error, exchange.request_id))

@@ -13,7 +13,8 @@ _log = logging.getLogger("pulse_gateway")
 
 
 class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """`used` has passed `percent` of `limit`, by the settlement of the request named. Amounts are in units of `kind`: tokens,
+    """`used` has passed `percent` of `limit`, by the settlement of the request named; 100 also where a request was the first that did
+    not fit any more, with more than 80 % used. Amounts are in units of `kind`: tokens,
     images, videos, or nano-USD for `cost_nano_usd`. Each percentage is told once a month (UTC) and account.
 
     `period` is the month, `202611`; `at` is seconds since the epoch.

@@ -71,7 +71,7 @@ def test_a_permit_holds_what_it_gives_back() -> None:
         (
             ask("tokens", 4, window_s=60.0, account="tenant/acme"),
             Row(9, 0, 1_230_001, 0),
-            "rate limit of 10 tokens per 60 s for this tenant reached; try again in 1.3 s",
+            "rate limit of 10 tokens per 60 s for this tenant reached: 9 used, this request needs 4; try again in 1.3 s",
         ),
         (
             ask("requests", 1, 0, 2.5, model_account("vendor/gpt 6", "u1")),

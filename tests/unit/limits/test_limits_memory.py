@@ -414,7 +414,9 @@ async def test_a_rate_refusal_says_what_how_much_and_when(clock: FakeClock, limi
     clock.advance(47.75)
     refusal = await refusal_of(limiter, [request(), tokens(5)])
     assert isinstance(refusal, RateLimited)
-    assert str(refusal) == "rate limit of 60 requests per 60 s reached; try again in 12.3 s"
+    assert str(refusal) == (
+        "rate limit of 60 requests per 60 s reached: 60 used, this request needs 1; try again in 12.3 s"
+    )
     assert refusal.retry_after_s == pytest.approx(12.250_001)
     assert (refusal.param, refusal.kind_of_limit) == (None, "requests")
     assert [(standing.kind, standing.used, standing.remaining) for standing in refusal.standings] == [
