@@ -37,16 +37,30 @@ def answer(body: bytes | None = b'{"said":"so"}', **changes: Any) -> Answer:
     return Answer(**{**fields, **changes})
 
 
+class Ahead(SystemClock):
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead_s
+
+
 class Stores:
     """Makes stores over the same rows, as two replicas have them."""
 
     def __init__(self, kind: str, pool: Any) -> None:
-        self.kind, self.pool = kind, pool
+        self.kind, self.pool, self.clock = kind, pool, Ahead()
 
     def make(self, *, lease_s: float = LONG_S, kept_s: float = LONG_S) -> AnswerStore:
         if self.kind == "memory":
-            return MemoryAnswerStore(SystemClock(), lease_s=lease_s, kept_s=kept_s)
+            return MemoryAnswerStore(self.clock, lease_s=lease_s, kept_s=kept_s)
         return PostgresAnswerStore(self.pool, lease_s=lease_s, kept_s=kept_s, timeout_s=5.0)
+
+    async def let_leases_run_out(self) -> None:
+        """As if nobody had renewed for a whole lease."""
+        if self.kind == "memory":
+            self.clock.ahead_s += LONG_S
+        else:
+            await self.pool.execute("update idempotency set locked_until = now() where locked_until is not null")
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -149,6 +163,36 @@ async def test_a_lease_that_ran_out_frees_the_key_and_its_former_holder_cannot_t
     await store.release(HERE, first)
     assert await store.renew(HERE, second)
     assert await store.keep(HERE, second, answer())
+
+
+async def test_a_holder_that_is_late_keeps_its_key_if_it_renews_once_it_is_doubted(stores: Stores) -> None:
+    store, first, second = stores.make(kept_s=100 * LONG_S), owner(), owner()
+    assert await store.claim(HERE, THIS, first) is None
+    await stores.let_leases_run_out()
+    assert not await store.runs(HERE, first)
+    with pytest.raises(IdempotencyConflict):
+        await store.claim(HERE, THAT, second)
+    assert await store.runs(HERE, first)  # doubted by that, and held for a while longer
+    assert await store.claim(HERE, THIS, second) == Running(first)
+    assert await store.renew(HERE, first)
+    await stores.let_leases_run_out()
+    assert await store.claim(HERE, THIS, second) == Running(first)  # doubted anew: the renewal had cleared it
+    assert await store.keep(HERE, first, answer())
+    assert await store.claim(HERE, THIS, second) == answer()
+
+
+async def test_a_holder_that_was_doubted_in_vain_loses_its_key_to_one_of_many(stores: Stores) -> None:
+    store, first = stores.make(), owner()
+    assert await store.claim(HERE, THIS, first) is None
+    await stores.let_leases_run_out()
+    assert await asyncio.gather(*(store.claim(HERE, THIS, owner()) for _ in range(20))) == [Running(first)] * 20
+    await stores.let_leases_run_out()
+    found = await asyncio.gather(*(store.claim(HERE, THIS, owner()) for _ in range(20)))
+    assert found.count(None) == 1
+    assert not await store.renew(HERE, first)
+    (second,) = {each.owner for each in found if isinstance(each, Running)}
+    await stores.let_leases_run_out()
+    assert await store.claim(HERE, THIS, owner()) == Running(second)  # who is not doubted on account of the first
 
 
 async def test_a_lease_is_renewed(stores: Stores) -> None:

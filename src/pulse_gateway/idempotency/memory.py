@@ -5,7 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.idempotency.store import KEPT_S, LEASE_S, Answer, Place, Running, another_request
+from pulse_gateway.idempotency.store import (
+    GRACE,
+    KEPT_S,
+    LEASE_S,
+    Answer,
+    Place,
+    Running,
+    another_request,
+)
 
 __all__ = ["MemoryAnswerStore"]
 
@@ -13,7 +21,8 @@ __all__ = ["MemoryAnswerStore"]
 class _Held(msgspec.Struct):
     fingerprint: bytes
     owner: str
-    until: float  # by the clock's `now`: of the lease, or, once there is an answer, of what is kept
+    until: float  # by the clock's `now`: when it must be renewed, or, once there is an answer, the end of what is kept
+    doubted: bool = False  # it was not renewed, somebody else has asked, and `until` is its last chance
     answer: Answer | None = None
 
 
@@ -30,6 +39,8 @@ class MemoryAnswerStore:
         max_answers: int = 10_000,
     ) -> None:
         self.lease_s = lease_s
+        self._grace_s = lease_s * GRACE
+        self._held_s = lease_s - self._grace_s
         self._clock, self._kept_s = clock, kept_s
         self._max_bytes, self._max_answers = max_bytes, max_answers
         self._running: dict[Place, _Held] = {}
@@ -40,9 +51,11 @@ class MemoryAnswerStore:
         now = self._clock.now()
         self._prune(now)
         held = self._kept.get(place) or self._running.get(place)
-        if held is None or held.until <= now:
-            self._running[place] = _Held(fingerprint, owner, now + self.lease_s)
+        if held is None or (held.until <= now and (held.doubted or held.answer is not None)):
+            self._running[place] = _Held(fingerprint, owner, now + self._held_s)
             return None
+        if held.until <= now:
+            held.until, held.doubted = now + self._grace_s, True
         if held.fingerprint != fingerprint:
             raise another_request()
         return held.answer or Running(held.owner)
@@ -55,7 +68,7 @@ class MemoryAnswerStore:
         held = self._running.get(place)
         if held is None or held.owner != owner:
             return False
-        held.until = self._clock.now() + self.lease_s
+        held.until, held.doubted = self._clock.now() + self._held_s, False
         return True
 
     async def keep(self, place: Place, owner: str, answer: Answer, /) -> bool:

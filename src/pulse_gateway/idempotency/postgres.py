@@ -12,7 +12,15 @@ from typing import Any
 import asyncpg
 
 from pulse_gateway.errors import StoreUnavailable
-from pulse_gateway.idempotency.store import KEPT_S, LEASE_S, Answer, Place, Running, another_request
+from pulse_gateway.idempotency.store import (
+    GRACE,
+    KEPT_S,
+    LEASE_S,
+    Answer,
+    Place,
+    Running,
+    another_request,
+)
 
 __all__ = ["PostgresAnswerStore", "prune"]
 
@@ -47,15 +55,19 @@ class PostgresAnswerStore:
     ) -> None:
         self.lease_s = lease_s
         self._pool, self._kept_s = pool, kept_s
+        self._grace_s = lease_s * GRACE
+        self._held_s = lease_s - self._grace_s
         self._timeout_s, self._body_timeout_s = timeout_s, body_timeout_s
 
     async def claim(self, place: Place, fingerprint: bytes, owner: str, /) -> Answer | Running | None:
         while True:
-            row = await self._row("claim", place, fingerprint, owner, self.lease_s, self._kept_s)
+            row = await self._row("claim", place, fingerprint, owner, self._held_s, self._kept_s)
             if row is None:
                 continue
             if row["mine"]:
                 return None
+            if row["lapsed"]:
+                await self._row("doubt", place, row["owner"], self._grace_s)
             if row["fingerprint"] != fingerprint:
                 raise another_request()
             if row["running"]:
@@ -80,7 +92,7 @@ class PostgresAnswerStore:
         return bool(row[0])
 
     async def renew(self, place: Place, owner: str, /) -> bool:
-        return await self._row("renew", place, owner, self.lease_s) is not None
+        return await self._row("renew", place, owner, self._held_s) is not None
 
     async def keep(self, place: Place, owner: str, answer: Answer, /) -> bool:
         body, deflated = await _deflated(answer.body)

@@ -10,6 +10,7 @@ from pulse_gateway.errors import IdempotencyConflict
 from pulse_gateway.types.http import Headers
 
 __all__ = [
+    "GRACE",
     "KEPT_S",
     "LEASE_S",
     "MAX_KEPT_BYTES",
@@ -23,6 +24,7 @@ __all__ = [
 
 KEPT_S = 24 * 3600.0
 LEASE_S = 60.0
+GRACE = 1 / 3  # of a lease: how long a holder that did not renew may still do so, once somebody else has asked
 MAX_KEPT_BYTES = 16 * 1024 * 1024
 
 
@@ -57,14 +59,17 @@ class AnswerStore(Protocol):
     """Decides, for all replicas, who runs the request of a key, and keeps its answer for `KEPT_S`.
 
     Whoever runs it holds the key under a lease of `lease_s` seconds, which it renews while it lives: a process that dies frees its
-    keys by that. `owner` is one run's own word, never used again. Every method raises StoreUnavailable when the store does not
-    answer.
+    keys by that. The last third of a lease begins when somebody else asks, not before: a store that was away for any time gives a
+    holder which lives time to renew before it gives its key to another. `owner` is one run's own word, never used again. Every
+    method raises StoreUnavailable when the store does not answer.
     """
 
     lease_s: float
 
     async def claim(self, place: Place, fingerprint: bytes, owner: str, /) -> Answer | Running | None:
         """None: the key is now `owner`'s, who runs the request. Else what has become of it. `fingerprint` is the request's SHA-256.
+
+        A holder that did not renew for two thirds of a lease is doubted by this: it has the last third, from now, to renew.
 
         Raises: IdempotencyConflict when the key came with another request before.
         """

@@ -31,6 +31,7 @@ __all__ = ["Execution", "Executions"]
 _log = logging.getLogger("pulse_gateway")
 
 _FIRST_LOOK_S, _LONGEST_PAUSE_S = 0.05, 0.5  # between looks at what another replica runs
+_RENEW_AGAIN_S = 1.0  # after the store did not answer: well within the grace that it gives once it does
 _OF_ONE_REQUEST = frozenset({"x-request-id", "request-id", "server-timing", "x-pulse-cost-usd", "x-pulse-attempts"})
 _OF_ONE_MOMENT = ("ratelimit", "x-ratelimit-", "anthropic-ratelimit-", "pulse-quota", "retry-after", "x-pulse-limits")
 
@@ -185,14 +186,17 @@ class Execution:
 
     async def _renew(self) -> None:
         """Hold the key for as long as the request runs."""
+        every_s = pause_s = self._store.lease_s / 3
         while True:
-            await self._clock.sleep(self._store.lease_s / 3)
+            await self._clock.sleep(pause_s)
             try:
                 if not await self._store.renew(self._place, self._owner):
                     _log.warning("an idempotency key was lost: this process did not renew it in time")
                     return
             except StoreUnavailable:
-                continue  # the store has said so itself; the lease lasts for two more tries
+                pause_s = min(_RENEW_AGAIN_S, every_s)  # the store has said so itself
+            else:
+                pause_s = every_s
 
     async def _keep(self) -> None:
         """For as long as the store does not answer, whoever repeats the request here is served from memory."""

@@ -233,6 +233,85 @@ async def test_when_a_replica_dies_a_repeat_takes_over_after_its_lease(
     assert (await second.ask()).body == b"by second"
 
 
+EVERYTHING = {"claim", "runs", "renew", "keep", "release"}
+
+
+@pytest.mark.parametrize("away_s", [LEASE_S / 2, LEASE_S + 1, 10 * LEASE_S])
+async def test_a_store_that_was_away_for_any_time_gives_no_key_of_a_living_process_to_another(
+    replicas: tuple[Replica, Replica], store: Store, clock: FakeClock, away_s: float
+) -> None:
+    first, second = replicas
+    asked = first.ask()
+    await until(lambda: first.runs == 1)
+    store.away |= EVERYTHING
+    await pass_time(clock, away_s)
+    store.away.clear()
+    joining = second.ask()  # before the first can have renewed
+    await turns()
+    assert store.asked[-1] in ("claim", "runs")
+    await pass_time(clock, 2 * LEASE_S)
+    assert second.runs == 0
+    first.go.set()
+    assert (await asked).body == b"by first"
+    await pass_time(clock, 1)
+    assert (await joining).body == b"by first"
+    assert (first.runs, second.runs) == (1, 0)
+
+
+async def test_an_answer_that_came_while_the_store_was_away_is_everybodys_when_it_is_back(
+    replicas: tuple[Replica, Replica], store: Store, clock: FakeClock
+) -> None:
+    first, second = replicas
+    asked = first.ask()
+    await until(lambda: first.runs == 1)
+    store.away |= EVERYTHING
+    first.go.set()
+    assert (await asked).body == b"by first"
+    await pass_time(clock, 3 * LEASE_S)
+    store.away.clear()
+    joining = second.ask()
+    await pass_time(clock, LEASE_S)
+    assert (await joining).body == b"by first"
+    assert second.runs == 0
+
+
+async def test_a_renewal_that_fails_is_tried_again_every_second(
+    replicas: tuple[Replica, Replica], store: Store, clock: FakeClock
+) -> None:
+    first, _ = replicas
+    asked = first.ask()
+    await until(lambda: first.runs == 1)
+    await turns()
+    store.away.add("renew")
+    await pass_time(clock, LEASE_S / 3)
+    assert store.asked.count("renew") == 1
+    await pass_time(clock, 10)
+    assert store.asked.count("renew") == 11
+    store.away.clear()
+    await pass_time(clock, LEASE_S / 3)
+    assert store.asked.count("renew") == 12
+    first.go.set()
+    await asked
+
+
+async def test_a_dead_replicas_key_is_free_to_a_late_repeat_after_a_third_of_the_lease(
+    replicas: tuple[Replica, Replica], store: Store, clock: FakeClock
+) -> None:
+    first, second = replicas
+    first.ask()
+    await until(lambda: first.runs == 1)
+    store.away.add("renew")
+    await pass_time(clock, 10 * LEASE_S, step_s=5)
+    joining = second.ask()
+    second.go.set()
+    await pass_time(clock, LEASE_S / 3 - 1)
+    assert second.runs == 0
+    await pass_time(clock, 2)
+    assert (await joining).body == b"by second"
+    first.go.set()
+    await turns()
+
+
 async def test_a_failure_over_there_is_run_anew_over_here(replicas: tuple[Replica, Replica], clock: FakeClock) -> None:
     first, second = replicas
     first.failing = UpstreamFailed("it failed")

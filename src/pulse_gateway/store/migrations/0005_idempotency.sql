@@ -7,7 +7,8 @@ create table idempotency (
     key          text not null,
     fingerprint  bytea not null check (octet_length(fingerprint) = 32),
     owner        uuid not null,
-    locked_until timestamptz,             -- the end of the lease of whoever runs it; null: it has ended, and the answer is here
+    locked_until timestamptz,             -- when whoever runs it must have renewed; null: it has ended, and the answer is here
+    doubted      boolean not null default false,  -- it did not, somebody else has asked, and locked_until is its last chance
     created_at   timestamptz not null default now(),
     expires_at   timestamptz not null,
     request_id   text,
