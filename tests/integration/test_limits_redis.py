@@ -28,6 +28,7 @@ from limits_parts import (
     tokens,
     until,
 )
+from limits_process import SkewedClock
 
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.errors import ConcurrencyLimited, QuotaExceeded, RateLimited, StoreUnavailable
@@ -252,6 +253,23 @@ async def test_a_gateway_whose_clock_is_in_another_month_charges_the_servers_mon
         await permit.settle({"tokens": 3})
     assert quota(server, tokens(0)) == 3
     assert len(server.command("KEYS", "*:usage:*")) == 1
+
+
+@pytest.mark.parametrize("skew_s", [-300.0, 300.0])
+async def test_a_gateway_whose_clock_is_wrong_frees_no_place_and_takes_none_for_longer(
+    server: ValkeyProcess, skew_s: float
+) -> None:
+    charge = requests(2, window_s=2.0)
+    async with limiting(server) as punctual, limiting(server, clock=SkewedClock(skew_s)) as skewed:
+        assert await taken(punctual, charge)
+        assert await taken(skewed, charge)
+        for limiter in (skewed, punctual):
+            with pytest.raises(RateLimited) as refused:
+                await limiter.acquire([charge], tenant=TENANT)
+            assert refused.value.retry_after_s is not None
+            assert 0 < refused.value.retry_after_s <= 2.1
+        await asyncio.sleep(refused.value.retry_after_s)
+        assert await taken(skewed, charge)
 
 
 async def test_counters_of_a_month_expire_by_themselves_forty_days_after_it(server: ValkeyProcess) -> None:

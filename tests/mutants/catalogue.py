@@ -42,8 +42,26 @@ _REPLAY = "integration/test_ledger_replay.py"
 
 MUTANTS = (
     Mutant(
-        "the limiter reads the client's clock",
+        "the limiter reads the client's clock for windows",
         "P1",
+        (
+            Change(
+                "limits/lua/acquire_v1.lua",
+                "local now = clock\n",
+                "local now = tonumber(ARGV[#ARGV])\n",
+            ),
+            Change(
+                "limits/scripts.py",
+                "        reply: list[int] = await self._redis.run(_ACQUIRE, grant.keys, args)\n",
+                "        args.append(round(self._clock.now() * 1e6))\n"
+                "        reply: list[int] = await self._redis.run(_ACQUIRE, grant.keys, args)\n",
+            ),
+        ),
+        (f"{_REDIS}::test_a_gateway_whose_clock_is_wrong_frees_no_place_and_takes_none_for_longer",),
+    ),
+    Mutant(
+        "the limiter reads the client's clock for months",
+        "P3",
         (
             Change(
                 "limits/lua/acquire_v1.lua",
