@@ -154,7 +154,9 @@ class Execution:
                 await self._release()
         except asyncio.CancelledError:
             self.recording.fail(_shutting_down())
-            last: Coroutine[Any, Any, Any] = self._keep_at_once() if _is_final(self.ran) else self._release()
+            # It may have been answered, and cut off before that answer was recorded.
+            whole = self.recording.failure is None and _is_final(self.ran)
+            last: Coroutine[Any, Any, Any] = self._keep_at_once() if whole else self._release()
             await asyncio.shield(supervisor.spawn(last))
             raise
         except BaseException:
@@ -178,8 +180,8 @@ class Execution:
         if body is None:
             recording.complete(reply.body)
             return
-        await asyncio.sleep(0)  # so that whoever waited reads from the first item on, however large that is
-        async with reply:
+        async with reply:  # without an await since it was there: what is cancelled in between is never settled
+            await asyncio.sleep(0)  # so that whoever waited reads from the first item on, however large that is
             async for item in reply:
                 await recording.append(item, body.ending)
         recording.end((exchange.outcome, exchange.error))

@@ -104,13 +104,20 @@ class Replica:
         self.go = asyncio.Event()
         self.failing: BaseException | None = None
         self.items: list[bytes] = []  # instead of a whole answer
+        self.on_reply: Callable[[], None] = lambda: None
         keys = MemoryKeyStore({})
         observers = [self.records.append]
         observe = Observe(
             Authenticate(self._answer, authenticator=keys), clock=clock, supervisor=self.supervisor, observers=observers
         )
+
+        async def pipeline(exchange: Exchange) -> Reply:
+            reply = await observe(exchange)
+            self.on_reply()
+            return reply
+
         self.handle = Idempotent(
-            observe,
+            pipeline,
             executions=self.executions,
             authenticator=keys,
             total_s=600.0,
@@ -419,6 +426,58 @@ async def test_closing_frees_the_key_of_what_it_breaks_off(replicas: tuple[Repli
     assert sorted(record.outcome for record in first.records) == ["cancelled", "failed", "failed"]
     second.go.set()
     assert (await second.ask()).body == b"by second"
+
+
+@pytest.mark.parametrize("turns_later", range(6))
+async def test_a_stream_that_is_broken_off_as_it_begins_is_settled(
+    replicas: tuple[Replica, Replica], turns_later: int
+) -> None:
+    first, second = replicas
+    first.items = [b"data: 1\n\n", b"data: 2\n\n"]
+    first.go.set()
+
+    def break_off(turns_left: int = turns_later) -> None:
+        if turns_left:
+            asyncio.get_running_loop().call_soon(break_off, turns_left - 1)
+        else:
+            for task in first.executions.tasks:
+                task.cancel()
+
+    first.on_reply = break_off
+    reply = await first.ask()
+    async with reply:
+        assert [item async for item in reply]
+    await until(lambda: not first.executions.tasks and not len(first.supervisor))
+    (record,) = first.records
+    (ran,) = first.ran
+    assert record.outcome == ran.outcome.value
+    assert record.outcome in ("cancelled", "completed")
+    second.go.set()
+    assert (await second.ask()).status == 200
+    assert second.runs == (record.outcome != "completed")
+
+
+async def test_a_whole_answer_whose_settling_is_cut_short_is_not_kept_as_an_empty_one(
+    replicas: tuple[Replica, Replica],
+) -> None:
+    first, second = replicas
+    settling, settle = asyncio.Event(), asyncio.Event()
+
+    async def slowly(exchange: Exchange) -> None:
+        settling.set()
+        await settle.wait()
+
+    asked = first.ask()
+    await until(lambda: first.runs == 1)
+    first.ran[0].defer(slowly)
+    first.go.set()
+    await settling.wait()
+    await first.executions.aclose(0)
+    settle.set()
+    assert (await asked).status == 503
+    second.go.set()
+    reply = await second.ask()
+    assert (reply.status, reply.body) == (200, b"by second")
 
 
 async def test_a_defect_is_told_to_everybody_and_frees_the_key(
