@@ -240,6 +240,18 @@ async def test_bodies_are_kept_small_where_that_pays(pool: Any) -> None:
     assert (rows["noise"], rows["short"]) == (512, 1000)
 
 
+async def test_a_damaged_answer_is_refused_and_not_run_again(pool: Any, caplog: pytest.LogCaptureFixture) -> None:
+    store, first = PostgresAnswerStore(pool), owner()
+    await store.claim(HERE, THIS, first)
+    await store.keep(HERE, first, answer(b"data: a lot of the same\n\n" * 100))
+    await pool.execute("update idempotency set body = substr(body, 3) where deflated")
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.claim(HERE, THIS, owner())
+        assert "new key" in str(caught.value)
+    assert "req_1" in caplog.text
+
+
 async def test_pruning_removes_what_is_over_and_nothing_else(pool: Any) -> None:
     over, lasting = PostgresAnswerStore(pool, kept_s=0.0), PostgresAnswerStore(pool)
     for number in range(25):

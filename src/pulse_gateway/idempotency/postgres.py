@@ -77,7 +77,16 @@ class PostgresAnswerStore:
                 kept = await self._row("body", place, row["owner"], timeout_s=self._body_timeout_s)
                 if kept is None:
                     continue  # its time was over at that moment
-                body = await _inflated(kept["body"]) if kept["deflated"] else kept["body"]
+                body = kept["body"]
+                if kept["deflated"]:
+                    try:
+                        body = await _inflated(body)
+                    except zlib.error as error:
+                        _log.error("idempotency keys: the answer of %s is damaged: %s", row["request_id"], error)
+                        raise StoreUnavailable(
+                            "the answer kept for this idempotency key cannot be read; "
+                            "use a new key to ask again, and pay again"
+                        ) from error
             names_and_values = row["headers"]
             return Answer(
                 request_id=row["request_id"],

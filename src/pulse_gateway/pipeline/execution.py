@@ -99,18 +99,26 @@ class Execution:
             answer = await self._claimed()
             if answer is not None:
                 recording.replay(answer)
-        except (PulseError, asyncio.CancelledError) as error:
-            recording.fail(error if isinstance(error, PulseError) else _shutting_down())
-            self._decided.set()
-            if not isinstance(error, IdempotencyConflict):
-                # It may have been claimed all the same, and only the answer was lost.
-                await asyncio.shield(supervisor.spawn(self._release()))
-            if not isinstance(error, PulseError):
-                raise
+        except asyncio.CancelledError:
+            await self._refused(_shutting_down(), supervisor)
+            raise
+        except PulseError as error:
+            await self._refused(error, supervisor)
+            return
+        except Exception:  # noqa: BLE001 -- whatever it is, somebody waits to hear that there will be no answer
+            _log.exception("a claim failed for a reason of ours", extra={"request_id": self.first.request_id})
+            await self._refused(_defect(), supervisor)
             return
         self._decided.set()
         if answer is None:
             await self._run_and_keep(supervisor)
+
+    async def _refused(self, error: PulseError, supervisor: Supervisor) -> None:
+        self.recording.fail(error)
+        self._decided.set()
+        if not isinstance(error, IdempotencyConflict):
+            # It may have been claimed all the same, and only the answer was lost.
+            await asyncio.shield(supervisor.spawn(self._release()))
 
     async def _claimed(self) -> Answer | None:
         """The answer from before, or None once it is this process's to run.
@@ -160,7 +168,7 @@ class Execution:
             await asyncio.shield(supervisor.spawn(last))
             raise
         except BaseException:
-            self.recording.fail(InternalError("the gateway failed; the request id helps to find out why"))
+            self.recording.fail(_defect())
             await self._release()
             raise
         finally:
@@ -286,6 +294,10 @@ def _is_final(exchange: Exchange) -> bool:
     if exchange.outcome is Outcome.COMPLETED:
         return True
     return exchange.attempts > 0 and isinstance(exchange.error, UpstreamRejected | ContentBlocked)
+
+
+def _defect() -> InternalError:
+    return InternalError("the gateway failed; the request id helps to find out why")
 
 
 def _shutting_down() -> StoreUnavailable:

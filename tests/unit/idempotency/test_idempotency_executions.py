@@ -39,11 +39,14 @@ class Store(MemoryAnswerStore):
         self.away: set[str] = set()
         self.lost: set[str] = set()  # done all the same, only the answer does not arrive
         self.asked: list[str] = []
+        self.broken: dict[str, Exception] = {}
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
         if what in self.away:
             raise StoreUnavailable("away")
+        if what in self.broken:
+            raise self.broken[what]
 
     async def claim(self, place: Place, fingerprint: bytes, owner: str, /) -> Answer | Running | None:
         self._ask("claim")
@@ -455,6 +458,28 @@ async def test_a_stream_that_is_broken_off_as_it_begins_is_settled(
     second.go.set()
     assert (await second.ask()).status == 200
     assert second.runs == (record.outcome != "completed")
+
+
+@pytest.mark.parametrize("what", ["claim", "runs"])
+async def test_a_defect_of_the_store_is_told_to_everybody_at_once_and_to_nobody_in_detail(
+    replicas: tuple[Replica, Replica], store: Store, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    first, second = replicas
+    held = first.ask()
+    await until(lambda: first.runs == 1)
+    store.broken[what] = ZeroDivisionError("secret detail")
+    with caplog.at_level(logging.ERROR, "pulse_gateway"):
+        for reply in await asyncio.gather(*(second.ask() for _ in range(3))):
+            assert reply.status == 500
+            assert b"secret" not in reply.body
+    assert [str(record.exc_info[1]) for record in caplog.records if record.exc_info] == ["secret detail"]
+    await until(lambda: not second.executions.tasks)
+    assert [record.error_code for record in second.records] == ["internal_error"] * 3
+    store.broken.clear()
+    first.go.set()
+    assert (await held).body == b"by first"
+    await until(lambda: not first.executions.tasks)
+    assert (await second.ask()).body == b"by first"
 
 
 async def test_a_whole_answer_whose_settling_is_cut_short_is_not_kept_as_an_empty_one(
