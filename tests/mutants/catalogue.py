@@ -141,9 +141,9 @@ MUTANTS = (
         "P6",
         (
             Change(
-                "limits/redis.py",
-                "            except asyncio.CancelledError:\n                if asked:\n                    self._endings.seek(permit)\n",
-                "            except asyncio.CancelledError:\n",
+                "limits/settlements.py",
+                '        self._sought.append(Ending(grant, "cancel", [0] * len(grant.asks), 0.0))\n',
+                "",
             ),
         ),
         (f"{_REDIS}::test_a_caller_who_leaves_once_redis_has_decided_holds_nothing",),
