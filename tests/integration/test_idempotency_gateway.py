@@ -152,7 +152,8 @@ async def test_twenty_at_once_are_one_call_one_entry_and_twenty_equal_answers(
     assert found[0][2]
     request_ids = [headers["x-request-id"] for _, headers, _ in found]
     assert len(set(request_ids)) == 20
-    assert len(kept.records) == 20
+    assert sorted((record.replayed, record.attempts) for record in kept.records) == [(False, 1), *[(True, 0)] * 19]
+    assert len({record.model for record in kept.records}) == 1
     first = [headers for _, headers, _ in found if "idempotent-replayed" not in headers]
     assert [headers["x-request-id"] for headers in first] == [kept.ledger.entries[0].request_id]
     for _, headers, _ in found:
@@ -182,7 +183,9 @@ async def test_a_repeat_is_replayed_and_costs_nothing(
         assert not [name for name in headers if "ratelimit" in name]
     assert calls(simulator) == len(kept.ledger.entries) == 1
     assert [record.outcome for record in kept.records] == ["completed"] * 4
-    assert sum(record.attempts for record in kept.records) == 1
+    assert [record.attempts for record in kept.records] == [1, 0, 0, 0]
+    assert [record.replayed for record in kept.records] == [False, True, True, True]
+    assert {(record.model, record.stream) for record in kept.records} == {(MODELS[dialect], stream)}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

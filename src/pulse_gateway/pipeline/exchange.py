@@ -82,6 +82,7 @@ class Exchange:
         "permit",
         "principal",
         "prompt_tokens",
+        "replayed",
         "request_id",
         "source",
         "standings",
@@ -113,6 +114,7 @@ class Exchange:
         self.dropped: tuple[str, ...] = ()
         self.gone = False  # the client has left
         self.drained = False  # and its stream was read on without it
+        self.replayed = False  # the answer is that of another exchange with the same idempotency key
         self.outcome = Outcome.REFUSED
         self.error: PulseError | None = None
         self.status = 0

@@ -24,6 +24,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import Observer
 from pulse_gateway.types.usage import Outcome
+from pulse_gateway.wire.codec import Envelope
 
 __all__ = ["Idempotent"]
 
@@ -98,8 +99,10 @@ class Idempotent:
         recording = await execution.head()
         if execution.failure is not None:
             raise execution.failure
+        exchange.envelope = _envelope(execution, exchange)
         headers = list(handed_on(recording.headers))
         if execution.ran is None or execution.first is not exchange:
+            exchange.replayed = True
             headers += (("idempotent-replayed", "true"), ("x-pulse-original-request-id", recording.request_id))
         if not recording.stream:
             return Reply(recording.status, headers, recording.joined())
@@ -134,6 +137,18 @@ def _fingerprint(inbound: Inbound) -> bytes:
     """What makes a request the same one: its address, and every byte of its body."""
     address = msgspec.json.encode((inbound.dialect, inbound.operation, inbound.model, inbound.stream))
     return hashlib.sha256(address + b"\n" + inbound.body).digest()
+
+
+def _envelope(execution: Execution, exchange: Exchange) -> Envelope | None:
+    """For the report alone: what was asked for, by name."""
+    if execution.ran is not None:
+        return execution.ran.envelope
+    inbound = exchange.inbound
+    assert exchange.client is not None  # refused without one
+    try:
+        return exchange.client.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
+    except InvalidRequest:
+        return None  # another release could read it, and answered it: that answer counts
 
 
 def _render(exchange: Exchange, error: PulseError) -> bytes:

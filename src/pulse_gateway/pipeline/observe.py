@@ -149,4 +149,5 @@ def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
         first_byte_ms=None if exchange.first_byte_ms is None else round(exchange.first_byte_ms, 3),
         total_ms=round(total_ms, 3),
         tags=dict(inbound.tags),
+        replayed=exchange.replayed,
     )

@@ -17,7 +17,10 @@ _encode = msgspec.json.encode
 
 
 class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Token counts are None where nobody knows them, `cost_usd` where the model has no known price. Times in milliseconds."""
+    """Token counts are None where nobody knows them, `cost_usd` where the model has no known price. Times in milliseconds.
+
+    `replayed`: it was given the answer to another exchange with the same idempotency key. No attempt, no usage, no cost.
+    """
 
     request_id: str
     trace_id: str
@@ -45,6 +48,7 @@ class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_ms: float | None
     total_ms: float
     tags: dict[str, str] = {}
+    replayed: bool = False
 
     @property
     def cost_usd(self) -> str | None:
