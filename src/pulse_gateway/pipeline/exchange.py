@@ -50,7 +50,6 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
     idempotency_key: str | None = None
-    ignored: tuple[str, ...] = ()  # what the client asked for and this gateway does not do; told in x-pulse-dropped
 
 
 class Exchange:

@@ -86,8 +86,8 @@ class Observe:
             )
         if exchange.cost_nano_usd is not None:
             headers.append(("x-pulse-cost-usd", usd(exchange.cost_nano_usd)))
-        if dropped := (*exchange.inbound.ignored, *exchange.dropped):
-            headers.append(("x-pulse-dropped", ", ".join(dropped)))
+        if exchange.dropped:
+            headers.append(("x-pulse-dropped", ", ".join(exchange.dropped)))
         headers += limit_headers(exchange.standings)
         if exchange.permit is not None and exchange.permit.degraded is not None:
             headers.append(("x-pulse-limits", exchange.permit.degraded))
