@@ -32,6 +32,7 @@ from limits_process import SkewedClock
 
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.errors import ConcurrencyLimited, QuotaExceeded, RateLimited, StoreUnavailable
+from pulse_gateway.limits import replicas
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.limits.redis import RedisLimiter
 from pulse_gateway.transport.redis import RedisClient, RedisUnavailable, Script
@@ -51,6 +52,11 @@ def shared() -> Iterator[ValkeyProcess]:
 def server(shared: ValkeyProcess) -> ValkeyProcess:
     shared.command("FLUSHALL")
     return shared
+
+
+def marks(server: ValkeyProcess) -> list[bytes]:
+    """Who is behind with its ledger, by what the server was told."""
+    return [name for name in server.command("ZRANGE", "pulse:v1:replicas", 0, -1) if name.endswith(b" behind")]
 
 
 async def process(server: ValkeyProcess, *words: object) -> asyncio.subprocess.Process:
@@ -233,11 +239,82 @@ async def test_use_on_its_way_to_the_ledger_is_not_taken_for_drift(server: Valke
 
 
 async def test_nothing_is_corrected_while_another_replica_is_behind_with_the_ledger(server: ValkeyProcess) -> None:
-    async with limiting(server, lag_s=lambda: 30.0), limiting(server) as limiter:
+    lag_s = 0.0
+    async with limiting(server, lag_s=lambda: lag_s), limiting(server) as limiter:
         await (await limiter.acquire([tokens(1)], tenant=TENANT)).cancel()
+        lag_s = 30.0
+        await until(lambda: marks(server), "it says so")
         server.command("HSET", f"pulse:v1:{{{TENANT}}}:usage:tokens:u1:{PERIOD // 100}-{PERIOD % 100:02d}", "used", 990)
         assert not await taken(limiter, tokens(500))
         assert quota(server, tokens(0)) == 990
+
+
+@pytest.mark.parametrize("how", ["left", "killed", "killed before it could say so"])
+async def test_what_only_the_journal_of_a_gateway_that_has_ended_knows_is_not_forgotten(
+    server: ValkeyProcess, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(replicas, "_HOLDS_S", 0.5)
+    monkeypatch.setattr(replicas, "_MISSED_AFTER_S", 0.3)
+    lag_s = 0.0
+    async with limiting(server) as limiter, opened(client_of(server)) as client:
+        gone = RedisLimiter(client, ledger=Books(), clock=SystemClock(), lag_s=lambda: lag_s)
+        await gone._announce()
+        await (await gone.acquire([tokens(5)], tenant=TENANT)).settle({"tokens": 990})  # which no ledger knows
+        if how != "killed before it could say so":
+            lag_s = 600.0
+            await gone._announce()
+        if how == "left":
+            await gone.aclose()
+        await asyncio.sleep(0.6)
+        await limiter._announce()
+        assert limiter.replicas == 1
+        assert (limiter._replicas.are_behind, limiter._replicas.may_be_behind) == (False, True)
+        assert await taken(limiter, tokens(5, account="u2")), "others begin, though"
+        server.command("HDEL", f"pulse:v1:{{{TENANT}}}:usage:tokens:u1:{PERIOD // 100}-{PERIOD % 100:02d}", "at")
+        limiter.doubt(TENANT, ["u1"], PERIOD)
+        await limiter._reconcile()
+        assert not await taken(limiter, tokens(500))
+        assert quota(server, tokens(0)) == 990
+        server.command("ZREM", "pulse:v1:replicas", gone._replicas._id, f"{gone._replicas._id} behind")
+        await limiter._reconcile()
+        limiter.doubt(TENANT, ["u1"], PERIOD)
+        await limiter._reconcile()
+        assert quota(server, tokens(0)) == 0
+
+
+async def test_a_gateway_that_leaves_with_everything_written_leaves_no_trace(server: ValkeyProcess) -> None:
+    async with limiting(server) as limiter:
+        async with limiting(server):
+            pass
+        await limiter._announce()
+        assert not limiter._replicas.may_be_behind
+        assert len(server.command("ZRANGE", "pulse:v1:replicas", 0, -1)) == 2  # it, and the epoch
+
+
+async def test_only_a_server_that_has_forgotten_is_taken_to_have(server: ValkeyProcess) -> None:
+    """Not one that was away for longer than an announcement counts."""
+    async with limiting(server) as limiter:
+        server.command("ZREM", "pulse:v1:replicas", limiter._replicas._id)
+        assert not await limiter._replicas.announce()
+        server.command("FLUSHALL")
+        assert await limiter._replicas.announce()
+        assert not await limiter._replicas.announce()
+
+
+async def test_a_counter_does_not_begin_below_what_is_still_to_be_written(server: ValkeyProcess) -> None:
+    lag_s = 0.0
+    async with limiting(server, lag_s=lambda: lag_s) as late, limiting(server) as other:
+        await (await late.acquire([tokens(5)], tenant=TENANT)).settle({"tokens": 990})
+        lag_s = 30.0
+        await until(lambda: other._replicas.are_behind, "it says so, and is heard")
+        server.command("FLUSHALL")
+        for limiter in (late, other):
+            with pytest.raises(StoreUnavailable):
+                await limiter.acquire([requests(), tokens(5)], tenant=TENANT)
+            assert await taken(limiter, requests()), "what has no month goes on"
+        lag_s = 0.0
+        await until(lambda: not other._replicas.are_behind, "it says so, and is heard")
+        assert await taken(other, tokens(5))
 
 
 async def test_a_gateway_whose_clock_is_in_another_month_charges_the_servers_month(server: ValkeyProcess) -> None:

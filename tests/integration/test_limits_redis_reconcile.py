@@ -15,6 +15,8 @@ from pulse_gateway.limits.chores import Chore
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.limits.reconcile import Difference, rebuild, verify
 from pulse_gateway.limits.redis import RedisLimiter
+from pulse_gateway.limits.scripts import Grant
+from pulse_gateway.limits.settlements import Ending
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.transport.redis import RedisClient
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
@@ -139,6 +141,153 @@ async def test_a_chore_survives_its_own_defects(caplog: pytest.LogCaptureFixture
     await chore.stop()
 
 
+# ── where calls end all the time ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Busy:
+    """An account in which a call of one token ends whenever it is looked at, by a clock of the test's; nothing happens by itself."""
+
+    def __init__(self, server: ValkeyProcess, client: RedisClient, ledger: Books, clock: FakeClock) -> None:
+        self.server, self.ledger, self.clock = server, ledger, clock
+        self.period = month_of(clock.now()).period
+        self.limiters = [RedisLimiter(client, ledger=ledger, clock=clock) for _ in range(2)]
+
+    async def call(self, used: int = 1, limiter: int = 0) -> None:
+        permit = await self.limiters[limiter].acquire([tokens(1, 10**9)], tenant=TENANT)
+        self.ledger.write("u1", self.period, tokens=used)
+        await permit.settle({"tokens": used})
+
+    async def look(self, limiter: int = 0, *, may_lower: bool = True) -> None:
+        await self.call(limiter=limiter)
+        self.limiters[limiter].doubt(TENANT, ["u1"], self.period)
+        await self.limiters[limiter]._reconciler.run(may_lower=may_lower)
+
+    @property
+    def used(self) -> int:
+        found = quota(self.server, tokens(0), period=self.period)
+        assert found is not None
+        return found
+
+    def is_off_by(self, amount: int) -> None:
+        key = f"{PREFIX}usage:tokens:u1:{self.period // 100}-{self.period % 100:02d}"
+        self.server.command("HINCRBY", key, "used", amount)
+
+    @property
+    def off_by(self) -> int:
+        return self.used - self.ledger.used["u1", self.period]["tokens"]
+
+
+@pytest.fixture
+async def busy(server: ValkeyProcess, ledger: Books) -> AsyncIterator[Busy]:
+    clock = FakeClock(time.time() + 10**6)
+    async with opened(ClockedRedis(server.url, clock)) as client:
+        each = Busy(server, client, ledger, clock)
+        await each.call(1_000)
+        yield each
+
+
+async def test_what_a_busy_counter_lacks_for_certain_is_added(busy: Busy) -> None:
+    busy.ledger.write("u1", busy.period, tokens=100_000)  # what a process that was killed had in its journal
+    await busy.look()
+    busy.clock.advance(6)
+    await busy.look(may_lower=False)  # upwards at any time
+    assert -2 <= busy.off_by <= 0, "but for what ended in between"
+    for _ in range(5):
+        busy.clock.advance(6)
+        await busy.look()
+    assert -2 <= busy.off_by <= 0
+    busy.clock.advance(6)
+    busy.limiters[0].doubt(TENANT, ["u1"], busy.period)
+    await busy.limiters[0]._reconciler.run()
+    assert busy.off_by == 0, "nothing has ended for a while"
+
+
+async def test_two_replicas_that_see_the_same_shortage_add_it_once(busy: Busy) -> None:
+    busy.ledger.write("u1", busy.period, tokens=100_000)
+    for each in (0, 1):
+        await busy.look(each)
+    busy.clock.advance(6)
+    await asyncio.gather(busy.look(0), busy.look(1))
+    assert -4 <= busy.off_by <= 0
+    assert sum(limiter.corrections for limiter in busy.limiters) == 1
+
+
+async def test_what_a_busy_counter_has_too_much_for_certain_goes_unless_somebody_is_behind(busy: Busy) -> None:
+    busy.is_off_by(100_000)
+    await busy.look(may_lower=False)
+    busy.clock.advance(6)
+    await busy.look(may_lower=False)
+    assert busy.off_by == 100_000
+    busy.clock.advance(6)
+    await busy.look()
+    assert 0 <= busy.off_by <= 2
+
+
+async def test_a_busy_counter_that_is_right_is_left_alone(busy: Busy) -> None:
+    for _ in range(10):
+        busy.clock.advance(1)
+        await busy.look()
+        await busy.call(10)
+    assert busy.off_by == 0
+    assert busy.limiters[0].corrections == 0
+
+
+async def test_what_the_ledger_takes_back_is_no_shortage(busy: Busy) -> None:
+    busy.ledger.write("u1", busy.period, tokens=500)
+    await busy.look()
+    busy.ledger.write("u1", busy.period, tokens=-500)
+    busy.clock.advance(6)
+    await busy.look()
+    assert busy.off_by == 0
+
+
+async def test_recovered_usage_is_counted_within_seconds_though_nobody_calls(busy: Busy) -> None:
+    busy.ledger.write("u1", busy.period, tokens=100_000)
+    busy.clock.advance(6)
+    busy.limiters[1].doubt(TENANT, ["u1", "nobody"], busy.period)
+    await busy.limiters[1]._reconciler.run(may_lower=False)
+    assert busy.off_by == 0
+
+
+async def ends_while_cut_off(busy: Busy, used: int) -> None:
+    """A call at the second limiter, of which the ledger is told and Redis is not."""
+    permit = await busy.limiters[1].acquire([tokens(1, 10**9)], tenant=TENANT)
+    busy.ledger.write("u1", busy.period, tokens=used)
+    assert isinstance(permit, Grant)
+    del busy.limiters[1]._leases.open[permit.permit_id]
+    busy.limiters[1]._endings.postpone(Ending(permit, "settle", [used], busy.clock.monotonic()), maybe_done=False)
+
+
+@pytest.mark.parametrize("is_busy", [True, False])
+async def test_what_came_back_from_the_ledger_is_not_settled_once_more(busy: Busy, is_busy: bool) -> None:
+    await ends_while_cut_off(busy, 500)
+    for _ in range(2):
+        busy.clock.advance(6)
+        if is_busy:
+            await busy.look()
+        else:
+            busy.limiters[0].doubt(TENANT, ["u1"], busy.period)
+            await busy.limiters[0]._reconciler.run()
+    assert -2 <= busy.off_by <= 0, "the other one has corrected it"
+    await busy.limiters[1]._endings.send()
+    assert -2 <= busy.off_by <= 0
+    held = quota(busy.server, tokens(0), "held", period=busy.period)
+    assert held == 0
+
+
+async def test_what_was_settled_after_the_last_look_at_the_ledger_is_added(busy: Busy) -> None:
+    busy.ledger.write("u1", busy.period, tokens=100)
+    busy.clock.advance(6)
+    busy.limiters[0].doubt(TENANT, ["u1"], busy.period)
+    await busy.limiters[0]._reconciler.run()
+    assert busy.off_by == 0
+    await ends_while_cut_off(busy, 500)
+    busy.clock.advance(20)
+    assert busy.off_by == -500
+    await busy.limiters[1]._endings.send()
+    assert busy.off_by == 0
+
+
 # ── for operators ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -203,7 +352,9 @@ async def test_a_month_is_rebuilt_by_setting_and_holds_stay(
     ledger.write("u1", PERIOD, tokens=100)
     ledger.write("u1", 202001, tokens=3)
     for _ in range(2):
+        server.command("ZADD", "pulse:v1:replicas", 2**52, "gone behind")
         assert await rebuild(client, ledger, [TENANT], PERIOD, clock=CLOCK, journal=[entry(tokens=5)]) == 2
+        assert server.command("ZRANGE", "pulse:v1:replicas", 0, -1) == [], "every journal was read"
         assert (quota(server, tokens(0)), quota(server, tokens(0), "held")) == (105, 10)
         assert (quota(server, money(0)), quota(server, money(0), "held")) == (3, 10)
     assert quota(server, tokens(0), period=202001) == 990

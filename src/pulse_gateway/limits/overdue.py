@@ -38,6 +38,7 @@ class Overdue:
             for tenant in fresh:
                 words += (int(now_s), tenant)
             await self._redis.command("ZADD", self._key, *words)
+            await self._redis.command("EXPIRE", self._key, _TENANTS_KEPT_S)
             self._told.update(dict.fromkeys(fresh, now_s))
             self._new.difference_update(fresh)
         oldest_s = int(now_s) - _TENANTS_KEPT_S

@@ -7,7 +7,7 @@ import time
 
 import msgspec
 
-__all__ = ["Month", "month_of"]
+__all__ = ["Month", "month_numbered", "month_of"]
 
 
 class Month(msgspec.Struct, frozen=True):
@@ -27,3 +27,8 @@ def month_of(now_s: float) -> Month:
         starts_at=calendar.timegm((year, month, 1, 0, 0, 0)),
         resets_at=calendar.timegm((next_year, next_month, 1, 0, 0, 0)),
     )
+
+
+def month_numbered(period: int) -> Month:
+    """The month whose `period` is given."""
+    return month_of(calendar.timegm((period // 100, period % 100, 1, 0, 0, 0)))

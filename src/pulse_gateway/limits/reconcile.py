@@ -1,12 +1,12 @@
 """Redis is a cache of the ledger: compared with it, corrected by it, built anew from it.
 
-Always by setting, never by adding: whoever does it twice, or at the same time as another, has done it once.
+Whoever does it twice, or at the same time as another, has done it once: a counter is set where it is still what it was, or what is
+certain is added where nobody else has corrected it since.
 """
 
 from __future__ import annotations
 
 import asyncio
-import calendar
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeVar
@@ -17,8 +17,9 @@ from pulse_gateway.clock import Clock
 from pulse_gateway.limits.asks import QUOTA, Ask
 from pulse_gateway.limits.balances import Balances, SharedBalances
 from pulse_gateway.limits.limiter import COST
-from pulse_gateway.limits.periods import Month, month_of
-from pulse_gateway.limits.scripts import Grant, Room, Scripts, room_of
+from pulse_gateway.limits.periods import Month, month_numbered
+from pulse_gateway.limits.replicas import forget_who_was_behind
+from pulse_gateway.limits.scripts import Grant, Reading, Room, Scripts, room_of
 from pulse_gateway.transport.redis import RedisClient
 
 __all__ = ["Difference", "Reconciler", "Used", "rebuild", "verify"]
@@ -26,11 +27,21 @@ __all__ = ["Difference", "Reconciler", "Used", "rebuild", "verify"]
 QUIET_US = 5_000_000  # what was settled more recently may not be in the ledger yet
 _DUE_AFTER_S = 30.0
 _AGAIN_AFTER_S = 10.0
+_SURE_AFTER_S = 6.0  # a call that is in the ledger is in Redis by then, and the other way round
 _MOST_AT_ONCE = 2_000
 _AT_ONCE = 500
 _TAKEN_BACK = "X"  # what is kept of a permit whose lease has ended
 
 _T = TypeVar("_T")
+
+
+class _Seen(NamedTuple):
+    """What Redis and then the ledger said, at `at_s` by the monotonic clock and `as_of` by the server's."""
+
+    at_s: float
+    as_of: int
+    reading: Reading
+    balance: int
 
 
 class _Touched(NamedTuple):
@@ -39,11 +50,23 @@ class _Touched(NamedTuple):
     account: str
     kind: str
     month: Month
+    seen: _Seen | None = None
 
 
 class Reconciler:
-    """Sets the counters of accounts that were used lately to what the ledger says, at the latest half a minute after they were used:
-    those that still are what they were when the ledger was read, and in which nothing was settled for five seconds.
+    """Sets the counters of accounts that were used lately to what the ledger says, at the latest half a minute after they were used.
+
+    Where nothing was settled for five seconds, and the counter still is what it was when the ledger was read, the ledger is right.
+    Where calls end all the time, no two readings are of the same moment, and only what is certain is corrected, by two looks that are
+    six seconds apart, and by adding to a counter that nobody else has corrected in between:
+
+    - Calls in the ledger at the first look have been settled in Redis by the second. So the counter should be at least the first
+      balance by then, and what it lacks to that, it lacks. (The smaller of both balances: a correction in the ledger may have made it
+      less.) What is settled in between hides as much of a shortage: what is left is less than the account uses in the six seconds of
+      its least use. A call that was tried twice and still runs has its first try in the ledger only: it is counted twice until the
+      counter is next lowered.
+    - Calls settled in Redis at the first look are in the ledger by the second, while no replica is behind. So what the counter then had
+      above the second balance is too much.
     """
 
     def __init__(self, scripts: Scripts, balances: SharedBalances, clock: Clock) -> None:
@@ -62,13 +85,18 @@ class Reconciler:
             self._touched[ask.key] = _Touched(due_s, grant.room, ask.account, ask.kind, grant.month)
 
     def touch_all(self, grant: Grant) -> None:
-        """Look at every monthly counter of a permit in a while."""
+        """Look at every monthly counter of a permit, soon."""
         for ask in grant.asks:
             if ask.form == QUOTA:
-                self.touch(ask, grant)
+                self.doubt(ask.key, grant.room, ask.account, ask.kind, grant.month)
 
-    async def run(self) -> None:
-        """Compare what is due, and correct it.
+    def doubt(self, key: str, room: Room, account: str, kind: str, month: Month) -> None:
+        """Look at a monthly counter the next time."""
+        touched = self._touched.get(key) or _Touched(0.0, room, account, kind, month)
+        self._touched[key] = touched._replace(due_s=0.0)
+
+    async def run(self, *, may_lower: bool = True) -> None:
+        """Compare what is due, and correct it: upwards only, unless all that was settled is in the ledger but for the last seconds.
 
         Raises: StoreUnavailable.
         """
@@ -79,44 +107,73 @@ class Reconciler:
             due[self._touched[key].room, self._touched[key].month].append(key)
         for (room, month), keys in due.items():
             for part in _parts(keys):
-                await self._compare(room, month, {key: self._touched.pop(key) for key in part})
+                await self._compare(room, month, {key: self._touched.pop(key) for key in part}, may_lower=may_lower)
 
     async def lower(self, tenant: str, counters: Sequence[tuple[Ask, int]], month: Month) -> bool:
         """Whether one of `counters`, monthly ones with what Redis says was used, stood above the ledger and was set to it.
 
         Raises: StoreUnavailable.
         """
+        as_of = self._scripts.now_us
         found = await self._balances.read(tenant, list({ask.account for ask, _ in counters}), month.period)
         lowered = False
         for ask, used in counters:
             balance = found[ask.account].get(ask.kind, 0)
-            lowered |= balance < used and await self._correct(ask.key, balance, month, expected=used)
+            lowered |= balance < used and await self._set(ask.key, balance, month, expected=used, as_of=as_of)
         return lowered
 
-    async def _compare(self, room: Room, month: Month, counters: Mapping[str, _Touched]) -> None:
+    async def _compare(self, room: Room, month: Month, counters: Mapping[str, _Touched], *, may_lower: bool) -> None:
         try:
-            used = await asyncio.gather(
-                *[self._scripts.used(key) for key in counters]
-            )  # before the ledger: see `correct`
+            at_s, as_of = self._clock.monotonic(), self._scripts.now_us
+            readings = await asyncio.gather(*[self._scripts.used(key) for key in counters])  # before the ledger
             accounts = list({touched.account for touched in counters.values()})
             found = await self._balances.read(room.tenant, accounts, month.period)
-            for (key, touched), was in zip(counters.items(), used, strict=True):
+            for (key, touched), reading in zip(counters.items(), readings, strict=True):
                 balance = found[touched.account].get(touched.kind, 0)
-                if was is None or was == balance or await self._correct(key, balance, month, expected=was):
+                if reading is None or reading.used == balance:
                     continue
-                self._later(key, touched, _AGAIN_AFTER_S)
+                now = _Seen(at_s, as_of, reading, balance)
+                is_right = (reading.used < balance or may_lower) and await self._set(
+                    key, balance, month, expected=reading.used, as_of=as_of
+                )
+                if not is_right:
+                    seen = await self._correct_what_is_certain(key, month, touched.seen, now, may_lower=may_lower)
+                    self._later(key, touched._replace(seen=seen), _AGAIN_AFTER_S if touched.seen else _SURE_AFTER_S)
         except BaseException:
             for key, touched in counters.items():
                 self._later(key, touched, 0.0)
             raise
 
-    async def _correct(self, key: str, balance: int, month: Month, *, expected: int) -> bool:
-        is_set = await self._scripts.correct(key, balance, month, expected=expected, quiet_us=QUIET_US)
+    async def _correct_what_is_certain(
+        self, key: str, month: Month, first: _Seen | None, second: _Seen, *, may_lower: bool
+    ) -> _Seen:
+        """Returns the look that the next one is to be compared with."""
+        if first is None:
+            return second
+        if second.at_s - first.at_s < _SURE_AFTER_S:
+            return first
+        lacks = min(first.balance, second.balance) - second.reading.used
+        excess = first.reading.used - second.balance
+        if lacks > 0:
+            amount, as_of = lacks, first.as_of
+        elif excess > 0 and may_lower and first.reading.as_of == second.reading.as_of:
+            amount, as_of = -excess, second.as_of
+        else:
+            return second
+        self.corrections += await self._scripts.add(key, amount, month, since=second.reading.as_of, as_of=as_of)
+        return second
+
+    async def _set(self, key: str, balance: int, month: Month, *, expected: int, as_of: int) -> bool:
+        is_set = await self._scripts.correct(key, balance, month, expected=expected, quiet_us=QUIET_US, as_of=as_of)
         self.corrections += is_set
         return is_set
 
     def _later(self, key: str, touched: _Touched, after_s: float) -> None:
-        self._touched.setdefault(key, touched._replace(due_s=self._clock.monotonic() + after_s))
+        """Unless it has come to be in doubt meanwhile; what was seen of it is kept."""
+        due_s = self._clock.monotonic() + after_s
+        if (fresh := self._touched.get(key)) is not None:
+            due_s = min(due_s, fresh.due_s)
+        self._touched[key] = touched._replace(due_s=due_s)
 
 
 class Used(Protocol):
@@ -239,9 +296,11 @@ async def rebuild(
     Raises: StoreUnavailable.
     """
     scripts, written = Scripts(redis, clock), _sums(journal)
+    await forget_who_was_behind(redis, prefix)
     done = 0
     for tenant in tenants:
         counters = await _months(scripts, room_of(prefix, tenant), f"*:{period // 100}-{period % 100:02d}")
+        as_of = scripts.now_us
         for part in _parts(await _known(ledger, tenant, counters)):
             await asyncio.gather(
                 *[
@@ -249,6 +308,7 @@ async def rebuild(
                         counter.key,
                         known + written.get((tenant, counter.account, counter.month.period, counter.kind), 0),
                         counter.month,
+                        as_of=as_of,
                     )
                     for counter, known in part
                 ]
@@ -264,8 +324,7 @@ async def _months(scripts: Scripts, room: Room, pattern: str) -> list[_Counter]:
 
 def _counter(room: Room, key: str) -> _Counter:
     _, kind, account, year_month = key.removeprefix(room.prefix).split(":")
-    year, month = year_month.split("-")
-    return _Counter(key, kind, account, month_of(calendar.timegm((int(year), int(month), 1, 0, 0, 0))))
+    return _Counter(key, kind, account, month_numbered(int(year_month.replace("-", ""))))
 
 
 def _account(room: Room, key: str) -> str:

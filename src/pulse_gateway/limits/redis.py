@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 from pulse_gateway.clock import Clock
@@ -21,9 +21,9 @@ from pulse_gateway.limits.chores import Chore
 from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, REFUSED, SEEN, Row
 from pulse_gateway.limits.degraded import AWAY_S, StandIn
 from pulse_gateway.limits.leases import Leases
-from pulse_gateway.limits.limiter import Charge, Permit, Standing
+from pulse_gateway.limits.limiter import COST, Charge, Permit, Standing
 from pulse_gateway.limits.overdue import Overdue
-from pulse_gateway.limits.periods import Month
+from pulse_gateway.limits.periods import Month, month_numbered
 from pulse_gateway.limits.policies import CLOSED, LOCAL, Policies
 from pulse_gateway.limits.reconcile import Reconciler
 from pulse_gateway.limits.replicas import ANNOUNCED_EVERY_S, Replicas
@@ -40,8 +40,8 @@ _CONFIRMED_FOR_S = 10.0
 _MOST_CONFIRMED = 10_000
 _RESENT_EVERY_S = 1.0
 _RECONCILED_EVERY_S = 5.0
-_LEDGER_KNOWS_AFTER_S = 1.0
 _CLOSING_S = 2.0
+_MONTHLY = ("tokens", "images", "videos", COST)
 
 
 class RedisLimiter:
@@ -63,7 +63,7 @@ class RedisLimiter:
         policies: Policies | None = None,
         lag_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self._redis, self._clock, self._prefix, self._lag_s = redis, clock, prefix, lag_s
+        self._redis, self._clock, self._prefix = redis, clock, prefix
         self._scripts = Scripts(redis, clock)
         self._balances = SharedBalances(ledger)
         self._replicas = Replicas(redis, self._scripts, prefix=prefix, fixed=replicas, lag_s=lag_s)
@@ -72,7 +72,9 @@ class RedisLimiter:
         )
         self._leases = Leases(self._scripts, lease_s, clock)
         self._reconciler = Reconciler(self._scripts, self._balances, clock)
-        self._endings = Endings(self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all)
+        self._endings = Endings(
+            self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all, lag_s=lag_s
+        )
         self._overdue = Overdue(redis, self._scripts, prefix=prefix)
         self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
         self._longest_window_us = 0
@@ -143,6 +145,14 @@ class RedisLimiter:
             if self._endings.waiting:
                 _log.warning("%d settlements did not reach redis; the ledger has them", self._endings.waiting)
 
+    def doubt(self, tenant: str, accounts: Iterable[str], period: int) -> None:
+        """The ledger has come to know more of these accounts' month (`202611`) than was settled here: compare what Redis counts."""
+        room, month = room_of(self._prefix, tenant), month_numbered(period)
+        charges = [Charge(account=each, kind=kind, amount=0, cap=None) for each in accounts for kind in _MONTHLY]
+        for ask in asks_of(room.prefix, charges, period):
+            self._reconciler.doubt(ask.key, room, ask.account, ask.kind, month)
+        self._chores["reconcile"].wake()
+
     # ── what admission asks ──
 
     async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
@@ -192,7 +202,7 @@ class RedisLimiter:
             try:
                 reply = await self._scripts.acquire(permit, self._leases.lease_us, asked)
             except asyncio.CancelledError:
-                if asked:
+                if permit_id:
                     self._endings.seek(permit)
                 raise
             code, now_us = reply[0], reply[1]
@@ -254,19 +264,28 @@ class RedisLimiter:
     async def _warm(self, room: Room, asks: Sequence[Ask], rows: Sequence[Row], month: Month) -> None:
         """Say what was used of the quotas that Redis does not know.
 
-        Raises: RedisUnavailable; StoreUnavailable when the ledger is away.
+        Raises: RedisUnavailable; StoreUnavailable when the ledger is away, and while a gateway is behind with writing to it: what it
+        knows is then too little to begin with.
         """
+        if self._replicas.are_behind:
+            raise StoreUnavailable(
+                "usage is being written late, and what was used of this account is not known meanwhile",
+                retry_after_s=AWAY_S,
+            )
         cold = [ask for ask, row in zip(asks, rows, strict=True) if row.used < 0]
         if any(self._reconciler.knows(ask.key) for ask in cold):
             await self._leases.renew_all()  # Redis has forgotten: what is held must be there before anybody is let in
+        as_of = self._scripts.now_us
         found = await self._balances.read(room.tenant, list({ask.account for ask in cold}), month.period)
-        await asyncio.gather(*[self._scripts.warm(ask.key, found[ask.account].get(ask.kind, 0), month) for ask in cold])
+        await asyncio.gather(
+            *[self._scripts.warm(ask.key, found[ask.account].get(ask.kind, 0), month, as_of=as_of) for ask in cold]
+        )
 
     async def _corrected(self, room: Room, asks: Sequence[Ask], rows: Sequence[Row], month: Month) -> bool:
         """Whether a quota was in the way that counted more than the ledger knows of, and was set right. Looked up at most once in ten
         seconds for each, and never while anybody's use is still on its way to the ledger.
         """
-        if self._endings.waiting or self._replicas.are_behind:
+        if self._endings.waiting or self._replicas.may_be_behind:
             return False
         now_s = self._clock.monotonic()
         doubted = [
@@ -283,7 +302,8 @@ class RedisLimiter:
         while len(self._confirmed) > _MOST_CONFIRMED:
             del self._confirmed[next(iter(self._confirmed))]
         try:
-            return await self._reconciler.lower(room.tenant, doubted, month)
+            await self._announce()  # what is known of the others is to be new
+            return not self._replicas.may_be_behind and await self._reconciler.lower(room.tenant, doubted, month)
         except StoreUnavailable:
             return False  # then Redis has the last word
 
@@ -343,7 +363,7 @@ class RedisLimiter:
     # ── in the background ──
 
     async def _send_endings(self) -> None:
-        if self._is_recovering:
+        if self._is_recovering or self._replicas.has_news:
             await self._announce()  # first, for the answer says whether Redis is what it was
         await self._endings.send()
         await self._endings.look_for_lost_grants()
@@ -353,12 +373,12 @@ class RedisLimiter:
         self._is_recovering = False
         if has_forgotten:
             self._leases.renew_all_soon()
-            self._endings.leave_to_the_ledger(self._clock.monotonic() - _LEDGER_KNOWS_AFTER_S - self._lag_s())
         self._stand_in.forget()
 
     async def _reconcile(self) -> None:
-        if not self._endings.waiting and not self._replicas.are_behind:
-            await self._reconciler.run()
+        if not self._endings.waiting:
+            await self._announce()  # what is known of the others is to be new
+            await self._reconciler.run(may_lower=not self._replicas.may_be_behind)
 
     def _look_at(self, asks: Sequence[Ask], permit: _Permit) -> None:
         for ask in asks:

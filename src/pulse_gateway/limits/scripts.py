@@ -16,7 +16,18 @@ from pulse_gateway.limits.counters import Row
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.transport.redis import RedisClient, Script
 
-__all__ = ["ANOTHER_MONTH", "Grant", "Mode", "Room", "Scripts", "Snapshot", "room_of", "rows_of"]
+__all__ = [
+    "ANOTHER_MONTH",
+    "Announced",
+    "Grant",
+    "Mode",
+    "Reading",
+    "Room",
+    "Scripts",
+    "Snapshot",
+    "room_of",
+    "rows_of",
+]
 
 ANOTHER_MONTH = 4  # what acquire answers beside the codes of `counters`: by the server's clock it is not the month that was asked for
 Mode = Literal["settle", "again", "cancel"]
@@ -75,6 +86,24 @@ class Snapshot(NamedTuple):
     running: dict[str, int]
 
 
+class Reading(NamedTuple):
+    """What was used of a quota, and which look at the ledger it was last set by: none if 0."""
+
+    used: int
+    as_of: int
+
+
+class Announced(NamedTuple):
+    """How many replicas live, how many of them are behind with their ledger, and how many are missed, or were behind when they ended.
+    `epoch` is another one once the server has forgotten everything.
+    """
+
+    epoch: str
+    live: int
+    behind: int
+    missed: int
+
+
 class Scripts:
     """Every method is one call in one trip. Raises: RedisUnavailable, all of them."""
 
@@ -87,6 +116,15 @@ class Scripts:
     def now_s(self) -> float:
         """What time it is on the server, in seconds since the epoch."""
         return self._clock.monotonic() + self._ahead_s
+
+    @property
+    def now_us(self) -> int:
+        """The same in µs."""
+        return int(self.now_s * 1e6)
+
+    def moment_us(self, monotonic_s: float) -> int:
+        """What time it was on the server at a moment of the monotonic clock, in µs."""
+        return int((monotonic_s + self._ahead_s) * 1e6)
 
     @property
     def month(self) -> Month:
@@ -104,14 +142,22 @@ class Scripts:
         for ask in grant.asks:
             args += (ask.form, ask.amount, ask.cap, ask.window_us)
         reply: list[int] = await self._redis.run(_ACQUIRE, grant.keys, args)
-        self._learn(reply[1])
+        if reply[0] == ANOTHER_MONTH:
+            self._learn(reply[1])  # otherwise it may be the moment of the newest grant in a window
         return reply
 
-    async def settle(self, grant: Grant, mode: Mode, actual: Sequence[int]) -> tuple[int, list[Row]]:
-        """SETTLED, UNKNOWN or LOST, and where quotas and running calls stand. `actual` has one amount for each ask."""
+    async def settle(
+        self, grant: Grant, mode: Mode, actual: Sequence[int], *, in_ledger_us: int | None = None
+    ) -> tuple[int, list[Row]]:
+        """SETTLED, UNKNOWN or LOST, and where quotas and running calls stand. `actual` has one amount for each ask.
+
+        `in_ledger_us`: from which moment of the server on the ledger has it. Quotas that were set by a later look at it are left.
+        """
         args: list[str | int] = [grant.permit_id, mode, grant.granted_us]
         for ask, amount in zip(grant.asks, actual, strict=True):
             args += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+        if in_ledger_us is not None:
+            args.append(in_ledger_us)
         reply: list[int] = await self._redis.run(_SETTLE, grant.keys, args)
         self._learn(reply[1])
         return reply[0], [Row(reply[i], reply[i + 1], 0, 0) for i in range(2, len(reply), 2)]
@@ -129,29 +175,48 @@ class Scripts:
         anew: int = await self._redis.run(_RENEW, [room.leases, room.holds], args)
         return anew
 
-    async def warm(self, key: str, used: int, month: Month) -> None:
-        """Say what was used of a quota that nobody has said it of; nothing happens where somebody has."""
-        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "cold"])
+    async def warm(self, key: str, used: int, month: Month, *, as_of: int) -> None:
+        """Say what was used of a quota that nobody has said it of; nothing happens where somebody has. `as_of` is when the ledger was
+        asked, in µs of the server.
+        """
+        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "cold", "", "", as_of])
 
-    async def correct(self, key: str, used: int, month: Month, *, expected: int, quiet_us: int) -> bool:
+    async def correct(self, key: str, used: int, month: Month, *, expected: int, quiet_us: int, as_of: int) -> bool:
         """Set what was used if it still is `expected` and nothing was settled for `quiet_us`. Returns whether it was set."""
-        reply = await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "expected", expected, quiet_us])
+        args: list[str | int] = [used, self._kept_ms(month), "expected", expected, quiet_us, as_of]
+        return bool(await self._redis.run(_BALANCE, [key], args))
+
+    async def add(self, key: str, amount: int, month: Month, *, since: int, as_of: int) -> bool:
+        """Add what a counter lacks, or with a minus has too much, if it was not set since it was read `as_of` = `since`."""
+        reply = await self._redis.run(_BALANCE, [key], [amount, self._kept_ms(month), "add", since, "", as_of])
         return bool(reply)
 
-    async def set_used(self, key: str, used: int, month: Month) -> None:
+    async def set_used(self, key: str, used: int, month: Month, *, as_of: int) -> None:
         """Set what was used, whatever it was."""
-        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "always"])
+        await self._redis.run(_BALANCE, [key], [used, self._kept_ms(month), "always", "", "", as_of])
 
-    async def used(self, key: str) -> int | None:
+    async def used(self, key: str) -> Reading | None:
         """What was used of a quota; None while nobody has said it."""
-        found = await self._redis.command("HGET", key, "used")
-        return None if found is None else int(found)
+        used, as_of = await self._redis.command("HMGET", key, "used", "as_of")
+        return None if used is None else Reading(int(used), int(as_of or 0))
 
-    async def announce(self, key: str, replica: str, *, is_behind: bool, holds_s: float) -> tuple[bool, int, int]:
-        """Whether the server had not heard of the replica; how many live, and how many of them are behind with their ledger."""
-        reply = await self._redis.run(_ANNOUNCE, [key], [replica, int(is_behind), round(holds_s * 1e6)])
+    async def announce(
+        self,
+        key: str,
+        replica: str,
+        *,
+        is_behind: bool,
+        holds_s: float,
+        missed_after_s: float,
+        missed_for_s: float,
+        behind_for_s: float,
+        epoch: str,
+    ) -> Announced:
+        """Say that `replica` lives. `epoch` begins where the server knows of none."""
+        spans_us = [round(seconds * 1e6) for seconds in (holds_s, missed_after_s, missed_for_s, behind_for_s)]
+        reply = await self._redis.run(_ANNOUNCE, [key], [replica, int(is_behind), *spans_us, epoch])
         self._learn(reply[0])
-        return bool(reply[1]), reply[2], reply[3]
+        return Announced(reply[1].decode(), *reply[2:])
 
     async def keys(self, room: Room, pattern: str) -> list[str]:
         """The keys of a tenant that match `pattern`, which follows what they all begin with. Sorted."""

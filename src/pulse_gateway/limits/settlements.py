@@ -18,6 +18,7 @@ __all__ = ["Ending", "Endings"]
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 10_000
 _AT_ONCE = 64
+_IN_LEDGER_AFTER_S = 1.0
 _LOOKED_FOR = 3  # how often a permit whose grant nobody heard of is looked for: its grant may still be on its way
 
 
@@ -35,7 +36,11 @@ class Ending(NamedTuple):
 
 class Endings:
     """`left_to_the_ledger` is called with a grant whose settlement is given up here, since too many wait: the ledger knows what was used,
-    and reconciliation puts it right. `ended` hears of the others, with what the store answered.
+    and reconciliation puts it right. `ended` hears of the others, with what the store answered. `lag_s` is how far this process is
+    behind with the ledger.
+
+    What had to wait is in the ledger as well, and may have come back from there: a counter that was set by a look at the ledger a second
+    or more after the call had ended is not added to.
     """
 
     def __init__(
@@ -44,8 +49,10 @@ class Endings:
         *,
         ended: Callable[[Ending, int, list[Row]], None],
         left_to_the_ledger: Callable[[Grant], None],
+        lag_s: Callable[[], float],
     ) -> None:
         self._scripts, self._ended, self._left_to_the_ledger = scripts, ended, left_to_the_ledger
+        self._lag_s = lag_s
         self._waiting: deque[Ending] = deque()
         self._sought: deque[Ending] = deque()
         self._under_way = 0
@@ -70,15 +77,6 @@ class Endings:
         if len(self._sought) > _MOST_WAITING:
             self._sought.popleft()
 
-    def leave_to_the_ledger(self, before_s: float) -> None:
-        """The store has lost its counters, and has them anew from the ledger, with all that ended before then: it is not to be added
-        once more.
-        """
-        for _ in range(len(self._waiting)):
-            ending = self._waiting.popleft()
-            is_old = ending.mode == "settle" and ending.at_s < before_s
-            self._waiting.append(ending._replace(mode="again") if is_old else ending)
-
     async def send(self) -> None:
         """Send what waits, until the store has taken it all.
 
@@ -93,8 +91,11 @@ class Endings:
 
         Raises: RedisUnavailable.
         """
-        batch = [self._sought.popleft() for _ in range(min(_AT_ONCE, len(self._sought)))]
-        await self._send(batch)
+        left = len(self._sought)
+        while left:
+            batch = [self._sought.popleft() for _ in range(min(_AT_ONCE, left))]
+            left -= len(batch)
+            await self._send(batch)
 
     async def _send(self, batch: Sequence[Ending]) -> None:
         self._under_way += len(batch)
@@ -108,7 +109,8 @@ class Endings:
 
     async def _send_one(self, ending: Ending) -> RedisUnavailable | None:
         try:
-            code, rows = await self._scripts.settle(ending.grant, ending.mode, ending.actual)
+            in_ledger_us = self._scripts.moment_us(ending.at_s + _IN_LEDGER_AFTER_S + self._lag_s())
+            code, rows = await self._scripts.settle(ending.grant, ending.mode, ending.actual, in_ledger_us=in_ledger_us)
         except RedisUnavailable as error:
             self._put_back(ending, maybe_done=error.maybe_done)
             return error

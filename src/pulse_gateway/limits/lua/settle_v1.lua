@@ -1,7 +1,8 @@
 -- End a permit: holds out, and what was used in, or everything back. The twin of Counters.settle and Counters.cancel.
 -- KEYS as for acquire_v1.
 -- ARGV 1 permit · 2 "settle", "again" (sent before, without an answer) or "cancel" · 3 µs of the grant
---      then five a charge: form amount actual cap window_us
+--      then five a charge: form amount actual cap window_us; and of an end that had to wait, the µs from which on the ledger has it:
+--      a quota that was set by a later look at the ledger has it already
 -- → code now_us, then two a charge: used held (-1 0 for a cold quota, 0 0 for a window).  1 settled · 0 unknown: nothing changed ·
 --   2 lost: the permit was forgotten, what was used is added all the same
 -- A key that is gone, or of a foreign type, counts as cold or empty: it keeps nothing else from being settled.
@@ -10,6 +11,7 @@ local now = t[1] * 1000000 + t[2]
 local permit, mode, granted = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local held = redis.call('HGET', KEYS[2], permit)
+local in_ledger = tonumber(ARGV[5 * #KEYS - 6])
 local code = held and 1 or (mode == 'settle' and 2 or 0)
 local adds = code > 0 and mode ~= 'cancel'
 local forms, back = {}, {}  -- key → what it is, and how much of it this permit holds
@@ -23,10 +25,10 @@ end
 local finish = {}
 
 function finish.q(key, _, actual)
-  local have = redis.pcall('HMGET', key, 'used', 'held')
+  local have = redis.pcall('HMGET', key, 'used', 'held', 'as_of')
   local used, before = tonumber(have[1]), tonumber(have[2]) or 0
   local after = math.max(0, before - (back[key] or 0))
-  if used and adds and actual then
+  if used and adds and actual and not (in_ledger and in_ledger < (tonumber(have[3]) or 0)) then
     used = used + actual
     redis.call('HSET', key, 'used', used, 'held', after, 'at', now)
   elseif after ~= before then
