@@ -6,7 +6,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -174,12 +174,14 @@ async def test_a_server_without_a_free_connection_is_asked_again(
     await database.admin(f"alter database {database.name} connection limit 1")
     url = database.url.replace("postgres@", "plain_writer@")
     pool = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings={"app.tenant_id": "*"})
-    async with ledger_over(pool, tmp_path) as ledger:
-        async with open_connection(url):
+    async with AsyncExitStack() as the_only_one:
+        await the_only_one.enter_async_context(open_connection(url))
+        async with ledger_over(pool, tmp_path) as ledger:
             for each in entries:
                 ledger.record(each)
             await until(lambda: "usage cannot be written (TooManyConnectionsError" in caplog.text)
-        await ledger.flush()
+            await the_only_one.aclose()
+            await ledger.flush()
     await pool.close()
     assert await stored(database.url) == sums(entries)
 

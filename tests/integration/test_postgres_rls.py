@@ -11,8 +11,10 @@ from typing import Any
 
 import asyncpg
 import pytest
+from ledger_values import entry, until
 
-from pulse_gateway.errors import StoreUnavailable
+from pulse_gateway.errors import ConfigError, StoreUnavailable
+from pulse_gateway.ledger.postgres import PostgresLedger
 from pulse_gateway.store.postgres import PostgresKeyStore, add_key, save_user
 from pulse_gateway.store.tenants import add_tenant, list_tenants
 from pulse_gateway.types.identity import Plan, Principal
@@ -420,3 +422,55 @@ async def test_protecting_again_changes_nothing_and_waits_for_nobody(plain: Plai
             await owner.execute("select pulse_protect('app_user'), pulse_protect('usage_entry')")
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await owner.execute("alter table app_user enable row level security")
+
+
+# ── the ledger ──
+
+
+@asynccontextmanager
+async def library_pool(url: str, tenant: str | None) -> AsyncIterator[Any]:
+    """A pool as a program makes it that embeds the library."""
+    settings = {} if tenant is None else {"app.tenant_id": tenant}
+    pool = await asyncpg.create_pool(url, min_size=0, max_size=2, server_settings=settings)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+async def test_a_ledger_whose_connections_do_not_say_for_whom_they_write_does_not_start(plain: Plain) -> None:
+    for tenant in (None, "", "acme"):
+        async with library_pool(plain.url, tenant) as pool:
+            ledger = PostgresLedger(pool)
+            with pytest.raises(ConfigError, match=r'server_settings=\{"app\.tenant_id": "\*"\}'):
+                await ledger.start()
+            await ledger.aclose()
+
+
+async def test_a_ledger_starts_for_a_role_that_says_so_or_passes_every_policy(plain: Plain) -> None:
+    for url, tenant in ((plain.url, "*"), (plain.database.url, None)):
+        async with library_pool(url, tenant) as pool:
+            ledger = PostgresLedger(pool)
+            await ledger.start()
+            ledger.record(entry(tenant_id="acme"))
+            await ledger.flush()
+            assert ledger.written == 1
+            await ledger.aclose()
+
+
+async def test_a_ledger_that_started_without_postgres_says_what_refuses_it_later(
+    plain: Plain, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with library_pool(plain.url, None) as pool:
+        ledger = PostgresLedger(pool, close_timeout_s=0.1)
+        await plain.database.go_away()
+        await ledger.start()
+        await plain.database.come_back()
+        ledger.record(entry(tenant_id="acme"))
+        await until(lambda: "usage cannot be written" in caplog.text)
+        await ledger.aclose()
+    (first,) = [record for record in caplog.records if "usage cannot be written" in record.getMessage()]
+    assert first.levelno == logging.ERROR
+    assert "row-level security" in first.getMessage()
+    assert 'server_settings={"app.tenant_id": "*"}' in first.getMessage()
+    assert "does not answer" not in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from pulse_gateway.ledger.inheritance import Inheritance, pending_of
 from pulse_gateway.ledger.journal import Journal
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.permits import OpenPermits
+from pulse_gateway.ledger.sight import ADVICE, require_sight
 from pulse_gateway.ledger.sql import query
 
 __all__ = ["PostgresLedger"]
@@ -38,6 +39,7 @@ _REFUSALS = (
 _BATCH_ROWS = 500
 _LONGEST_PAUSE_S = 2.0
 _RESTART_PAUSE_S = 0.5
+_NO_ANSWER = "Postgres does not answer"
 
 
 class PostgresLedger:
@@ -92,7 +94,10 @@ class PostgresLedger:
             self._inheritance = Inheritance(journal.directory.parent)
         self._recorded = 0
         self._written = self._corrected = self._refused = 0
+        self.on_recovered: Callable[[Sequence[UsageEntry]], None] | None = None
+        """Called with what earlier processes left, whenever some of it is written: balances have grown, and nobody was told."""
         self._failures = 0  # in a row
+        self._trouble = _NO_ANSWER
         self._batch_rows = _BATCH_ROWS
         self._pending = asyncio.Event()  # there is something to write, or there may be
         self._hurry = asyncio.Event()  # write it now
@@ -172,7 +177,13 @@ class PostgresLedger:
     # ── for whoever made it ──
 
     async def start(self) -> None:
-        """Begin to write what earlier processes left. Waits for the disk, not for Postgres."""
+        """Begin to write what earlier processes left. Waits for the disk; for Postgres no longer than `wait_s`.
+
+        Raises: ConfigError when Postgres answers that row-level security will refuse what is written.
+        """
+        with suppress(*_FAILURES):  # away: then the first entry finds out
+            async with asyncio.timeout(self._wait_s), self._pool.acquire(timeout=self._wait_s) as connection:
+                await require_sight(connection, self._wait_s)
         if self._journal is None:
             return
         await self._journal.start()
@@ -191,7 +202,7 @@ class PostgresLedger:
                     await self.flush()
         except TimeoutError:
             where = "cannot be written before the end" if self._journal is None else "stay in the journal"
-            _log.error("Postgres does not answer: %d usage entries %s", len(self._backlog), where)
+            _log.error("%s: %d usage entries %s", self._trouble, len(self._backlog), where)
         finally:
             self._closed = True
             if self._restart is not None:
@@ -207,7 +218,7 @@ class PostgresLedger:
                 await self._journal.aclose()
             else:
                 for item in self._backlog.head(len(self._backlog)):
-                    log_whole(item.entry, "Postgres did not answer before the end")
+                    log_whole(item.entry, f"{self._trouble} before the end")
             self._backlog.drop_all()
 
     # ── for metrics ──
@@ -313,7 +324,14 @@ class PostgresLedger:
         self._last_batch = self._clock.monotonic()
 
     async def _pause_after(self, error: BaseException) -> None:
-        if self._failures == 0:
+        refused = isinstance(error, asyncpg.InsufficientPrivilegeError)
+        self._trouble = f"Postgres refuses the ledger's role ({error})" if refused else _NO_ANSWER
+        if self._failures == 0 and refused:
+            _log.error(
+                "usage cannot be written: %s; where row-level security is what refuses it, %s; %d entries wait",
+                *(self._trouble, ADVICE, len(self._backlog)),
+            )
+        elif self._failures == 0:
             _log.warning(
                 "usage cannot be written (%s: %s); %d entries wait", type(error).__name__, error, len(self._backlog)
             )
@@ -366,6 +384,8 @@ class PostgresLedger:
                     self._journal.done(entry_ids)
                 elif self._inheritance is not None:
                     await self._inheritance.done(number, entry_ids)
+        if self.on_recovered is not None and (left := [item.entry for item in batch if item.left]):
+            self.on_recovered(left)
         await self._tell_progress()
 
     async def _tell_progress(self) -> None:
