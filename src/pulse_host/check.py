@@ -10,9 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import AliasConfig, Config
-from pulse_gateway.errors import ConfigError, ModelNotFound, PulseError, UpstreamError
+from pulse_gateway.errors import ConfigError, ModelNotFound, UpstreamError
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.routing.router import Router
@@ -24,11 +23,11 @@ from pulse_gateway.types.http import HttpRequest, Timeouts
 from pulse_host.client_address import ClientAddresses
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import ignores_policies, open_connection
+from pulse_host.redis_reach import reached_redis
 
 __all__ = ["Row", "check_everything"]
 
 _OLDEST_REDIS = (6, 2)
-_REDIS_S = 5.0
 _TIMEOUTS = Timeouts(connect_s=5.0, first_byte_s=10.0, idle_s=10.0)
 
 
@@ -102,17 +101,13 @@ async def _redis(config: Config) -> Row:
         return Row("redis", True, 'not used: limits.store = "local"; run one process only')
     if url is None:
         return Row("redis", False, 'no Redis: set PULSE_REDIS_URL, or stores.redis_url; or limits.store = "local"')
-    redis = RedisClient(url, clock=SystemClock(), deadline_s=_REDIS_S)
     try:
-        place = read_address(url)
-        await redis.open()
-        return await _judge_redis(redis, f"{config.stores.redis_prefix}:check:{{{os.getpid()}}}")
+        async with reached_redis(url) as redis:
+            return await _judge_redis(redis, f"{config.stores.redis_prefix}:check:{{{os.getpid()}}}")
     except ConfigError as error:
         return Row("redis", False, str(error))
-    except PulseError as error:
-        return Row("redis", False, f"{place}: {error.message}")
-    finally:
-        await redis.aclose()
+    except RedisRefused as error:
+        return Row("redis", False, f"{read_address(url)}: {error.message}")
 
 
 async def _judge_redis(redis: RedisClient, key: str) -> Row:

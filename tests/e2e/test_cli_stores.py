@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -202,7 +203,7 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
     assert {state for state, _ in rows.values()} == {"FAILED"}
     assert rows["model fast"][1] == "no provider of the model 'fast' is switched on; set GROQ_API_KEY"
     assert "Postgres does not answer at 127.0.0.1:1 (database books, user ada)" in rows["postgres"][1]
-    assert rows["redis"][1].startswith("127.0.0.1:1: ")
+    assert rows["redis"][1].startswith("Redis at 127.0.0.1:1 does not answer")
     assert rows["journal"][1].startswith("/proc/pulse/journal is not writable: ")
     for name, status in (("openai", 401), ("anthropic", 401), ("google", 400)):
         assert rows[f"provider {name}"][1].endswith(f"refuses the key (status {status})")
@@ -242,3 +243,19 @@ def test_check_finds_a_redis_that_cannot_be_written_to(env: dict[str, str]) -> N
         done = run_pulse("check", env=settings)
     assert done.returncode == 1
     assert table(done.stdout)["redis"][0] == "FAILED"
+
+
+def test_check_does_not_wait_long_for_a_redis_that_is_frozen(env: dict[str, str]) -> None:
+    with ValkeyProcess(requirepass="s3cret") as frozen:
+        frozen.freeze()
+        settings = {**env, **STORES.environment(env["PULSE_DATABASE_URL"]), "PULSE_REDIS_URL": frozen.url}
+        began = time.monotonic()
+        done = run_pulse("check", env=settings)
+        took_s = time.monotonic() - began
+        frozen.thaw()
+    assert took_s < 15
+    assert done.returncode == 1
+    state, detail = table(done.stdout)["redis"]
+    assert state == "FAILED"
+    assert f"Redis at 127.0.0.1:{frozen.port} does not answer within 4 s; is it up" in detail
+    assert "s3cret" not in done.stdout + done.stderr

@@ -194,7 +194,7 @@ def test_where_limits_are_counted_in_memory_the_ledger_alone_is_looked_at(databa
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"PULSE_REDIS_URL": "redis://127.0.0.1:1/0"}, "Redis"),
+        ({"PULSE_REDIS_URL": "redis://ada:s3cret@127.0.0.1:1/0"}, "Redis at 127.0.0.1:1 does not answer"),
         (
             {"PULSE_DATABASE_URL": "postgresql://ada:s3cret@127.0.0.1:1/books"},
             "Postgres does not answer at 127.0.0.1:1",
@@ -212,6 +212,18 @@ def test_a_store_that_is_away_is_named(
     assert complaint in done.stderr
     assert "Traceback" not in done.stderr
     assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+def test_a_redis_that_is_frozen_is_named_soon(env: dict[str, str], redis: ValkeyProcess, command: str) -> None:
+    redis.freeze()
+    began = time.monotonic()
+    done = run_pulse("usage", command, env=env)
+    took_s = time.monotonic() - began
+    redis.thaw()
+    assert took_s < 15
+    assert done.returncode == 1
+    assert f"Redis at 127.0.0.1:{redis.port} does not answer within 4 s; is it up" in done.stderr
 
 
 def test_a_tenant_that_does_not_exist_is_named_and_a_month_is_a_month(env: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.config import Config
-from pulse_gateway.errors import ConfigError, StoreUnavailable
+from pulse_gateway.errors import ConfigError
 from pulse_gateway.ledger.audit import (
     BalanceDifference,
     RollUpDifference,
@@ -31,10 +31,11 @@ from pulse_gateway.store.tenants import list_tenants
 from pulse_gateway.transport.redis import RedisClient
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import create_pool
+from pulse_host.redis_reach import reached_redis
 
 __all__ = ["Finding", "Repair", "audited", "repaired"]
 
-_PATIENCE_S = 5.0  # for Redis and Postgres, where somebody sits and waits
+_PATIENCE_S = 5.0  # for Postgres, where somebody sits and waits
 _SECOND_LOOK_S = 1.5  # longer than an entry takes into the ledger
 
 _IN_LEDGER = """
@@ -156,26 +157,19 @@ async def _open(config: Config, tenant: str | None) -> AsyncIterator[_Books]:
         raise ConfigError("no database: set PULSE_DATABASE_URL, or stores.database_url in the config file")
     if config.stores.redis_url is None and config.limits.store != "local":
         raise ConfigError("no Redis: set PULSE_REDIS_URL, or stores.redis_url in the config file")
-    pool = await create_pool(url, max_size=2, query_timeout_s=60.0, wait_s=_PATIENCE_S)
-    redis: RedisClient | None = None
-    try:
+    async with AsyncExitStack() as opened:
+        redis: RedisClient | None = None
+        if config.limits.store != "local" and config.stores.redis_url is not None:
+            redis = await opened.enter_async_context(reached_redis(config.stores.redis_url))
+        pool = await create_pool(url, max_size=2, query_timeout_s=60.0, wait_s=_PATIENCE_S)
+        opened.push_async_callback(pool.close)
         async with pool.acquire() as connection:
             await require_migrated(connection)
             tenants = [each.tenant_id for each in await list_tenants(connection)]
         if tenant is not None and tenant not in tenants:
             raise ConfigError(f"there is no tenant {tenant!r}; see `pulse tenants list`")
-        if config.limits.store != "local" and config.stores.redis_url is not None:
-            redis = RedisClient(config.stores.redis_url, clock=clock, deadline_s=_PATIENCE_S)
-            await redis.open()
-            await redis.command("PING")
         written = _Written(pool, Path(config.stores.journal_dir))
         yield _Books(pool, redis, written, clock, config, tenants if tenant is None else [tenant])
-    except StoreUnavailable as error:
-        raise ConfigError(error.message) from error
-    finally:
-        if redis is not None:
-            await redis.aclose()
-        await pool.close()
 
 
 async def _confirmed(books: _Books) -> list[Difference]:
