@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pulse_gateway.errors import ConfigError
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.idempotency.postgres import PostgresAnswerStore
 from pulse_gateway.ledger.journal import Journal
+from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.postgres import PostgresLedger
 from pulse_gateway.limits.limiter import Limiter
 from pulse_gateway.limits.memory import MemoryLimiter
@@ -96,6 +98,8 @@ async def assembled(
         )
         ledger = PostgresLedger(pool, journal=journal, clock=clock)
         opened.push_async_callback(ledger.aclose)
+        recovered: list[UsageEntry] = []  # until there is a limiter to be told
+        ledger.on_recovered = recovered.extend
         await ledger.start()
         _show_ledger(metrics, ledger, journal)
 
@@ -103,11 +107,14 @@ async def assembled(
         limiter: Limiter
         if config.limits.store == "local" or config.stores.redis_url is None:
             limiter = await _local_limiter(pool, ledger, clock, metrics)
+            ledger.on_recovered = None
         else:
             redis = RedisClient(config.stores.redis_url, clock=clock, deadline_s=config.limits.deadline_ms / 1000)
             opened.push_async_callback(redis.aclose)
             await redis.open()
-            limiter = await _redis_limiter(config, redis, ledger, clock, metrics)
+            limiter = shared = await _redis_limiter(config, redis, ledger, clock, metrics)
+            ledger.on_recovered = partial(_doubt, shared)
+            _doubt(shared, recovered)
             probes["redis"] = redis_probe(redis, config.limits.without_redis)
         opened.push_async_callback(limiter.aclose)
         probes |= {"journal": journal_probe(journal), "ledger": ledger_probe(ledger)}
@@ -132,7 +139,9 @@ async def assembled(
             keys.plans = gateway.plans
             set_log_level(fresh.telemetry.log_level)
 
-        await opened.enter_async_context(Maintenance({**database_chores(database_url), "alerts": alerts.flush}))
+        await opened.enter_async_context(
+            Maintenance({**database_chores(database_url, on_recovered=ledger.on_recovered), "alerts": alerts.flush})
+        )
         yield Assembly(
             Services(
                 gateway=gateway,
@@ -170,7 +179,7 @@ async def _written_out(ledger: PostgresLedger) -> None:
 
 async def _redis_limiter(
     config: Config, redis: RedisClient, ledger: PostgresLedger, clock: Clock, metrics: Metrics
-) -> Limiter:
+) -> RedisLimiter:
     limits = config.limits
     limiter = RedisLimiter(
         redis,
@@ -199,6 +208,12 @@ async def _redis_limiter(
     )
     await limiter.open()
     return limiter
+
+
+def _doubt(limiter: RedisLimiter, entries: Sequence[UsageEntry]) -> None:
+    """What came into the ledger without this server's doing was not counted in Redis, or is not known to be."""
+    for entry in entries:
+        limiter.doubt(entry.tenant_id, entry.accounts, entry.period)
 
 
 def _show_ledger(metrics: Metrics, ledger: PostgresLedger, journal: Journal) -> None:

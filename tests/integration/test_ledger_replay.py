@@ -159,10 +159,16 @@ async def test_what_could_not_be_written_before_the_end_is_written_after_the_nex
         ledger.check()
     assert len(read_journal(tmp_path / "0").closed) == 700
     await database.come_back()
+    told: list[str] = []
     async with ledger_over(pool, tmp_path) as ledger:
+        ledger.on_recovered = lambda recovered: told.extend(each.entry_id for each in recovered)
         await ledger.flush()
         assert ledger.written == 700
-    assert await stored(database.url) == sums(entries)
+        assert sorted(told) == sorted(each.entry_id for each in entries)
+        ledger.record(entry(tenant_id="fresh"))
+        await ledger.flush()
+        assert len(told) == 700, "only what was left is told of"
+    assert {key: each for key, each in (await stored(database.url)).items() if "fresh" not in key} == sums(entries)
     assert read_journal(tmp_path / "0").closed == []
 
 
@@ -314,11 +320,13 @@ async def test_a_lost_disk_leaves_open_permits_that_become_estimates_and_are_cor
                 await asyncio.sleep(0.01)
         await lost.aclose()  # and nobody ever looks at its folder again
         swept = 0
+        told: list[str] = []
         async with asyncio.timeout(10):
             while swept < 5:
                 # Any number of replicas sweep at once.
-                swept += sum(await asyncio.gather(*(sweep_by(pool) for _ in range(3))))
+                swept += sum(await asyncio.gather(*(sweep_by(pool, told) for _ in range(3))))
         assert swept == 5
+        assert sorted(told) == sorted(each.user_id for each in said)
         assert await open_permits(connection) == []
         rows = await connection.fetch("select recovered, source, outcome, error_code from usage_entry")
         assert Counter(map(tuple, rows)) == {("permit", "estimated", "interrupted", "gateway_ended"): 5}
@@ -334,6 +342,10 @@ async def test_a_lost_disk_leaves_open_permits_that_become_estimates_and_are_cor
     assert await stored(database.url) == sums([ended, *said[1:]])
 
 
-async def sweep_by(pool: Any) -> int:
+async def sweep_by(pool: Any, told: list[str] | None = None) -> int:
+    """`told`: of whom it was said that they were ended."""
     async with pool.acquire() as connection:
-        return await sweep_open_permits(connection)
+        return await sweep_open_permits(
+            connection,
+            on_recovered=lambda entries: told.extend(each.user_id for each in entries) if told is not None else None,
+        )

@@ -24,7 +24,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     """An entry to be written.
 
     `since` is when it came, by the monotonic clock. `recovered` and `permit`: see `batches.write_entries`. `journal` is the number
-    of the journal that holds it, 0 for this process' own.
+    of the journal that holds it, 0 for this process' own. `left`: by an earlier process.
     """
 
     entry: UsageEntry
@@ -32,6 +32,7 @@ class Pending(msgspec.Struct, frozen=True, array_like=True):
     recovered: str | None = None
     permit: bool = False
     journal: int = 0
+    left: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -74,6 +74,6 @@ def pending_of(journal: Journal, now: float, number: int) -> Iterator[Pending]:
     recovered = journal.recovered()
     journal.done([entry.entry_id for entry in recovered.unsent])
     for entry in recovered.closed:
-        yield Pending(entry, now, permit=True, journal=number)
+        yield Pending(entry, now, permit=True, journal=number, left=True)
     for entry in recovered.open:
-        yield Pending(estimate_of(entry), now, recovered=JOURNAL, permit=True, journal=number)
+        yield Pending(estimate_of(entry), now, recovered=JOURNAL, permit=True, journal=number, left=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,10 +75,13 @@ async def ensure_partitions(connection: Any, months_ahead: int = 3, *, now: date
     return Partitions(created=tuple(created), stray=stray, moved=moved)
 
 
-async def sweep_open_permits(connection: Any, *, most: int = 500) -> int:
+async def sweep_open_permits(
+    connection: Any, *, most: int = 500, on_recovered: Callable[[Sequence[UsageEntry]], None] | None = None
+) -> int:
     """End attempts of which nothing was heard past their deadline, as estimates; returns how many there were.
 
-    At most `most` at a time, by one replica at a time. Should word of one come after all, it becomes a correction.
+    At most `most` at a time, by one replica at a time. Should word of one come after all, it becomes a correction. `on_recovered`
+    is called with those that were written.
 
     Raises: what the driver raises.
     """
@@ -91,6 +95,8 @@ async def sweep_open_permits(connection: Any, *, most: int = 500) -> int:
         done = await write_entries(
             connection, entries, [PERMIT] * len(rows), [row["entry_id"] for row in rows], _TIMEOUT_S
         )
+    if on_recovered is not None:
+        on_recovered(entries)
     _log.warning("%d attempts were never heard of again; they are in the ledger as estimates", done.added)
     return done.added
 

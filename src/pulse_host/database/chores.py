@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.idempotency.postgres import prune
+from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.maintenance import ensure_partitions, sweep_open_permits
 from pulse_host.database.pool import open_connection
 
 __all__ = ["database_chores"]
 
 
-def database_chores(url: str) -> dict[str, Callable[[], Awaitable[object]]]:
+def database_chores(
+    url: str, *, on_recovered: Callable[[Sequence[UsageEntry]], None] | None = None
+) -> dict[str, Callable[[], Awaitable[object]]]:
     """By name: partitions for the months ahead, ends for calls that were never heard of again, and answers whose time is over.
+
+    `on_recovered` is called with the calls that were ended.
 
     Each uses a connection of its own, for it may take longer than a request would wait. Raises: StoreUnavailable, DatabaseUnusable.
     """
     works: dict[str, Callable[[Any], Awaitable[object]]] = {
         "partitions": ensure_partitions,
-        "permits": sweep_open_permits,
+        "permits": partial(sweep_open_permits, on_recovered=on_recovered),
         "answers": prune,
     }
     return {name: _chore(url, work) for name, work in works.items()}
