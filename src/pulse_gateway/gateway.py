@@ -20,6 +20,7 @@ from pulse_gateway.idempotency.memory import MemoryAnswerStore
 from pulse_gateway.idempotency.store import AnswerStore
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.limits.crossings import Crossed
 from pulse_gateway.limits.limiter import Limiter, Standing
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.moderation.chain import Chain
@@ -47,7 +48,7 @@ from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.health import Health
 from pulse_gateway.routing.retries import RetryBudget
 from pulse_gateway.store.memory import MemoryKeyStore
-from pulse_gateway.telemetry.alert import OnAlert, log_alert
+from pulse_gateway.telemetry.alert import BudgetAlert, OnAlert, log_alert
 from pulse_gateway.telemetry.record import Observer, log_exchange
 from pulse_gateway.transport.schemes import SchemeTransport
 from pulse_gateway.transport.transport import Transport
@@ -94,6 +95,8 @@ class Gateway:
         self._moderators = tuple(moderators)
         self._observers = tuple(observers)
         self._on_alert = on_alert
+        if hasattr(self.limiter, "on_crossed"):
+            self.limiter.on_crossed = self._crossed_late
         self._transport = transport
         self._supervisor = Supervisor()
         self._executions = Executions(
@@ -236,6 +239,22 @@ class Gateway:
 
     def _provider(self, kind: str) -> Provider:
         return self._own_providers.get(kind) or providers.provider(kind)
+
+    def _crossed_late(self, crossed: Crossed) -> None:
+        """No request waits to tell of it."""
+        self._on_alert(
+            BudgetAlert(
+                tenant_id=crossed.tenant,
+                account=crossed.account,
+                kind=crossed.kind,
+                period=crossed.period,
+                percent=crossed.percent,
+                limit=crossed.limit,
+                used=crossed.used,
+                request_id="",
+                at=self.clock.now(),
+            )
+        )
 
     def _compose(self, chain: Chain) -> Handler:
         if self._transport is None:

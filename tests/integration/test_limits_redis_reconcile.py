@@ -10,6 +10,7 @@ import pytest
 from limits_parts import TENANT, Books, ClockedRedis, at_once, money, opened, quota, requests, tokens, until
 
 from pulse_gateway.clock import SystemClock
+from pulse_gateway.errors import QuotaExceeded
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.limits.chores import Chore
 from pulse_gateway.limits.periods import month_of
@@ -286,6 +287,44 @@ async def test_what_was_settled_after_the_last_look_at_the_ledger_is_added(busy:
     assert busy.off_by == -500
     await busy.limiters[1]._endings.send()
     assert busy.off_by == 0
+
+
+# ── caps that were passed with nobody waiting ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def crossed(limiter: RedisLimiter) -> list[tuple[str, int, int]]:
+    found: list[tuple[str, int, int]] = []
+    limiter.on_crossed = lambda each: found.append((each.account, each.percent, each.used))
+    return found
+
+
+async def test_a_late_settlement_tells_of_the_caps_it_passes_once(
+    server: ValkeyProcess, limiter: RedisLimiter, crossed: list[tuple[str, int, int]]
+) -> None:
+    for used in (850, 10, 200):
+        permit = await limiter.acquire([tokens(1), money(1, None)], tenant=TENANT)
+        assert isinstance(permit, Grant)
+        del limiter._leases.open[permit.permit_id]
+        limiter._endings.postpone(Ending(permit, "settle", [used, 900], CLOCK.monotonic()), maybe_done=used == 10)
+        await limiter._endings.send()
+    assert crossed == [("u1", 80, 850), ("u1", 100, 1060)]
+
+
+async def test_what_comes_from_the_ledger_tells_of_the_caps_it_is_beyond(
+    server: ValkeyProcess, ledger: Books, limiter: RedisLimiter, crossed: list[tuple[str, int, int]]
+) -> None:
+    ledger.write("u1", PERIOD, tokens=800)
+    await (await limiter.acquire([tokens(1)], tenant=TENANT)).cancel()
+    assert crossed == [("u1", 80, 800)]
+    ledger.write("u1", PERIOD, tokens=700)
+    limiter.doubt(TENANT, ["u1"], PERIOD)
+    await limiter._reconciler.run()
+    assert crossed == [("u1", 80, 800), ("u1", 100, 1500)]
+    server.command("FLUSHALL")
+    with pytest.raises(QuotaExceeded):
+        await limiter.acquire([tokens(1)], tenant=TENANT)
+    assert len(crossed) == 2
 
 
 # ── for operators ─────────────────────────────────────────────────────────────────────────────────────────────────────

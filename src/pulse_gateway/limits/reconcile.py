@@ -16,6 +16,7 @@ import msgspec
 from pulse_gateway.clock import Clock
 from pulse_gateway.limits.asks import QUOTA, Ask
 from pulse_gateway.limits.balances import Balances, SharedBalances
+from pulse_gateway.limits.crossings import Crossings
 from pulse_gateway.limits.limiter import COST
 from pulse_gateway.limits.periods import Month, month_numbered
 from pulse_gateway.limits.replicas import forget_who_was_behind
@@ -50,6 +51,7 @@ class _Touched(NamedTuple):
     account: str
     kind: str
     month: Month
+    cap: int = -1
     seen: _Seen | None = None
 
 
@@ -69,8 +71,8 @@ class Reconciler:
       above the second balance is too much.
     """
 
-    def __init__(self, scripts: Scripts, balances: SharedBalances, clock: Clock) -> None:
-        self._scripts, self._balances, self._clock = scripts, balances, clock
+    def __init__(self, scripts: Scripts, balances: SharedBalances, clock: Clock, crossings: Crossings) -> None:
+        self._scripts, self._balances, self._clock, self._crossings = scripts, balances, clock, crossings
         self._touched: dict[str, _Touched] = {}
         self.corrections = 0
 
@@ -82,12 +84,13 @@ class Reconciler:
         """Look at the counter of `ask`, a monthly one, in a while."""
         if ask.key not in self._touched:
             due_s = self._clock.monotonic() + _DUE_AFTER_S
-            self._touched[ask.key] = _Touched(due_s, grant.room, ask.account, ask.kind, grant.month)
+            self._touched[ask.key] = _Touched(due_s, grant.room, ask.account, ask.kind, grant.month, ask.cap)
 
     def touch_all(self, grant: Grant) -> None:
         """Look at every monthly counter of a permit, soon."""
         for ask in grant.asks:
             if ask.form == QUOTA:
+                self.touch(ask, grant)
                 self.doubt(ask.key, grant.room, ask.account, ask.kind, grant.month)
 
     def doubt(self, key: str, room: Room, account: str, kind: str, month: Month) -> None:
@@ -136,19 +139,19 @@ class Reconciler:
                 is_right = (reading.used < balance or may_lower) and await self._set(
                     key, balance, month, expected=reading.used, as_of=as_of
                 )
-                if not is_right:
-                    seen = await self._correct_what_is_certain(key, month, touched.seen, now, may_lower=may_lower)
+                if is_right:
+                    self._tell(touched, reading.used, balance)
+                else:
+                    seen = await self._correct_what_is_certain(key, touched, now, may_lower=may_lower)
                     self._later(key, touched._replace(seen=seen), _AGAIN_AFTER_S if touched.seen else _SURE_AFTER_S)
         except BaseException:
             for key, touched in counters.items():
                 self._later(key, touched, 0.0)
             raise
 
-    async def _correct_what_is_certain(
-        self, key: str, month: Month, first: _Seen | None, second: _Seen, *, may_lower: bool
-    ) -> _Seen:
+    async def _correct_what_is_certain(self, key: str, touched: _Touched, second: _Seen, *, may_lower: bool) -> _Seen:
         """Returns the look that the next one is to be compared with."""
-        if first is None:
+        if (first := touched.seen) is None:
             return second
         if second.at_s - first.at_s < _SURE_AFTER_S:
             return first
@@ -160,13 +163,19 @@ class Reconciler:
             amount, as_of = -excess, second.as_of
         else:
             return second
-        self.corrections += await self._scripts.add(key, amount, month, since=second.reading.as_of, as_of=as_of)
+        if await self._scripts.add(key, amount, touched.month, since=second.reading.as_of, as_of=as_of):
+            self.corrections += 1
+            self._tell(touched, second.reading.used, second.reading.used + amount)
         return second
 
     async def _set(self, key: str, balance: int, month: Month, *, expected: int, as_of: int) -> bool:
         is_set = await self._scripts.correct(key, balance, month, expected=expected, quiet_us=QUIET_US, as_of=as_of)
         self.corrections += is_set
         return is_set
+
+    def _tell(self, touched: _Touched, before: int, used: int) -> None:
+        where = (touched.room.tenant, touched.account, touched.kind, touched.month.period)
+        self._crossings.look(*where, touched.cap, before, used)
 
     def _later(self, key: str, touched: _Touched, after_s: float) -> None:
         """Unless it has come to be in doubt meanwhile; what was seen of it is kept."""

@@ -19,6 +19,7 @@ from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, holds_of
 from pulse_gateway.limits.balances import Balances, SharedBalances
 from pulse_gateway.limits.chores import Chore
 from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, REFUSED, SEEN, Row
+from pulse_gateway.limits.crossings import Crossings, OnCrossed
 from pulse_gateway.limits.degraded import AWAY_S, StandIn
 from pulse_gateway.limits.leases import Leases
 from pulse_gateway.limits.limiter import COST, Charge, Permit, Standing
@@ -71,7 +72,8 @@ class RedisLimiter:
             self._balances, clock, policies or Policies(), replicas=lambda: self._replicas.count, lag_s=lag_s
         )
         self._leases = Leases(self._scripts, lease_s, clock)
-        self._reconciler = Reconciler(self._scripts, self._balances, clock)
+        self._crossings = Crossings()
+        self._reconciler = Reconciler(self._scripts, self._balances, clock, self._crossings)
         self._endings = Endings(
             self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all, lag_s=lag_s
         )
@@ -91,6 +93,15 @@ class RedisLimiter:
         self.degraded_refusals: Counter[str] = Counter()
         """Requests refused without Redis, by policy: `local` (their share was used up), `closed`."""
         redis.on_change(self._availability_changed)
+
+    @property
+    def on_crossed(self) -> OnCrossed:
+        """Hears of monthly caps that were passed with nobody waiting for the standings of a settlement; by default the log does."""
+        return self._crossings.on_crossed
+
+    @on_crossed.setter
+    def on_crossed(self, told: OnCrossed) -> None:
+        self._crossings.on_crossed = told
 
     @property
     def outstanding(self) -> int:
@@ -280,6 +291,9 @@ class RedisLimiter:
         await asyncio.gather(
             *[self._scripts.warm(ask.key, found[ask.account].get(ask.kind, 0), month, as_of=as_of) for ask in cold]
         )
+        for ask in cold:
+            used = found[ask.account].get(ask.kind, 0)
+            self._crossings.look(room.tenant, ask.account, ask.kind, month.period, ask.cap, 0, used)
 
     async def _corrected(self, room: Room, asks: Sequence[Ask], rows: Sequence[Row], month: Month) -> bool:
         """Whether a quota was in the way that counted more than the ledger knows of, and was set right. Looked up at most once in ten
@@ -348,17 +362,16 @@ class RedisLimiter:
         before = standings_of(asks, rows, permit.month, now_s)
         return settled_standings(asks, rows, before, actual, permit.month, now_s)
 
-    def _ended_late(self, ending: Ending, code: int, rows: Sequence[Row]) -> None:
-        """A settlement that had to wait has reached Redis; who waited for it has left, so that alerts can only be logged."""
+    def _ended_late(self, ending: Ending, _code: int, rows: Sequence[Row]) -> None:
+        """A settlement that had to wait has reached Redis; who waited for it has left."""
         if ending.mode == "cancel":
             return
         self._reconciler.touch_all(ending.grant)
-        for standing in self._settled(ending, rows):
-            for percent in standing.crossed:
-                _log.warning(
-                    "%s of tenant %s has passed %d %% of its %s in %d",
-                    standing.account, ending.grant.room.tenant, percent, standing.kind, ending.grant.month.period,
-                )  # fmt: skip
+        grant = ending.grant
+        for ask, row, amount in zip(grant.asks, rows, ending.actual, strict=True):
+            if ask.form == QUOTA and row.used >= 0:
+                where = (grant.room.tenant, ask.account, ask.kind, grant.month.period)
+                self._crossings.look(*where, ask.cap, row.used - amount, row.used)
 
     # ── in the background ──
 
