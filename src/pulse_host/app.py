@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -83,6 +84,8 @@ def create_app(services: Services) -> Litestar:
     @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
     async def docs() -> str:
         return docs_page(document())
+
+    metrics.gauge("pulse_tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks()))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import socket
+import struct
 import sys
 import termios
 from collections.abc import Mapping
@@ -18,9 +19,11 @@ __all__ = ["BoundedHttp", "is_stalled"]
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
 LINGER_S = 2.0  # closing at once would reset the connection, and the client might not get to read the answer
+UNREAD_BYTES = 16 * 1024  # here, beside what the kernel takes; beyond it nothing more is fetched for the client
 STALL_S = 30.0
 LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
 _EXTENSION, _STALLED = "pulse.client", "stalled"  # of the ASGI scope
 
 
@@ -42,6 +45,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNREAD_BYTES)
         self._told: dict[object, object] = {}
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
@@ -138,6 +142,8 @@ class BoundedHttp(HttpToolsProtocol):
         unread = self._unread_bytes()
         if unread > max(0, unread_before - LEAST_READ_BYTES):
             self._told[_STALLED] = True
+            if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.transport.abort()
         else:
             self._watch_reading()
@@ -146,11 +152,14 @@ class BoundedHttp(HttpToolsProtocol):
         """Here and in the kernel, which lets us write on only once much of what it holds has gone: our own part alone would not move
         for minutes while a slow client reads."""
         unread = self.transport.get_write_buffer_size()
-        connection: socket.socket | None = self.transport.get_extra_info("socket")
-        if connection is not None and connection.fileno() >= 0:
+        if (connection := self._socket()) is not None:
             try:
                 told = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0\0\0\0")
             except OSError:
                 return unread  # not of this kind of socket, or not on this system
             unread += int.from_bytes(told, sys.byteorder)
         return unread
+
+    def _socket(self) -> socket.socket | None:
+        connection: socket.socket | None = self.transport.get_extra_info("socket")
+        return None if connection is None or connection.fileno() < 0 else connection

@@ -23,6 +23,7 @@ __all__ = ["Line", "Signals", "address_of", "bind", "run_async", "serve"]
 
 _log = structlog.get_logger("pulse")
 _LISTEN_BACKLOG = 2048
+_ACCEPTS = 8  # uvloop takes one connection a turn of its loop from each descriptor: under load, that would be a few dozen a second
 _UNSENT_BYTES = 128 * 1024  # in the kernel, per connection: a slow client must not let megabytes be fetched ahead of it
 _FAREWELL_S = 1.5  # for a request that is broken off, to say so and to close its provider's connection
 _FLUSH_S = 1.0  # for the last bytes to leave through a socket
@@ -128,7 +129,7 @@ async def serve(
     server = _Server(config, readiness, signals, drain_s, on_ready, under_way)
     signals.serving = True
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(sockets=[listener, *(listener.dup() for _ in range(_ACCEPTS - 1))])
     except SystemExit as error:  # uvicorn's word for an application that failed to start
         raise ConfigError("the server could not start; the log above says why") from error
     finally:

@@ -271,10 +271,11 @@ class Pulse:
         key: str = "",
         arguments: list[str] | None = None,
         cwd: Path | None = None,
+        program: tuple[str, ...] = ("-m", "pulse_host"),
     ) -> Iterator[Self]:
         """A running `pulse serve`; `key` is one made for it before. Redis and the journal's folder are those of `STORES`, unless
-        `env` names others."""
-        command = [sys.executable, "-m", "pulse_host", "serve", "--port", "0", *(arguments or [])]
+        `env` names others. `program` is what Python runs."""
+        command = [sys.executable, *program, "serve", "--port", "0", *(arguments or [])]
         settings = {
             "PULSE_DATABASE_URL": database_url,
             "PULSE_LOG_FORMAT": "json",

@@ -91,6 +91,7 @@ class StreamBody(Generic[T]):
         reading = relay.reading
         try:
             items = await self._review(self._held)
+            self._held.clear()
             while True:
                 self._mark()
                 at_end = reading.ended or reading.failed is not None
@@ -100,7 +101,9 @@ class StreamBody(Generic[T]):
                     self._end(Outcome.COMPLETED if reading.ended else Outcome.INTERRUPTED, reading.failed)
                     self._said_all = True
                 if items and not exchange.gone:
-                    yield relay.join(items)
+                    item = relay.join(items)
+                    items = []  # while a client is slow, one copy of what it is to read is enough
+                    yield item
                 if at_end:
                     return
                 if relay.broken is not None:

@@ -23,7 +23,7 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["Reading"]
 
-_UNTAKEN_CHARS = 65_536
+_UNTAKEN_CHARS = 16_384
 _UNKNOWN = Usage()
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 import time
 
 import pytest
 
 from pulse_gateway.limits.estimate import (
+    OutputEstimate,
     estimate_output_tokens,
     estimate_prompt_tokens,
     hold_output_tokens,
@@ -54,6 +56,27 @@ COUNTED = {
 def test_an_answer_without_a_usage_frame_is_counted_close_to_what_a_tokenizer_makes_of_it(kind: str) -> None:
     text, counted, tolerance = COUNTED[kind]
     assert estimate_output_tokens(text) == pytest.approx(counted, rel=tolerance)
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+@pytest.mark.parametrize("longest", [1, 5, 400])
+def test_an_answer_that_grows_piece_by_piece_is_counted_as_the_whole_one(kind: str, longest: int) -> None:
+    text = COUNTED[kind][0] * 10
+    sizes = random.Random(0)
+    estimate, at = OutputEstimate(), 0
+    while at < len(text):
+        size = sizes.randint(1, longest)
+        estimate.add(text[at : at + size])
+        at += size
+    assert estimate.tokens == pytest.approx(estimate_output_tokens(text), rel=0.02)
+
+
+def test_a_growing_answer_is_looked_at_once_and_not_kept() -> None:
+    estimate = OutputEstimate()
+    for _ in range(10_000):
+        estimate.add("word and a word ")
+    assert estimate.tokens == pytest.approx(estimate_output_tokens("word and a word " * 10_000))
+    assert len(estimate._open) < 300
 
 
 @pytest.mark.parametrize("kind", COUNTED)
