@@ -18,9 +18,10 @@ from pulse_gateway.ids import new_entry_id
 from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, holds_of
 from pulse_gateway.limits.balances import Balances, SharedBalances
 from pulse_gateway.limits.chores import Chore
-from pulse_gateway.limits.counters import COLD, GRANTED, LOST, NEVER, REFUSED, SEEN, Row
+from pulse_gateway.limits.counters import COLD, GRANTED, LOST, REFUSED, SEEN, Row
 from pulse_gateway.limits.crossings import Crossings, OnCrossed
 from pulse_gateway.limits.degraded import AWAY_S, StandIn
+from pulse_gateway.limits.doubts import Doubts
 from pulse_gateway.limits.leases import Leases
 from pulse_gateway.limits.limiter import COST, Charge, Permit, Standing
 from pulse_gateway.limits.overdue import Overdue
@@ -37,8 +38,6 @@ __all__ = ["RedisLimiter"]
 
 _log = logging.getLogger(__name__)
 _TRIES = 5  # of one acquire: another month, cold counters, a confirmed refusal; then something is wrong with the store
-_CONFIRMED_FOR_S = 10.0
-_MOST_CONFIRMED = 10_000
 _RESENT_EVERY_S = 1.0
 _RECONCILED_EVERY_S = 5.0
 _CLOSING_S = 2.0
@@ -78,7 +77,7 @@ class RedisLimiter:
             self._scripts, ended=self._ended_late, left_to_the_ledger=self._reconciler.touch_all, lag_s=lag_s
         )
         self._overdue = Overdue(redis, self._scripts, prefix=prefix)
-        self._confirmed: dict[str, float] = {}  # quota → when its refusal was last looked up in the ledger
+        self._doubts = Doubts(clock)
         self._longest_window_us = 0
         self._is_recovering = False
         self._chores = {
@@ -301,20 +300,9 @@ class RedisLimiter:
         """
         if self._endings.waiting or self._replicas.may_be_behind:
             return False
-        now_s = self._clock.monotonic()
-        doubted = [
-            (ask, row.used)
-            for ask, row in zip(asks, rows, strict=True)
-            if ask.form == QUOTA and row.wait_us not in {0, NEVER}
-            and now_s - self._confirmed.get(ask.key, float("-inf")) >= _CONFIRMED_FOR_S
-        ]  # fmt: skip
+        doubted = self._doubts.about(asks, rows)
         if not doubted:
             return False
-        for ask, _ in doubted:
-            self._confirmed.pop(ask.key, None)
-            self._confirmed[ask.key] = now_s
-        while len(self._confirmed) > _MOST_CONFIRMED:
-            del self._confirmed[next(iter(self._confirmed))]
         try:
             await self._announce()  # what is known of the others is to be new
             return not self._replicas.may_be_behind and await self._reconciler.lower(room.tenant, doubted, month)
