@@ -14,7 +14,18 @@ import httpx
 import pytest
 from pulse_process import Pulse, Simulation, entries_of, run_pulse
 
-AMOUNTS = ["requests", "input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens", "tokens", "images", "videos", "cost_usd", "unpriced"]
+AMOUNTS = [
+    "requests",
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "tokens",
+    "images",
+    "videos",
+    "cost_usd",
+    "unpriced",
+]
 
 
 @pytest.fixture(scope="module")
