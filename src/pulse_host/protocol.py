@@ -12,7 +12,7 @@ import termios
 from collections.abc import Mapping
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["BoundedHttp", "is_stalled"]
 
@@ -32,6 +32,20 @@ def is_stalled(scope: Mapping[str, Any]) -> bool:
     return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_STALLED))
 
 
+class _WhileOpen:
+    """A transport as an answer is written to it. uvloop raises for what is written between the end of a connection and the moment
+    at which the protocol is told of it."""
+
+    __slots__ = ("_transport", "close")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self.close = transport, transport.close
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
 class BoundedHttp(HttpToolsProtocol):
     """uvicorn's protocol waits for ever: for a request to begin, for the rest of a body after it was answered, and for a client to
     read. It also keeps as much of a head as a client cares to send."""
@@ -40,6 +54,7 @@ class BoundedHttp(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _linger_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
+    _answering: RequestResponseCycle | None = None
     _in_head = True
     _in_body = False
 
@@ -47,6 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(UNREAD_BYTES)
         self._told: dict[object, object] = {}
+        self._while_open = _WhileOpen(transport)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -54,7 +70,15 @@ class BoundedHttp(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
+        answering = self._answering
+        if answering is not None and not answering.response_complete:  # uvicorn tells the last request that came
+            answering.disconnected = True
+            answering.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     # ── the head ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -82,6 +106,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._unread_timer is not None and not self.transport.get_write_buffer_size():
             self._stop_watching()
         super().on_headers_complete()
+        self.cycle.transport = self._while_open  # type: ignore[assignment]
 
     def _head_is_late(self) -> None:
         self._head_timer = None
