@@ -328,7 +328,7 @@ async def test_a_key_is_revoked_once(connection: Any, user_id: str) -> None:
     assert listed.revoked_at is not None
 
 
-@pytest.mark.parametrize("secret", ["my-own-key", create_key().secret])
+@pytest.mark.parametrize("secret", ["my-own-key", create_key().secret], ids=["chosen", "own-form"])
 async def test_a_key_given_again_stays_one_key_moves_and_lives_again(
     connection: Any, user_id: str, secret: str
 ) -> None:
