@@ -23,6 +23,8 @@ __all__ = ["OutputEstimate", "estimate_output_tokens", "estimate_prompt_tokens",
 
 _LONGEST_WORD = 256  # characters
 _OFTEN_SEEN = 24  # characters of a piece that may well come again
+# Of Arabic, where they are written: vocabularies know the words without them, and take a token for each.
+_VOWEL_MARKS = re.compile("[\u064b-\u0652\u0670]")
 _TOKENS_PER_ATTACHMENT = 1_600  # what an image of about one megapixel costs at the large vendors
 
 
@@ -101,7 +103,8 @@ def _weight(piece: str) -> float:
         return max(1, length / 2.5)
     if first <= "\u024f":
         return 1 if length <= 8 else length / 5.5
-    return max(1, length / (5.2 if first < "\u0590" else 2.9))  # Greek and Cyrillic are well covered, others less
+    marks = len(_VOWEL_MARKS.findall(piece))
+    return max(1, (length - marks) / (5.2 if first < "\u0590" else 2.9)) + marks  # Greek and Cyrillic are well covered
 
 
 _known_weight = lru_cache(maxsize=8_192)(_weight)  # a text repeats its words; three times as fast

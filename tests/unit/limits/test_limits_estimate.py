@@ -79,6 +79,14 @@ def test_a_growing_answer_is_looked_at_once_and_not_kept() -> None:
     assert len(estimate._open) < 300
 
 
+def test_arabic_with_its_vowels_written_takes_a_token_more_for_each() -> None:
+    text = (
+        "مَرْحَبًا بِكَ فِي عَالَمِ الذَّكَاءِ الاصْطِنَاعِيِّ. إِنَّ اللُّغَةَ الْعَرَبِيَّةَ مِنْ أَغْنَى لُغَاتِ الْعَالَمِ بِالْمُفْرَدَاتِ، وَقَدْ كَتَبَ بِهَا "
+        "الشُّعَرَاءُ أَجْمَلَ الْقَصَائِدِ."
+    )
+    assert estimate_output_tokens(text) == pytest.approx(113, rel=0.1)
+
+
 @pytest.mark.parametrize("kind", COUNTED)
 def test_a_prompt_is_held_for_about_as_much_as_it_will_be_in_every_script(kind: str) -> None:
     text, counted, _ = COUNTED[kind]
