@@ -31,12 +31,13 @@ class KeyRow(msgspec.Struct, frozen=True):
     """What a list shows of one key."""
 
     HEADINGS: ClassVar[str] = (
-        f"{'key id':<12} {'key':<18} {'state':<8} {'plan':<10} {'tenant':<12} {'user':<30} {'limits':<20} name"
+        f"{'key id':<12} {'key':<18} {'state':<8} {'plan':<10} {'tenant':<12} {'user':<30} {'user id':<36} {'limits':<20} name"
     )
 
     key_id: str
     key: str
     user: str
+    user_id: str
     tenant: str
     plan: str
     limits: LimitsShown
@@ -47,7 +48,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     def line(self) -> str:
         return (
             f"{self.key_id:<12} {self.key:<18} {self.state:<8} {self.plan:<10} {self.tenant:<12} {self.user:<30} "
-            f"{self.limits.line():<20} {self.name}"
+            f"{self.user_id:<36} {self.limits.line():<20} {self.name}"
         )
 
 
@@ -129,6 +130,7 @@ def _row(record: KeyRecord) -> KeyRow:
         key_id=record.key_id,
         key=f"{record.prefix}…{record.last4}",
         user=record.email or record.user_id,
+        user_id=record.user_id,
         tenant=record.tenant_id,
         plan=record.plan,
         limits=shown(record.limits),

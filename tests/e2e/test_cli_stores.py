@@ -70,7 +70,11 @@ def test_a_key_is_shown_once_works_and_stops_working_once_revoked(env: dict[str,
     listed = run_pulse("keys", "list", env=env)
     (line,) = [line for line in listed.stdout.splitlines() if key_id in line]
     shown = [key_id, f"pls_live_…{key[-4:]}", "live", "pro", "default", "Ada@example.com", "-", "laptop"]
-    assert line.split() == shown
+    words = line.split()
+    user_id = words.pop(6)
+    assert words == shown
+    (row,) = [json.loads(each) for each in run_pulse("keys", "list", "--json", env=env).stdout.splitlines()]
+    assert row["user_id"] == user_id
     assert listed.stdout.splitlines()[0].split()[:3] == ["key", "id", "key"]
     assert key[20:40] not in listed.stdout
 
