@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -25,17 +25,33 @@ def explained(message: str, root: type[msgspec.Struct]) -> str:
         where = f"[{path}]" if path else "the top level"
         return f"unknown key `{unknown['name']}` in {where}; {hint}"
     what, _, path = message.partition(" - at `$")
-    return f"`{path.strip('.`')}`: {what}" if path else message
+    path = path.strip(".`")
+    if what.startswith("Invalid enum value") and (choices := _choices(_annotation_at(root, path))):
+        what += f"; valid: {', '.join(choices)}"
+    return f"`{path}`: {what}" if path else message
 
 
 def _struct_at(root: type[msgspec.Struct], path: str) -> type[msgspec.Struct] | None:
-    """The struct that a path such as `providers[...].timeouts` leads to."""
+    for candidate in _alternatives(_annotation_at(root, path)):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            return candidate
+    return None
+
+
+def _annotation_at(root: type[msgspec.Struct], path: str) -> Any:
+    """What the value that a path such as `providers[...].timeouts` leads to has to be."""
     here: Any = root
     for step in re.findall(r"\[\.\.\.\]|\[\d+\]|[^.\[\]]+", path):
         here = _element_of(here) if step.startswith("[") else _field_of(here, step)
         if here is None:
             return None
-    return here if isinstance(here, type) and issubclass(here, msgspec.Struct) else None
+    return here
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The words that a value may be, if it is one of a few."""
+    options = [each for each in _alternatives(annotation) if typing.get_origin(each) is Literal]
+    return [str(word) for option in options for word in typing.get_args(option)]
 
 
 def _field_of(struct: Any, name: str) -> Any:
@@ -50,10 +66,8 @@ def _field_of(struct: Any, name: str) -> Any:
 def _element_of(container: Any) -> Any:
     for candidate in _alternatives(container):
         arguments = typing.get_args(candidate)
-        if arguments:
-            for inner in _alternatives(_plain(arguments[-1])):
-                if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                    return inner
+        if arguments and typing.get_origin(candidate) is not Literal:
+            return _plain(arguments[-1])
     return None
 
 
