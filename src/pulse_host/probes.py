@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import asyncpg
@@ -47,7 +48,7 @@ def postgres_probe(pool: Any, *, needed: bool) -> Probe:
         try:
             await pool.fetchval("select 1")
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-            word = f"down ({type(error).__name__}): usage waits in the journal, keys not used of late are refused"
+            word = f"down ({_why(error)}): usage waits in the journal, keys not used of late are refused"
             if needed:
                 raise StoreUnavailable(word) from error
             return word
@@ -73,3 +74,11 @@ def journal_probe(journal: Journal) -> Probe:
         return f"{journal.fill * 100:.0f} % full: entries wait for Postgres" if journal.alarmed else OK
 
     return probe
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "nobody listens: its socket is not there"
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno).lower()
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__

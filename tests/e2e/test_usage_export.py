@@ -36,9 +36,9 @@ values
 """
 
 
-async def fill(url: str) -> None:
+async def fill(url: str, statements: str = FILL) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute(FILL)
+    await connection.execute(statements)
     await connection.close()
 
 
@@ -60,7 +60,7 @@ def exported(env: dict[str, str], *words: str) -> list[dict[str, str]]:
     done = run_pulse("usage", "export", *words, env=env)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout, newline="")))
-    assert done.stderr == f"{len(rows)} entries\n"
+    assert done.stderr == ("1 entry\n" if len(rows) == 1 else f"{len(rows)} entries\n")
     return rows
 
 
@@ -175,8 +175,29 @@ def test_a_database_that_was_never_migrated_is_said(new_database: Callable[[], s
     assert "run `pulse migrate`" in done.stderr
 
 
-def test_a_reader_who_leaves_early_is_no_disaster(env: dict[str, str]) -> None:
-    command = f"{sys.executable} -m pulse_host usage export | head -n 1"
-    done = subprocess.run(["sh", "-c", command], env=environment(env), capture_output=True, text=True, check=False)
-    assert done.stdout.startswith("entry_id,")
-    assert "Traceback" not in done.stderr
+MANY = """
+insert into usage_entry (
+    entry_id, request_id, trace_id, tenant_id, user_id, accounts, period, operation, dialect, alias, provider, model, attempt, outcome,
+    source, requests, failed, unpriced, tokens, images, videos, total_ms, at, meta)
+select gen_random_uuid(), 'req', '', 'default', 'ada', '{ada}', 202611, 'chat', 'openai.chat', 'fast', 'openai', 'gpt-6', 1, 'completed',
+    'provider', 1, 0, 0, 1, 0, 0, 1, '2026-11-24T12:00:00Z', '{}'
+from generate_series(1, 5000)
+"""
+
+
+@pytest.mark.parametrize("reader", ["head -n 1", "true"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize("rows", ["few", "many"])
+def test_a_reader_who_leaves_early_is_no_disaster(
+    env: dict[str, str], new_database: Callable[[], str], rows: str, form: str, reader: str
+) -> None:
+    if rows == "many":  # more than fits into a pipe
+        env = {"PULSE_DATABASE_URL": new_database()}
+        assert run_pulse("migrate", env=env).returncode == 0
+        asyncio.run(fill(env["PULSE_DATABASE_URL"], MANY))
+    command = f"{sys.executable} -m pulse_host usage export --format {form} | {reader}"
+    done = subprocess.run(["sh", "-c", command], env=environment(env), capture_output=True, check=False)
+    if (form, reader) == ("csv", "head -n 1"):
+        assert done.stdout.startswith(b"entry_id,")
+    assert b"Traceback" not in done.stderr
+    assert b"BrokenPipe" not in done.stderr

@@ -81,7 +81,7 @@ def usage_export(
                 return await export(connection, wanted, CsvSink(file, bom=bom) if form == "csv" else ParquetSink(file))
 
     count = asyncio.run(write())
-    click.echo(f"{count} entries", err=True)
+    click.echo("1 entry" if count == 1 else f"{count} entries", err=True)
 
 
 def _period(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
@@ -112,7 +112,8 @@ def usage_verify(period: int | None, tenant: str | None, as_json: bool, config_f
     for each in found:
         click.echo(msgspec.json.encode(each).decode() if as_json else f"{each.about}: {each.text}")
     if not as_json:
-        click.echo(f"{len(found)} differences" if found else "everything agrees", err=True)
+        count = "1 difference" if len(found) == 1 else f"{len(found)} differences"
+        click.echo(count if found else "everything agrees", err=True)
     sys.exit(1 if found else 0)
 
 

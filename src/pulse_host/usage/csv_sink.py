@@ -15,11 +15,11 @@ __all__ = ["CsvSink"]
 _BOM = b"\xef\xbb\xbf"
 # What makes a cell a formula to one spreadsheet or another. Source: OWASP, "CSV Injection" (read 2026-11-24).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_NUMBERS = frozenset({"int2", "int4", "int8", "float8"})
 
 
 class CsvSink:
-    """Nothing is written as an empty cell, moments in ISO 8601 with a Z. A text that begins as a formula does gets an apostrophe before it.
+    """Nothing is written as an empty cell, moments in ISO 8601 with a Z, milliseconds with at most three digits of a fraction. A text
+    that begins as a formula does gets an apostrophe before it.
 
     With `bom`, the mark by which Excel knows UTF-8: without it Excel shows Arabic text as another alphabet's.
     """
@@ -29,10 +29,7 @@ class CsvSink:
         self._shown: list[Callable[[Any], Any]] = []
 
     def begin(self, columns: Sequence[Column]) -> None:
-        self._shown = [
-            _moment if column.kind == "timestamptz" else _same if column.kind in _NUMBERS else _text
-            for column in columns
-        ]
+        self._shown = [_SHOWN.get(column.kind, _text) for column in columns]
         if self._bom:
             self._file.write(_BOM)
         self._write([[column.name for column in columns]])
@@ -54,6 +51,10 @@ def _same(value: Any) -> Any:
     return value
 
 
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
 def _moment(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
@@ -63,3 +64,6 @@ def _text(value: Any) -> str | None:
         return None
     text = str(value)
     return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+
+
+_SHOWN = {"int2": _same, "int4": _same, "int8": _same, "float8": _rounded, "timestamptz": _moment}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import pytest
 
 from pulse_gateway.errors import StoreUnavailable
 from pulse_host import health
 from pulse_host.health import Readiness, Report
+from pulse_host.probes import postgres_probe
 
 
 async def well() -> str:
@@ -51,3 +53,20 @@ async def test_a_server_that_is_shutting_down_takes_no_new_work() -> None:
     readiness = Readiness({"a": well})
     readiness.draining = True
     assert await readiness.report() == Report("unavailable", {"a": "ok", "server": "draining"})
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "nobody listens: its socket is not there"),
+        (ConnectionRefusedError(111, "Connect call failed ('10.0.0.7', 5432)"), "connection refused"),
+        (TimeoutError(), "no answer in time"),
+        (asyncpg.CannotConnectNowError("the database system is starting up"), "CannotConnectNowError"),
+    ],
+)
+async def test_a_postgres_that_is_away_is_told_of_in_words(error: Exception, word: str) -> None:
+    class Away:
+        async def fetchval(self, query: str) -> object:
+            raise error
+
+    assert (await postgres_probe(Away(), needed=False)()).startswith(f"down ({word}): usage waits in the journal")

@@ -42,6 +42,13 @@ def test_rows_come_under_a_header_with_moments_in_utc() -> None:
     ]
 
 
+def test_milliseconds_have_three_digits_of_a_fraction_at_most() -> None:
+    assert [row[3] for row in read(written(("ada", 1, AT, 0.1 + 0.2), ("ada", 1, AT, 12.34567)))[1:]] == [
+        "0.3",
+        "12.346",
+    ]
+
+
 @pytest.mark.parametrize(
     "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "  =1", "＝1", "＋1", "－1", "＠a"]
 )
