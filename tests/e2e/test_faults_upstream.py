@@ -7,6 +7,7 @@ import asyncio
 import itertools
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -296,3 +297,16 @@ class TestRateLimitsOfTheProvider:
             assert answer.headers["retry-after"] == "1"
             assert 2 <= int(answer.headers["x-pulse-attempts"]) <= 3
         await settled(faulty, database_url, simulation, answers)
+
+
+@pytest.mark.parametrize("fault", ["status=400", "status=401", "status=500", "status=503", "delay=20", "html"])
+async def test_where_no_answer_begins_nothing_is_charged_and_the_hold_is_back_at_once(
+    client: httpx.AsyncClient, faulty: Pulse, database_url: str, simulation: Simulation, fault: str
+) -> None:
+    answers = await ask_all(client, fault, stream=False)
+    answered = time.monotonic()
+    while (await client.get("/v1/usage/me")).json()["tokens"]["reserved"]:
+        assert time.monotonic() < answered + 1
+    assert all(answer.status >= 400 for answer in answers)
+    rows = await settled(faulty, database_url, simulation, answers)
+    assert {(row["tokens"], row["cost_nano_usd"], row["source"]) for row in rows.values()} == {(0, 0, "none")}
