@@ -113,6 +113,9 @@ class Gateway:
     def from_env(cls, path: str | None = None, **parts: Any) -> Self:
         """A gateway set up by the config file (`path`, else PULSE_CONFIG, else ./pulse.toml if there is one) and the environment.
 
+        Opens no store: PULSE_REDIS_URL and PULSE_DATABASE_URL are for `pulse serve`. Without a `limiter` and a `ledger` among `parts`,
+        limits are counted in this process and usage is kept in its memory; docs/library.md shows the others.
+
         Raises: ConfigError.
         """
         return cls(load_config(path), **parts)

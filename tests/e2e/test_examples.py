@@ -6,20 +6,21 @@ import asyncio
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import openai
-from pulse_process import Process, environment, open_folder
+from pulse_process import STORES, Process, environment, open_folder, run_pulse
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def run(name: str, *arguments: str) -> str:
+def run(name: str, *arguments: str, settings: Mapping[str, str] | None = None) -> str:
     with open_folder() as folder:
         done = subprocess.run(
             [sys.executable, str(EXAMPLES / name), *arguments],
-            env=environment(),
+            env=environment(settings),
             cwd=folder,
             capture_output=True,
             text=True,
@@ -31,7 +32,13 @@ def run(name: str, *arguments: str) -> str:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {"embed_in_a_script.py", "embed_in_starlette.py", "moderation_hook.py", "custom_provider.py"}
+    tested = {
+        "embed_in_a_script.py",
+        "embed_in_starlette.py",
+        "moderation_hook.py",
+        "custom_provider.py",
+        "shared_limits.py",
+    }
     assert {file.name for file in EXAMPLES.glob("*.py")} == tested
 
 
@@ -40,6 +47,29 @@ def test_embedding_in_a_script() -> None:
     assert output.count("قل مرحبا بالعربية") == 2
     assert "requests: 2 used, 58 left" in output
     assert "tokens: 12 used, 149988 left" in output
+
+
+def test_shared_limits_and_a_ledger_of_its_own(database_url: str) -> None:
+    settings = {"PULSE_DATABASE_URL": database_url, **STORES.environment(database_url)}
+    first = run("shared_limits.py", settings=settings)
+    assert first.splitlines()[0].startswith("قل مرحبا بالعربية")
+    assert first.splitlines()[1:3] == ["200 asked", "200 true"]
+    assert "requests: 2 used, 58 left" in first
+    second = run("shared_limits.py", settings=settings)
+    assert "requests: 4 used, 56 left" in second
+    verified = run_pulse("usage", "verify", env=settings)
+    assert (verified.returncode, verified.stderr) == (0, "everything agrees\n")
+
+
+def test_shared_limits_without_stores_says_what_to_set() -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "shared_limits.py")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "set PULSE_DATABASE_URL and PULSE_REDIS_URL" in done.stderr) == (1, True)
 
 
 def test_a_moderation_hook() -> None:
