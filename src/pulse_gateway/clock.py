@@ -16,7 +16,9 @@ class Clock(Protocol):
         """Seconds from an arbitrary start, for durations."""
         ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Returns once `seconds` have passed, by `monotonic`."""
+        ...
 
 
 class SystemClock:
@@ -24,4 +26,10 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
-    sleep = staticmethod(asyncio.sleep)
+
+    async def sleep(self, seconds: float) -> None:
+        """Never less than `seconds` by `monotonic`: uvloop's timers count whole milliseconds, and may be early by one."""
+        until = time.monotonic() + seconds
+        await asyncio.sleep(seconds)
+        while (left_s := until - time.monotonic()) > 0:  # noqa: ASYNC110 -- it is time itself that is waited for
+            await asyncio.sleep(left_s)
