@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from litestar import Litestar
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import (
     OpenAPI,
+    OpenAPIHeader,
     OpenAPIMediaType,
     OpenAPIResponse,
     Operation,
@@ -33,15 +34,28 @@ _ROUTES = (
     ("/v1/models/{model}:generateContent", "Gemini generateContent", "gemini"),
     ("/v1/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
 )
-_ERRORS = {
-    "400": "invalid_request, unsupported_parameter, content_blocked",
+_CALL_ERRORS = {
+    "400": "invalid_request, unsupported_parameter, content_blocked, context_length_exceeded, upstream_rejected",
     "401": "unauthenticated",
+    "403": "permission_denied",
     "404": "model_not_found",
+    "408": "request_timeout",
+    "409": "idempotency_conflict",
     "413": "request_too_large",
-    "429": "rate_limit_exceeded, insufficient_quota",
+    "429": "rate_limit_exceeded, concurrency_limit_exceeded, insufficient_quota, upstream_rate_limited",
     "502": "upstream_error and its kin",
-    "503": "unavailable, upstream_overloaded",
+    "503": "unavailable, upstream_overloaded and its kin",
     "504": "upstream_timeout",
+}
+_READ_ERRORS = {
+    "401": "unauthenticated",
+    "403": "permission_denied",
+    "429": "rate_limit_exceeded: too many requests without a valid key",
+    "503": "unavailable",
+}
+_USAGE = {
+    "/v1/usage/me": _READ_ERRORS,
+    "/v1/usage/me/history": {"400": "invalid_request", **_READ_ERRORS},
 }
 
 
@@ -52,6 +66,7 @@ def openapi_document(handlers: Sequence[Any]) -> dict[str, Any]:
     )
     document = described.openapi_schema
     _describe_data_plane(document)
+    _describe_usage(document)
     return document.to_schema()
 
 
@@ -65,9 +80,9 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 summary=summary,
                 description=f"Request, answer, stream and errors are those of the vendor's own API ({summary}).",
                 tags=[tag],
-                parameters=[_model()] if "{model}" in path else None,
+                parameters=[*([_model()] if "{model}" in path else []), _idempotency_key()],
                 request_body=RequestBody(content={"application/json": OpenAPIMediaType(schema=_OBJECT)}, required=True),
-                responses=_responses("The answer; as text/event-stream when a stream was asked for"),
+                responses=_responses("The answer; as text/event-stream when a stream was asked for", _CALL_ERRORS),
             )
         )
     for path in ("/v1/models", "/v1beta/models"):
@@ -77,7 +92,7 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 operation_id=operation_id,
                 summary="The models that the caller may use, in the shape of the SDK that asks",
                 tags=["models"],
-                responses=_responses("The list"),
+                responses=_responses("The list", _READ_ERRORS),
             )
         )
         paths[f"{path}/{{model}}"] = PathItem(
@@ -86,7 +101,7 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 summary="One model, in the shape of the SDK that asks",
                 tags=["models"],
                 parameters=[_model()],
-                responses=_responses("The model"),
+                responses=_responses("The model", {**_READ_ERRORS, "404": "model_not_found"}),
             )
         )
 
@@ -95,9 +110,35 @@ def _model() -> Parameter | Reference:
     return Parameter(name="model", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))
 
 
-def _responses(good: str) -> dict[str, OpenAPIResponse | Reference]:
+def _idempotency_key() -> Parameter | Reference:
+    return Parameter(
+        name="Idempotency-Key",
+        param_in="header",
+        description="the request is run once, however often it is sent; the answer is kept and given again",
+        schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=255),
+    )
+
+
+def _describe_usage(document: OpenAPI) -> None:
+    """Name the errors of the typed routes, which are raised far below them."""
+    for path, errors in _USAGE.items():
+        item = (document.paths or {})[path]
+        if item.get is not None and item.get.responses is not None:
+            item.get.responses.update({status: _response(codes) for status, codes in errors.items()})
+            for answer in item.get.responses.values():
+                if isinstance(answer, OpenAPIResponse):
+                    answer.headers = _headers()
+
+
+def _responses(good: str, errors: Mapping[str, str]) -> dict[str, OpenAPIResponse | Reference]:
+    return {"200": _response(good), **{status: _response(codes) for status, codes in errors.items()}}
+
+
+def _response(description: str) -> OpenAPIResponse:
     content = {"application/json": OpenAPIMediaType(schema=_OBJECT)}
-    answers: dict[str, OpenAPIResponse | Reference] = {"200": OpenAPIResponse(description=good, content=dict(content))}
-    for status, codes in _ERRORS.items():
-        answers[status] = OpenAPIResponse(description=codes, content=dict(content))
-    return answers
+    return OpenAPIResponse(description=description, content=content, headers=_headers())
+
+
+def _headers() -> dict[str, OpenAPIHeader | Reference]:
+    about = "the caller's own, or a new one; the log has it"
+    return {"x-request-id": OpenAPIHeader(description=about, schema=Schema(type=OpenAPIType.STRING))}

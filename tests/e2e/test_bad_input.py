@@ -290,6 +290,29 @@ async def test_the_documents_pages_name_every_route_and_load_nothing_from_elsewh
     assert "http://" not in page.replace("http://127.0.0.1", "")
 
 
+async def test_the_document_names_the_idempotency_key_and_every_refusal(http: httpx.AsyncClient) -> None:
+    paths = (await http.get("/openapi.json")).json()["paths"]
+    posts = [path["post"] for path in paths.values() if "post" in path]
+    assert len(posts) == 6
+    for post in posts:
+        assert ("Idempotency-Key", "header") in [(each["name"], each["in"]) for each in post["parameters"]]
+        assert {"401", "403", "409", "429", "503"} <= set(post["responses"])
+    for path in ("/v1/usage/me", "/v1/usage/me/history", "/v1/models"):
+        answers = paths[path]["get"]["responses"]
+        assert {"200", "401", "403", "429", "503"} <= set(answers)
+        assert "409" not in answers
+        assert {tuple(answer["headers"]) for answer in answers.values()} == {("x-request-id",)}
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/usage/me", "/v1/usage/me/history", "/v1/models", "/v1beta/models", "/v1/models/echo"]
+)
+async def test_whoever_looks_something_up_gets_a_request_id(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path, headers={"x-request-id": "my-id-2"})
+    assert (answer.status_code, answer.headers["x-request-id"]) == (200, "my-id-2")
+    assert (await http.get(path)).headers["x-request-id"]
+
+
 @pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "0", "1e3"])
 async def test_odd_numbers_in_headers_are_refused(http: httpx.AsyncClient, number: str) -> None:
     headers = {"x-pulse-timeout-ms": number.encode("latin-1")}
