@@ -1,12 +1,15 @@
 # make run   start a working gateway on this machine        make test   run every test
 # make ci    what the pipeline runs: linters and tests      make lock   pin the newest allowed versions
+# make bench the figures of docs/performance.md             make soak   minutes under load and faults (ARGS="-k limits")
+# make docs  the page of settings, from the code            make mutants  do the tests find planted mistakes?
+# make lint  ruff, mypy, import-linter                      make format   fix what can be fixed
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint ci format lock docs bench mutants clean
+.PHONY: run test lint ci format lock docs bench mutants soak clean
 
 run: $(STAMP)
 	@$(BIN)/pulse dev $(ARGS)
