@@ -116,10 +116,14 @@ def _error(ask: Ask, row: Row, month: Month, wait_s: float | None) -> AdmissionE
             f"{limit} reached: {used}; try again in {shown_s:g} s", retry_after_s=wait_s, kind_of_limit=ask.kind
         )
     return ConcurrencyLimited(
-        f"limit of {ask.cap:,} calls at once{whose} reached: {row.used:,} are under way",
+        f"limit of {ask.cap:,} {_calls(ask.cap)} at once{whose} reached: {row.used:,} under way",
         retry_after_s=wait_s,
         kind_of_limit=ask.kind,
     )
+
+
+def _calls(count: int) -> str:
+    return "call" if count == 1 else "calls"
 
 
 def _whose(account: str) -> str:

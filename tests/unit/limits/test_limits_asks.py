@@ -78,7 +78,7 @@ def test_a_permit_holds_what_it_gives_back() -> None:
             Row(0, 0, -1, 0),
             "rate limit of 0 requests per 2.5 s for vendor/gpt 6: this request alone asks for 1",
         ),
-        (ask("concurrency", account="key/k"), Row(10, 0, 1_000_000, 0), "limit of 10 calls at once for this key reached: 10 are under way"),
+        (ask("concurrency", account="key/k"), Row(10, 0, 1_000_000, 0), "limit of 10 calls at once for this key reached: 10 under way"),
     ],
 )  # fmt: skip
 def test_a_refusal_says_which_limit_how_much_and_until_when(asked: Ask, row: Row, message: str) -> None:

@@ -332,7 +332,7 @@ async def test_calls_at_once_are_counted_until_they_end(limiter: MemoryLimiter) 
     first, second = [await limiter.acquire([at_once()]) for _ in range(2)]
     refused = await refusal_of(limiter, [at_once()])
     assert isinstance(refused, ConcurrencyLimited)
-    assert str(refused) == "limit of 2 calls at once for this key reached: 2 are under way"
+    assert str(refused) == "limit of 2 calls at once for this key reached: 2 under way"
     assert (refused.retry_after_s, refused.kind_of_limit) == (1.0, "concurrency")
     (standing,) = await first.settle({})
     assert (standing.used, standing.remaining, standing.resets_at) == (1, 1, None)
