@@ -44,7 +44,12 @@ class Overdue:
         oldest_s = int(now_s) - _TENANTS_KEPT_S
         self._told = {tenant: told_s for tenant, told_s in self._told.items() if told_s > oldest_s}
         await self._redis.command("ZREMRANGEBYSCORE", self._key, "-inf", oldest_s)
-        tenants = [name.decode() for name in await self._redis.command("ZRANGE", self._key, 0, -1)]
+        tenants = {name.decode() for name in await self._redis.command("ZRANGE", self._key, 0, -1)}
+        forgotten = (
+            self._told.keys() - tenants
+        )  # by a store that has lost its memory: what it was told since is looked after too
+        self._new.update(forgotten)
+        tenants |= forgotten
         await asyncio.gather(*[self._sweep_tenant(room_of(self._prefix, tenant)) for tenant in tenants])
 
     async def _sweep_tenant(self, room: Room) -> None:
