@@ -3,18 +3,22 @@
 # make bench the figures of docs/performance.md             make soak   minutes under load and faults (ARGS="-k limits")
 # make docs  the page of settings, from the code            make mutants  do the tests find planted mistakes?
 # make lint  ruff, mypy, import-linter                      make format   fix what can be fixed
+# make cover the tests, and which lines they reach
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test lint ci format lock docs bench mutants soak clean
+.PHONY: run test cover lint ci format lock docs bench mutants soak clean
 
 run: $(STAMP)
 	@$(BIN)/pulse dev $(ARGS)
 
 test: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+cover: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(STAMP)
