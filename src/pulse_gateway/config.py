@@ -214,7 +214,7 @@ class WithoutRedisConfig(Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one user may do, whatever the plan, and where that is counted."""
+    """What one user may do, whatever the plan, and where that is counted. `limits = "local"` alone is short for `store`."""
 
     requests: Annotated[
         RateText, Meta(description="requests per user, an exact sliding window: `60/60s`; `off` disables")
@@ -416,13 +416,19 @@ def parse_rate(text: str, key: str) -> tuple[int, float] | None:
     return amount, window_s
 
 
+_LIMIT_STORES = ("redis", "local")
+
+
 def decode(text: str, source: str) -> Config:
-    """The settings in `text` (TOML); `source` names the file in errors.
+    """The settings in `text` (TOML); `source` names the file in errors. `limits = "local"` is short for its `store`.
 
     Raises: ConfigError naming the key, the file and the fix.
     """
     try:
-        return msgspec.toml.decode(text, type=Config)
+        written = msgspec.toml.decode(text)
+        if written.get("limits") in _LIMIT_STORES:  # a word, where nothing else is to be said of them
+            written["limits"] = {"store": written["limits"]}
+        return msgspec.convert(written, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{source}: {explained(str(error), Config)}") from error
     except msgspec.DecodeError as error:

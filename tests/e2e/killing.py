@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from typing import Any
 
 import httpx
 import msgspec
+from pressure import until
 from pulse_process import Process, Simulation, entries_of, environment, open_folder, run_pulse
 
 from valkey_server import ValkeyProcess, free_port
@@ -34,7 +34,6 @@ __all__ = [
     "fleet",
     "held_in",
     "kill_and_compare",
-    "until",
 ]
 
 MODELS = ("openai:gpt-5.2", "anthropic:claude-opus-5", "google:gemini-3.8-flash")
@@ -180,14 +179,6 @@ def fleet(
         running.close()
 
 
-async def until(condition: Any, why: str, timeout_s: float = 30.0) -> None:
-    """Ask `condition` (a coroutine function) until it is true."""
-    end = time.monotonic() + timeout_s
-    while not await condition():
-        assert time.monotonic() < end, f"not within {timeout_s:g} s: {why}"
-        await asyncio.sleep(0.05)
-
-
 class Bill:
     """What the simulator was asked and billed; it keeps the last ten thousand, so that who asks for more reads meanwhile."""
 
@@ -273,7 +264,7 @@ async def kill_and_compare(
         async def nothing_is_held() -> bool:
             return await held_in(redis_server) == 0
 
-        await until(nothing_is_held, "leases expire and give back what the dead held", timeout_s=LEASE_S + 20)
+        await until(nothing_is_held, "leases expire and give back what the dead held", within_s=LEASE_S + 20)
         assert await asyncio.to_thread(running.stop) == [0, 0]
     found = await compare(database_url, simulation, f"kill-{seed}-")
     assert found.attempts > 20 * kills

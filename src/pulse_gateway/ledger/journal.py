@@ -93,7 +93,7 @@ class Journal:
             self._unlock()
             why = error.strerror or str(error)
             raise JournalError(f"{directory}: the journal cannot be kept here: {why}") from error
-        except BaseException:
+        except BaseException:  # a damaged file, an interrupt: the folder must not stay locked
             self._unlock()
             raise
         self._writer = RecordWriter(

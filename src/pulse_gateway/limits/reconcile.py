@@ -144,7 +144,7 @@ class Reconciler:
                 else:
                     seen = await self._correct_what_is_certain(key, touched, now, may_lower=may_lower)
                     self._later(key, touched._replace(seen=seen), _AGAIN_AFTER_S if touched.seen else _SURE_AFTER_S)
-        except BaseException:
+        except BaseException:  # cancelled, or a store away: what was taken out to be compared is put back
             for key, touched in counters.items():
                 self._later(key, touched, 0.0)
             raise

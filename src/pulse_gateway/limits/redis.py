@@ -180,7 +180,7 @@ class RedisLimiter:
         except RedisUnavailable as away:
             self._stand_in.cancel(permit_id)
             permit = await self._decide_here(room, permit_id, charges, away)
-        except BaseException:
+        except BaseException:  # refused or cancelled: what the stand-in had agreed to is given back
             self._stand_in.cancel(permit_id)
             raise
         self._leases.open[permit_id] = permit
@@ -245,7 +245,7 @@ class RedisLimiter:
         permit = _Permit(self, room, permit_id, month, asks, holds_of(asks))
         try:
             decision = await self._stand_in.acquire(room.tenant, permit_id, asks, month, self._scripts.now_s)
-        except BaseException as error:
+        except BaseException as error:  # cancelled too: a grant nobody has seen is looked for
             if away.maybe_done:
                 self._endings.seek(permit)
             if isinstance(error, AdmissionError | StoreUnavailable):

@@ -167,7 +167,7 @@ class Execution:
             last: Coroutine[Any, Any, Any] = self._keep_at_once() if whole else self._release()
             await asyncio.shield(supervisor.spawn(last))
             raise
-        except BaseException:
+        except BaseException:  # whatever it is, nobody who waits may be left without an answer
             self.recording.fail(_defect())
             await self._release()
             raise

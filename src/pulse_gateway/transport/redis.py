@@ -207,7 +207,7 @@ class _Dialler:
         except _FAILURES as error:
             _abort(connection)
             raise RedisUnavailable(f"no connection: {error}", maybe_done=False) from error
-        except BaseException:
+        except BaseException:  # cancelled half-way: the socket would be left to the garbage collector
             _abort(connection)
             raise
         writer = connection._writer if keep else _take_writer(connection)

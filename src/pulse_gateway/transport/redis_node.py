@@ -290,7 +290,7 @@ class Node:
             async with asyncio.timeout(self._connect_s):
                 await self._open_lane(lane)
                 await self._check(lane)
-        except BaseException:
+        except BaseException:  # out of time or cancelled: a connection in an unknown state is never used
             lane.abort()
             raise
         return lane

@@ -89,7 +89,7 @@ async def create_pool(
             async with pool.acquire() as connection:
                 _check_version(url, connection)
                 await _check_sight(url, connection, every_tenant)
-        except BaseException:
+        except BaseException:  # also an interrupt: its connections would outlive it
             pool.terminate()
             raise
         return pool

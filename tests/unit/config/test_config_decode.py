@@ -161,3 +161,10 @@ def test_a_kind_of_secret_that_cannot_be_read_is_said_to_be_one() -> None:
 
     with pytest.raises(ConfigError, match="aws-sm"):
         resolve_secret("aws-sm:prod/key", "providers.a.key", {})
+
+
+def test_a_word_says_where_limits_are_counted() -> None:
+    assert decode('limits = "local"\n[server]\nport = 1', "pulse.toml").limits.store == "local"
+    assert decode('limits = "redis"', "pulse.toml").limits.requests == "60/60s"
+    with pytest.raises(ConfigError, match="limits"):
+        decode('limits = "memory"', "pulse.toml")
