@@ -12,13 +12,13 @@ import json
 from pulse_gateway import Gateway, PulseError
 from pulse_gateway.config import Config, ProviderConfig
 from pulse_gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamUnauthorized
-from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 
 
-class Acme:
+class Acme(Provider):
     """Source: https://docs.acme.example/api (read 2026-11-24)"""
 
     kind = "acme"

@@ -28,6 +28,7 @@ from pulse_gateway.moderation.moderator import Moderator
 from pulse_gateway.pipeline.admit import Admit
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.call import Call
+from pulse_gateway.pipeline.choose import Choose
 from pulse_gateway.pipeline.compose import Handler, compose
 from pulse_gateway.pipeline.deadline import Deadline
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
@@ -37,6 +38,7 @@ from pulse_gateway.pipeline.guard import Guard
 from pulse_gateway.pipeline.idempotent import Idempotent
 from pulse_gateway.pipeline.moderate import Moderate
 from pulse_gateway.pipeline.observe import Observe
+from pulse_gateway.pipeline.operate import Operate, refuse_downloads
 from pulse_gateway.pipeline.quote import quote
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import Resolve
@@ -173,7 +175,7 @@ class Gateway:
         """
         if self._handler is None:
             raise RuntimeError("the gateway is not open: use `async with Gateway(...)`, or await `open()`")
-        client = None if inbound.dialect is None else wire.codec(inbound.dialect)
+        client = None if inbound.dialect is None else wire.face(inbound.dialect)
         return await self._handler(Exchange(inbound, client, self.clock.monotonic()))
 
     async def refuse(self, inbound: Inbound, error: PulseError) -> Reply:
@@ -183,7 +185,7 @@ class Gateway:
             exchange.principal = inbound.principal
             raise error
 
-        client = wire.codec(inbound.dialect or _NATIVE_DIALECT)
+        client = wire.face(inbound.dialect or _NATIVE_DIALECT)
         observe = Observe(refusing, clock=self.clock, supervisor=self._supervisor, observers=self._observers)
         return await observe(Exchange(inbound, client, self.clock.monotonic()))
 
@@ -263,6 +265,7 @@ class Gateway:
         if self._transport is None:
             raise RuntimeError("the gateway is not open")
         config, clock = self.config, self.clock
+        transport = SchemeTransport(self._transport)
         pipeline = compose(
             [
                 partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
@@ -290,16 +293,27 @@ class Gateway:
                 ),
                 partial(Guard, health=self._health),
             ],
-            Call(
-                transport=SchemeTransport(self._transport),
-                provider_of=self._provider,
-                codec_of=wire.codec,
-                ledger=self.ledger,
-                clock=clock,
-                supervisor=self._supervisor,
-                drains=self._drains,
-                chain=chain,
-                hold_chars=config.moderation.hold_chars,
+            Choose(
+                Call(
+                    transport=transport,
+                    provider_of=self._provider,
+                    codec_of=wire.codec,
+                    ledger=self.ledger,
+                    clock=clock,
+                    supervisor=self._supervisor,
+                    drains=self._drains,
+                    chain=chain,
+                    hold_chars=config.moderation.hold_chars,
+                ),
+                Operate(
+                    transport=transport,
+                    download=refuse_downloads,
+                    provider_of=self._provider,
+                    ledger=self.ledger,
+                    clock=clock,
+                    supervisor=self._supervisor,
+                    drains=self._drains,
+                ),
             ),
         )
         return Idempotent(

@@ -43,7 +43,7 @@ def _response(request: Request[Any, Any, Any], error: PulseError) -> Response[by
     headers = {"x-request-id": request_id, **dict(refusal_headers(error))}
     if isinstance(error, MethodNotAllowed) and error.allowed:
         headers["allow"] = error.allowed
-    content = wire.codec(dialect).encode_error(error, request_id)
+    content = wire.face(dialect).encode_error(error, request_id)
     return Response(content, status_code=error.status, headers=headers, media_type="application/json")
 
 

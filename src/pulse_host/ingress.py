@@ -82,6 +82,7 @@ class Ingress:
         inbound = Inbound(
             dialect=route.dialect,
             operation=route.operation,
+            content_type=headers.get("content-type", "application/json"),
             model=route.model,
             stream=route.stream,
             headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
@@ -274,4 +275,4 @@ def _ending(inbound: Inbound) -> Reply:
     error = _shutting_down()
     request_id = inbound.request_id or new_request_id()
     headers = [("content-type", "application/json"), ("x-request-id", request_id), *refusal_headers(error)]
-    return Reply(error.status, headers, wire.codec(inbound.dialect or "").encode_error(error, request_id))
+    return Reply(error.status, headers, wire.face(inbound.dialect or "").encode_error(error, request_id))

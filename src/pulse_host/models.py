@@ -40,7 +40,7 @@ async def send_models(
         listed = gateway.router.models()
         content = _encode(show_model(listed, name, dialect) if name else list_models(listed, dialect))
     except PulseError as error:
-        status, content = error.status, wire.codec(dialect).encode_error(error, request_id)
+        status, content = error.status, wire.face(dialect).encode_error(error, request_id)
         sent += refusal_headers(error)
         if isinstance(error, MethodNotAllowed):
             sent.append(("allow", error.allowed))

@@ -238,7 +238,7 @@ MUTANTS = (
         (
             Change(
                 "pipeline/attempt.py",
-                "        ledger.open(self._entry(Outcome.INTERRUPTED, Usage(input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED))\n",
+                "        ledger.open(self._entry(Outcome.INTERRUPTED, self._asked_for(), UsageSource.ESTIMATED))\n",
                 "",
             ),
         ),

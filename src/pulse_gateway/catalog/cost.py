@@ -30,10 +30,13 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
         + (usage.cache_write_tokens or 0) * (fresh if rates.cache_write is None else rates.cache_write)
         + (usage.cache_write_long_tokens or 0) * (fresh if rates.cache_write_long is None else rates.cache_write_long)
         + (usage.audio_input_tokens or 0) * (fresh if rates.audio_input is None else rates.audio_input)
+        + (usage.image_input_tokens or 0) * (fresh if rates.image_input is None else rates.image_input)
+        + (usage.video_input_tokens or 0) * (fresh if rates.video_input is None else rates.video_input)
         + (usage.output_tokens or 0) * output
         + (usage.reasoning_tokens or 0) * (output if rates.reasoning is None else rates.reasoning)
         + (usage.audio_output_tokens or 0) * (output if rates.audio_output is None else rates.audio_output)
         + (usage.image_output_tokens or 0) * (output if rates.image_output is None else rates.image_output)
+        + (usage.video_output_tokens or 0) * (output if rates.video_output is None else rates.video_output)
     )
     return price(1, nano_usd_per_million_tokens)
 

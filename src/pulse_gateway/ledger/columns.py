@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -121,8 +122,17 @@ def clean(entry: UsageEntry) -> UsageEntry:
     )
 
 
-def _counts(usage: Usage) -> tuple[int | None, ...]:
-    return msgspec.structs.astuple(usage)
+_counts: Callable[[Usage], tuple[int | None, ...]] = attrgetter(
+    "input_tokens",
+    "cached_input_tokens",
+    "cache_write_tokens",
+    "cache_write_long_tokens",
+    "audio_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "audio_output_tokens",
+    "image_output_tokens",
+)
 
 
 def _foreign_uuid(entry_id: str) -> uuid.UUID:

@@ -64,7 +64,12 @@ class Admit:
             await permit.cancel()
             return
         exchange.standings = await permit.settle(
-            {"tokens": exchange.used_tokens, "cost_nano_usd": exchange.cost_nano_usd or 0}
+            {
+                "tokens": exchange.used_tokens,
+                "images": exchange.used_images,
+                "videos": exchange.used_videos,
+                "cost_nano_usd": exchange.cost_nano_usd or 0,
+            }
         )
         for standing in exchange.standings:
             for percent in standing.crossed:

@@ -22,6 +22,8 @@ from pulse_gateway.wire.reading import Reading
 __all__ = ["Attempt"]
 
 _NOTHING = Usage()
+_COUNTED = Usage.__struct_fields__[:-1]
+assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
 _MOST_TOKENS = 1_000_000_000
 _MARK_S = 0.25
 _UNHEARD_OF = "gateway_ended"  # the error of an attempt of which this process has recorded no end
@@ -43,16 +45,23 @@ class Attempt:
         self._started = self._marked = clock.monotonic()
         self._at = clock.now()
         self._first_byte_ms: float | None = None
-        self._ended = self._final_marked = False
+        self._ended = self._final_marked = self._is_sent = False
         self._written, self._written_chars = OutputEstimate(), 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
+        self.billed: Usage | None = None  # what the vendor will bill so far, of work in several steps
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
-        ledger.open(self._entry(Outcome.INTERRUPTED, Usage(input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED))
+        ledger.open(self._entry(Outcome.INTERRUPTED, self._asked_for(), UsageSource.ESTIMATED))
         exchange.attempts = self._number
 
     def sent(self) -> None:
         """The request is about to leave."""
         self._ledger.sent(self._entry_id)
+
+    def sent_once(self) -> None:
+        """The same, of the first of several requests that one attempt makes."""
+        if not self._is_sent:
+            self._is_sent = True
+            self.sent()
 
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
@@ -82,14 +91,24 @@ class Attempt:
         usage, source = self._settled()
         entry = self._entry(outcome, usage, source, None if error is None else error.code)
         exchange.used_tokens += entry.tokens
+        exchange.used_images += entry.images
+        exchange.used_videos += entry.videos
         if source is not UsageSource.NONE:
             exchange.usage, exchange.source = usage, source
             if entry.cost_nano_usd is not None:
                 exchange.cost_nano_usd = (exchange.cost_nano_usd or 0) + entry.cost_nano_usd
         self._ledger.record(entry)
 
+    def _asked_for(self) -> Usage:
+        """What the request says that it will use: its prompt by estimate, and what it names beside tokens."""
+        envelope = self._exchange.envelope
+        assert envelope is not None  # set before anything is called
+        return msgspec.structs.replace(envelope.expected, input_tokens=self._exchange.prompt_tokens)
+
     def _settled(self) -> tuple[Usage, UsageSource]:
         reading = self.reading
+        if reading is None and self.billed is not None:
+            return _clamped(self.billed), UsageSource.PROVIDER
         if reading is None and self.accepted:
             reading = Reading()
             reading.started = True
@@ -109,7 +128,7 @@ class Attempt:
             return _NOTHING, UsageSource.NONE
         written = self._written_tokens(reading)
         if known is None:
-            return Usage(input_tokens=exchange.prompt_tokens, output_tokens=written), UsageSource.ESTIMATED
+            return msgspec.structs.replace(self._asked_for(), output_tokens=written), UsageSource.ESTIMATED
         return Usage(
             input_tokens=known.input_tokens,
             cached_input_tokens=known.cached_input_tokens,
@@ -156,6 +175,8 @@ class Attempt:
             cost_nano_usd=0 if source is UsageSource.NONE else None if price is None else cost(usage, price),
             price_source=None if price is None else f"{price.source} ({price.as_of})",
             price_version=None if price is None else price_version(price),
+            images=usage.images or 0,
+            videos=0 if usage.video_ms is None and usage.video_output_tokens is None else 1,
             first_byte_ms=self._first_byte_ms,
             total_ms=(self._clock.monotonic() - self._started) * 1000,
             at=self._at,
@@ -172,12 +193,13 @@ def _accounts(principal: Principal) -> tuple[str, ...]:
 
 def _clamped(usage: Usage) -> Usage:
     """Counts as a vendor may honestly send them: one absurd number must not use up a user's month or overflow a column."""
-    counts = msgspec.structs.astuple(usage)
+    counts = msgspec.structs.astuple(usage)[:-1]
     if all(count is None or 0 <= count <= _MOST_TOKENS for count in counts):
         return usage
     return Usage(
         **{
             field: None if count is None else min(max(count, 0), _MOST_TOKENS)
-            for field, count in zip(usage.__struct_fields__, counts, strict=True)
-        }
+            for field, count in zip(_COUNTED, counts, strict=True)
+        },
+        variant=usage.variant,
     )

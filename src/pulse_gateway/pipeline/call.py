@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,10 +16,17 @@ from pulse_gateway.errors import (
     StreamInterrupted,
     UpstreamError,
     UpstreamProtocolError,
-    UpstreamTimeout,
 )
 from pulse_gateway.ledger.ledger import Ledger
 from pulse_gateway.moderation.chain import Chain
+from pulse_gateway.pipeline.answer import (
+    MAX_ERROR_BYTES,
+    MAX_REPLY_BYTES,
+    read_out,
+    read_whole,
+    send_whole,
+    until_committed,
+)
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.moderate import answer_window, review
@@ -30,18 +38,14 @@ from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import Part, TextPart
-from pulse_gateway.types.http import header
+from pulse_gateway.types.http import HttpAnswer, HttpRequest, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import Codec
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.relay import HideUsage, Native, Passthrough, Piece, Relay, Translate
-from pulse_gateway.wire.sse import MAX_EVENT_BYTES
+from pulse_gateway.wire.relay import HideUsage, Native, Passthrough, Relay, Translate
 
 __all__ = ["Call"]
 
-_MAX_REPLY_BYTES = 64 * 1024 * 1024
-_MAX_ERROR_BYTES = 64 * 1024
-_READ_OUT_S = 0.5
 _EVENT_STREAM = "text/event-stream"
 
 
@@ -69,19 +73,23 @@ class Call:
         deployment = exchange.deployment
         assert deployment is not None and exchange.envelope is not None  # chosen before
         provider = self._provider_of(deployment.kind)
-        upstream = self._codec_of(provider.dialect)
+        spoken = None if exchange.chat is None else exchange.chat.dialect
+        upstream = self._codec_of(provider.dialect_of(spoken, lambda: exchange.request, deployment))
         prepared = prepare(exchange, deployment, provider, upstream)
         exchange.dropped = prepared.dropped
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         response: HttpResponse | None = None
         sent = self._clock.monotonic()
         try:
+            request = prepared.request
+            if provider.authorize is not None:
+                request = await provider.authorize(request, deployment, partial(self._send_whole, deployment))
             response = await self._transport.send(
-                prepared.request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
+                request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
             )
             if not 200 <= response.status < 300:
                 raise provider.error(
-                    response.status, response.headers, await _read(response, _MAX_ERROR_BYTES, cut=True)
+                    response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True)
                 )
             attempt.accepted = True
             if exchange.envelope.stream:
@@ -109,7 +117,7 @@ class Call:
     async def _whole(
         self, exchange: Exchange, attempt: Attempt, prepared: Prepared, upstream: Codec, response: HttpResponse
     ) -> Reply:
-        body = await _read(response, _MAX_REPLY_BYTES)
+        body = await read_whole(response, MAX_REPLY_BYTES)
         attempt.first_byte()
         reading = Reading()
         value = None
@@ -126,9 +134,9 @@ class Call:
             except ContentBlocked as error:
                 attempt.end(Outcome.BLOCKED, error)
                 raise
-        if value is not None and exchange.client is not None:
+        if value is not None and exchange.chat is not None:
             try:
-                body = exchange.client.encode_reply(value)
+                body = exchange.chat.encode_reply(value)
             except UpstreamError as error:
                 raise AnswerNotExpressible(error.message) from error
         attempt.end(Outcome.COMPLETED)
@@ -152,7 +160,7 @@ class Call:
             )
         relay = _relay(exchange, prepared, upstream)
         chunks = aiter(response)
-        held = await _until_committed(relay, chunks)
+        held = await until_committed(relay, chunks)
         attempt.first_byte()
 
         attempt.reading = relay.reading
@@ -160,7 +168,7 @@ class Call:
         async def finish(exchange: Exchange) -> None:
             attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail
             if relay.reading.ended:
-                await _read_out(chunks)
+                await read_out(chunks)
             await response.aclose()
 
         exchange.defer(finish)
@@ -184,6 +192,9 @@ class Call:
         keep_alive = exchange.client.keep_alive if exchange.client is not None else None
         return Reply(200, headers, stream=body, keep_alive=keep_alive)
 
+    async def _send_whole(self, deployment: Deployment, request: HttpRequest) -> HttpAnswer:
+        return await send_whole(self._transport, request, deployment)
+
     async def _leave(self, response: HttpResponse | None) -> None:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""
         if response is not None:
@@ -191,73 +202,13 @@ class Call:
 
 
 def _relay(exchange: Exchange, prepared: Prepared, upstream: Codec) -> Relay[Any]:
-    client, envelope = exchange.client, exchange.envelope
+    client, envelope = exchange.chat, exchange.envelope
     assert envelope is not None
     if client is None:
         return Native(upstream.decoder())
     if not prepared.verbatim:
         return Translate(upstream, client, envelope.model, exchange.request_id, include_usage=envelope.include_usage)
     return (HideUsage if prepared.hide_usage else Passthrough)(upstream, envelope.model)
-
-
-async def _until_committed(relay: Relay[Any], chunks: AsyncIterator[bytes]) -> list[Piece[Any]]:
-    """Read until the answer has really begun. What came so far is held, so that a failure until here costs the client nothing.
-
-    Raises: UpstreamError.
-    """
-    held: list[Piece[Any]] = []
-    reading, size = relay.reading, 0
-    async for chunk in chunks:
-        held += relay.feed_pieces(chunk)
-        size += len(chunk)
-        _raise_failure(relay)
-        if reading.started:
-            return held
-        if size > MAX_EVENT_BYTES:
-            raise UpstreamProtocolError(f"the provider's stream held nothing in its first {size} bytes")
-    held += relay.finish()
-    _raise_failure(relay)
-    if not reading.started:
-        raise UpstreamProtocolError("the provider's stream was empty")
-    return held
-
-
-def _raise_failure(relay: Relay[Any]) -> None:
-    if relay.reading.failed is not None:
-        raise relay.reading.failed
-    if relay.broken is not None:
-        raise relay.broken
-
-
-async def _read_out(chunks: AsyncIterator[bytes]) -> None:
-    """Read what follows a stream's terminal frame, mostly nothing, so that its connection can be used again."""
-    try:
-        async with asyncio.timeout(_READ_OUT_S):
-            async for _ in chunks:
-                pass
-    except (UpstreamError, TimeoutError):
-        return  # the answer was whole; only the connection is lost
-
-
-async def _read(response: HttpResponse, limit_bytes: int, *, cut: bool = False) -> bytes:
-    """The body. Longer than `limit_bytes` it is an error, or, with `cut`, only its beginning.
-
-    Raises: UpstreamError.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async for piece in response:
-            pieces.append(piece)
-            size += len(piece)
-            if size > limit_bytes:
-                if cut:
-                    break
-                raise UpstreamProtocolError(f"the provider's answer exceeds {limit_bytes} bytes")
-    except (StreamInterrupted, UpstreamTimeout):
-        if not cut:
-            raise
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _text_of(parts: tuple[Part, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -13,16 +13,18 @@ from pulse_gateway.ids import new_request_id
 from pulse_gateway.limits.limiter import Permit, Standing
 from pulse_gateway.telemetry.trace import TraceContext, read_trace
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
-from pulse_gateway.types.http import Headers
+from pulse_gateway.types.http import Headers, Payload
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.codec import Codec, Envelope
+from pulse_gateway.wire.operation import OperationCodec
 
 if TYPE_CHECKING:
     from pulse_gateway.errors import PulseError
 
-__all__ = ["Exchange", "Finalizer", "Inbound"]
+__all__ = ["CHAT", "Exchange", "Finalizer", "Inbound"]
+
+CHAT = "chat"  # the operation whose dialects are `Codec`s; those of all others are `OperationCodec`s
 
 _log = logging.getLogger("pulse_gateway")
 
@@ -30,7 +32,8 @@ Finalizer = Callable[["Exchange"], Awaitable[None]]
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client sent. Either `dialect` with `body`, or a neutral `request` from a program that embeds the gateway.
+    """What a client sent. Either `dialect` with `body`, or a neutral `request` from a program that embeds the gateway: a `ChatRequest`,
+    or that of another `operation`, which comes with its `envelope`.
 
     `model` and `stream` are set where the dialect has them in the path. `headers` are lower case. `credential` is the
     caller's key; a `principal` given instead is believed.
@@ -39,7 +42,9 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str | None = None
     operation: str = "chat"
     body: bytes = b""
-    request: ChatRequest | None = None
+    content_type: str = "application/json"
+    request: Any = None
+    envelope: Envelope | None = None
     model: str | None = None
     stream: bool | None = None
     credential: str | None = None
@@ -90,10 +95,12 @@ class Exchange:
         "trace",
         "upstream_ms",
         "usage",
+        "used_images",
         "used_tokens",
+        "used_videos",
     )
 
-    def __init__(self, inbound: Inbound, client: Codec | None, started: float) -> None:
+    def __init__(self, inbound: Inbound, client: Codec | OperationCodec | None, started: float) -> None:
         self.inbound = inbound
         self.client = client  # None: the caller is a program, and gets values instead of bytes
         self.request_id = inbound.request_id or new_request_id()
@@ -120,6 +127,8 @@ class Exchange:
         self.usage: Usage | None = None
         self.source = UsageSource.NONE
         self.used_tokens = 0
+        self.used_images = 0
+        self.used_videos = 0
         self.cost_nano_usd: int | None = None
         self.first_byte_ms: float | None = None
         self.upstream_ms = 0.0  # waited for providers, up to the commit point
@@ -128,16 +137,32 @@ class Exchange:
         self._closed = False
 
     @property
-    def request(self) -> ChatRequest:
+    def request(self) -> Any:
         """The neutral form, decoded when first asked for: an exchange within one dialect never needs it.
 
         Raises: InvalidRequest.
         """
         if self._request is None:
-            assert self.client is not None  # a native exchange has its request from the start
-            inbound = self.inbound
-            self._request = self.client.decode_request(inbound.body, model=inbound.model, stream=inbound.stream)
+            client, inbound = self.client, self.inbound
+            assert client is not None  # a native exchange has its request from the start
+            body: Any = inbound.body if inbound.operation == CHAT else self.payload
+            self._request = client.decode_request(body, model=inbound.model, stream=inbound.stream)
         return self._request
+
+    @property
+    def payload(self) -> Payload:
+        """What the client sent, with what it said that it is."""
+        return Payload(self.inbound.body, self.inbound.content_type)
+
+    @property
+    def chat(self) -> Codec | None:
+        """The client's dialect, of a chat."""
+        return cast("Codec | None", self.client)
+
+    @property
+    def face(self) -> OperationCodec | None:
+        """The client's dialect, of another operation."""
+        return cast("OperationCodec | None", self.client)
 
     def defer(self, finalizer: Finalizer) -> None:
         self._deferred.append(finalizer)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from math import inf
+from typing import cast
 
 import msgspec
 
@@ -17,14 +18,16 @@ from pulse_gateway.idempotency.store import Place
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.deadline import Deadline
-from pulse_gateway.pipeline.exchange import Exchange, Inbound
+from pulse_gateway.pipeline.exchange import CHAT, Exchange, Inbound
 from pulse_gateway.pipeline.execution import Execution, Executions, handed_on
 from pulse_gateway.pipeline.observe import Observe
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.resolve import read_envelope
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import Observer
 from pulse_gateway.types.usage import Outcome
-from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.codec import Codec, Envelope
+from pulse_gateway.wire.operation import OperationCodec
 
 __all__ = ["Idempotent"]
 
@@ -143,15 +146,16 @@ def _envelope(execution: Execution, exchange: Exchange) -> Envelope | None:
     """For the report alone: what was asked for, by name."""
     if execution.ran is not None:
         return execution.ran.envelope
-    inbound = exchange.inbound
-    assert exchange.client is not None  # refused without one
     try:
-        return exchange.client.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
+        return read_envelope(exchange)
     except InvalidRequest:
         return None  # another release could read it, and answered it: that answer counts
 
 
 def _render(exchange: Exchange, error: PulseError) -> bytes:
     assert exchange.client is not None  # refused without one
-    encoder = exchange.client.encoder(exchange.inbound.model or "", include_usage=False)
+    inbound = exchange.inbound
+    if inbound.operation != CHAT:
+        return cast("OperationCodec", exchange.client).stream_error(error, exchange.request_id) or b""
+    encoder = cast("Codec", exchange.client).encoder(inbound.model or "", include_usage=False)
     return encoder.error(error, exchange.request_id)

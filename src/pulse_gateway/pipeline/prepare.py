@@ -29,7 +29,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upstream: Codec) -> Prepared:
     """Raises: UnsupportedParameter naming the field as the client spelled it, InvalidRequest."""
-    client, envelope, inbound = exchange.client, exchange.envelope, exchange.inbound
+    client, envelope, inbound = exchange.chat, exchange.envelope, exchange.inbound
     assert envelope is not None  # resolved before
     verbatim = client is not None and client.dialect == upstream.dialect
     dropped: tuple[str, ...] = ()
@@ -55,6 +55,7 @@ def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upst
         deployment=deployment,
         body=body,
         stream=envelope.stream,
+        dialect=upstream.dialect,
         client_headers=handed_on,
         trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
     )

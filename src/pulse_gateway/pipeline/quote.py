@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.limits.estimate import estimate_prompt_tokens, hold_output_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.terms import Need
-from pulse_gateway.types.usage import Usage
 
 __all__ = ["quote"]
 
@@ -23,16 +24,17 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         envelope = exchange.envelope
         assert envelope is not None  # Resolve stands before Admit
         prompt = exchange.prompt_tokens = estimate_prompt_tokens(envelope.text, envelope.attachments)
-        most_output, most_cost = 0, None
+        most_output, most_cost, expected = 0, None, envelope.expected
         for deployment in exchange.candidates:
             model = deployment.model
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
             most_output = max(most_output, output)
             if model.price is not None:
-                needed = cost(Usage(input_tokens=prompt, output_tokens=output), model.price)
+                needed = cost(replace(expected, input_tokens=prompt, output_tokens=output), model.price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
         # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
         cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
-        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held)
+        videos = 0 if expected.video_ms is None else 1
+        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held, expected.images or 0, videos)
 
     return need

@@ -5,13 +5,13 @@ from typing import Protocol
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.compose import Handler
-from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.exchange import CHAT, Exchange
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart, TextPart, ToolResultPart
 from pulse_gateway.wire.codec import Envelope
 
-__all__ = ["Resolve", "Router"]
+__all__ = ["Resolve", "Router", "read_envelope"]
 
 _LONGEST_MODEL_NAME = 256
 
@@ -29,13 +29,22 @@ class Resolve:
         self._inner, self._router = inner, router
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        inbound = exchange.inbound
-        if exchange.client is None:
-            exchange.envelope = _envelope_of(exchange.request)
-        else:
-            exchange.envelope = exchange.client.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
+        exchange.envelope = read_envelope(exchange)
         exchange.candidates = self._router.candidates(_clean(exchange.envelope.model))
         return await self._inner(exchange)
+
+
+def read_envelope(exchange: Exchange) -> Envelope:
+    """What the gateway acts on. Raises: InvalidRequest."""
+    inbound = exchange.inbound
+    if inbound.envelope is not None:
+        return inbound.envelope
+    if inbound.operation != CHAT:
+        assert exchange.face is not None  # a native operation comes with its envelope
+        return exchange.face.read_envelope(exchange.payload, model=inbound.model, stream=inbound.stream)
+    if exchange.chat is None:
+        return _envelope_of(exchange.request)
+    return exchange.chat.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
 
 
 def _clean(model: str) -> str:

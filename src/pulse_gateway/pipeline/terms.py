@@ -18,6 +18,8 @@ class Need(msgspec.Struct, frozen=True):
 
     tokens: int
     cost_nano_usd: int | None
+    images: int = 0
+    videos: int = 0
 
 
 class ModelTerms(msgspec.Struct, frozen=True):
@@ -45,6 +47,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         plan, user, tokens = principal.plan, user_account(principal.user_id), need.tokens
         charges = self._limits(user, self._of(plan.allowance, self.user), need)
         charges.append(Charge(account=user, kind="tokens", amount=tokens, cap=plan.tokens))
+        if need.images:
+            charges.append(Charge(account=user, kind="images", amount=need.images, cap=plan.images))
+        if need.videos:
+            charges.append(Charge(account=user, kind="videos", amount=need.videos, cap=plan.videos))
         if principal.key_id is not None:
             key = self._of(principal.key, self.key)
             if key is not NO_ALLOWANCE:

@@ -9,11 +9,15 @@ Source: https://platform.claude.com/docs/en/api/versioning and /api/overview (re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.providers.offer import Offer
+from pulse_gateway.providers.offers import load_offer
+from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
@@ -34,7 +38,11 @@ class _Sampling(msgspec.Struct):
 _SAMPLING = msgspec.json.Decoder(_Sampling)
 
 
-class AnthropicProvider:
+_OFFERS: Mapping[str, str] = {}
+"""Operation → where its offer is, imported on first use."""
+
+
+class AnthropicProvider(Provider):
     kind = "anthropic"
     dialect = "anthropic.messages"
     base_url = "https://api.anthropic.com"
@@ -61,6 +69,9 @@ class AnthropicProvider:
         headers |= call.trace_headers
         url = f"{(deployment.base_url or self.base_url).rstrip('/')}/v1/messages"
         return HttpRequest("POST", url, tuple(headers.items()), call.body)
+
+    def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
+        return load_offer(_OFFERS.get(operation))
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It has all that its dialect has."""

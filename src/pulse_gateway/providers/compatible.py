@@ -6,12 +6,15 @@ the vendor answers for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOverloaded
-from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.providers.offer import Offer, OfferCall
+from pulse_gateway.providers.provider import Authorize, UpstreamCall
+from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.types.http import Headers, HttpRequest
@@ -34,6 +37,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
     `errors`: what its statuses and codes mean.
+    `dialects`: the chat dialects it speaks. `operations`: what it has beside chat, and in which dialect.
     """
 
     kind: str
@@ -46,20 +50,44 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     drops: frozenset[str] = frozenset()
     renames: Mapping[str, str] = {}
     errors: ErrorTable = OPENAI_ERRORS
+    dialects: frozenset[str] = frozenset({"openai.chat"})
+    operations: Mapping[str, str] = {}
+    authorize: Authorize | None = None
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         """Configured headers win over the gateway's own, and those over the client's."""
-        deployment = call.deployment
+        accepted = "text/event-stream" if call.stream else "application/json"
+        headers = self._headers(call, (("content-type", "application/json"), ("accept", accepted)))
+        dialect = call.dialect or self.dialect
+        body = self._spelled(call.body) if dialect == "openai.chat" else call.body
+        return HttpRequest("POST", self.url(call.deployment, PATHS[dialect]), headers, body)
+
+    def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
+        return client if client is not None and client in self.dialects else self.dialect
+
+    def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
+        dialect = self.operations.get(operation)
+        return None if dialect is None else ShapeOffer(self, dialect)
+
+    def url(self, deployment: Deployment, path: str, /) -> str:
         base, mark, query = (deployment.base_url or self.base_url).partition("?")
+        return f"{base.rstrip('/')}{path}{mark}{query}"
+
+    def headers(self, call: OfferCall, /) -> Headers:
+        return self._headers(call, ())
+
+    def check_operation(self, operation: str, request: Any, deployment: Deployment, /) -> None:
+        """It takes whatever the dialect has."""
+
+    def _headers(self, call: UpstreamCall | OfferCall, own: Headers) -> Headers:
+        deployment = call.deployment
         headers = dict(call.client_headers)
         headers.update(call.trace_headers)
-        headers["content-type"] = "application/json"
-        headers["accept"] = "text/event-stream" if call.stream else "application/json"
+        headers.update(own)
         if deployment.key:
             headers[self.key_header] = self.key_prefix + deployment.key
         headers.update((name.lower(), value) for name, value in deployment.headers)
-        url = f"{base.rstrip('/')}/chat/completions{mark}{query}"
-        return HttpRequest("POST", url, tuple(headers.items()), self._spelled(call.body))
+        return tuple(headers.items())
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """Raises: UnsupportedParameter with the neutral field name, or with the path of a message."""

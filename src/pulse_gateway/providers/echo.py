@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
@@ -12,7 +12,7 @@ from pulse_gateway.wire.openai_chat.errors import upstream_error
 __all__ = ["ECHO", "EchoProvider"]
 
 
-class EchoProvider:
+class EchoProvider(Provider):
     kind = "echo"
     dialect = "openai.chat"
     base_url = "echo:"

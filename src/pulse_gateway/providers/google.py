@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.providers.provider import UpstreamCall
+from pulse_gateway.providers.offer import Offer
+from pulse_gateway.providers.offers import load_offer
+from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
@@ -18,7 +21,11 @@ _DEFAULT_VERSION = "/v1beta"  # `…-latest` names exist only there
 _COLLECTIONS = ("models", "tunedModels")
 
 
-class GoogleProvider:
+_OFFERS: Mapping[str, str] = {}
+"""Operation → where its offer is, imported on first use."""
+
+
+class GoogleProvider(Provider):
     """Model and streaming are in the path: `{base}/v1beta/models/{model}:generateContent`."""
 
     kind = "google"
@@ -35,6 +42,9 @@ class GoogleProvider:
         # Later ones replace earlier ones: what the operator configured is the last word.
         headers = dict((*call.client_headers, *call.trace_headers, *own, *deployment.headers))
         return HttpRequest("POST", url, tuple(headers.items()), call.body)
+
+    def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
+        return load_offer(_OFFERS.get(operation))
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It takes whatever its dialect has."""

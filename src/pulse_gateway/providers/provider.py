@@ -2,38 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
 
 from pulse_gateway.errors import UpstreamError
+from pulse_gateway.providers.offer import Offer
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
-from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest
 
-__all__ = ["Provider", "UpstreamCall"]
+__all__ = ["Authorize", "Provider", "SendWhole", "UpstreamCall"]
+
+SendWhole = Callable[[HttpRequest], Awaitable[HttpAnswer]]
+"""Sends a request and reads the whole answer, whatever its status. Raises: UpstreamError."""
+
+Authorize = Callable[[HttpRequest, Deployment, SendWhole], Awaitable[HttpRequest]]
+"""Signs a request whose vendor wants more than a header with the key: a signature over the body, a token that must be fetched first.
+
+Raises: UpstreamUnauthorized, and what `SendWhole` raises."""
 
 
 class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One chat for one deployment. `client_headers` are those of the client's own that may matter to this vendor."""
+    """One chat for one deployment, in `dialect`. `client_headers` are those of the client's own that may matter to this vendor."""
 
     deployment: Deployment
     body: bytes
     stream: bool
+    dialect: str = ""
     client_headers: Headers = ()
     trace_headers: Headers = ()
 
 
 class Provider(Protocol):
-    """Structs and plain classes both fit: attributes are only read."""
+    """Subclass it and say what differs, or be shaped like it: structs and plain classes both fit, attributes are only read."""
 
     @property
     def kind(self) -> str: ...
 
     @property
     def dialect(self) -> str:
-        """Of `wire.registry`: what this vendor speaks."""
+        """Of `wire.registry`: what this vendor speaks; the usual one where it speaks several."""
         ...
+
+    def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
+        """Which of the vendor's chat dialects a call of `deployment` is made in: the client's own where it can be.
+
+        `request` decodes the request, which a call within one dialect otherwise never needs.
+        """
+        return self.dialect
+
+    @property
+    def authorize(self) -> Authorize | None:
+        """None: the headers that `build` makes are all that is needed."""
+        return None
+
+    def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
+        """An operation beside chat; None: this vendor does not have it for this model."""
+        return None
 
     @property
     def base_url(self) -> str:

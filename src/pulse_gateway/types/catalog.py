@@ -8,14 +8,14 @@ import msgspec
 
 from pulse_gateway.types.http import Headers, Timeouts
 
-__all__ = ["Capabilities", "Deployment", "Model", "Price", "Rates"]
+__all__ = ["Capabilities", "Deployment", "Model", "Price", "Rates", "UnitRates"]
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nano-USD per million tokens, by the classes of `Usage`. None: the class is not priced apart.
 
-    An unpriced cached, cache-write or audio input class costs the `input` rate; reasoning, audio and image output the
-    `output` rate.
+    An unpriced cached, cache-write, audio, image or video input class costs the `input` rate; reasoning, audio, image and video
+    output the `output` rate.
     """
 
     input: int
@@ -27,6 +27,22 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reasoning: int | None = None
     audio_output: int | None = None
     image_output: int | None = None
+    image_input: int | None = None
+    video_input: int | None = None
+    video_output: int | None = None
+
+
+class UnitRates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nano-USD for what is not sold by the token; None or empty: not sold so.
+
+    By `Usage.variant`, where the price depends on it; the variant `""` stands for every other.
+    """
+
+    image: dict[str, int] = {}  # an image
+    video_second: dict[str, int] = {}
+    audio_minute: int | None = None  # listened to
+    characters: int | None = None  # a million characters spoken
+    search: int | None = None  # a query of a rerank
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +56,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_of: str
     long_above_tokens: int | None = None
     long_rates: Rates | None = None
+    units: UnitRates | None = None
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

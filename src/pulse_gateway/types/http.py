@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-__all__ = ["Headers", "HttpRequest", "Timeouts", "header"]
+__all__ = ["Headers", "HttpAnswer", "HttpRequest", "Payload", "Timeouts", "header"]
 
 Headers = tuple[tuple[str, str], ...]
 """Names in lower case, in wire order; a name may repeat."""
@@ -26,6 +26,21 @@ class HttpRequest(msgspec.Struct, frozen=True):
     url: str
     headers: Headers
     body: bytes = b""
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """A whole answer, as it came."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """A body and what it is: JSON, a multipart form, audio … `content_type` holds a form's boundary."""
+
+    data: bytes
+    content_type: str = "application/json"
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,10 @@ __all__ = ["Outcome", "Usage", "UsageSource"]
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tokens in disjoint classes: their sum is the vendor's total. `None` is unknown, `0` is zero.
 
-    Source: the mapping of each vendor's counters is written beside its decoder in `wire/`.
+    What is not sold by the token is counted in units of its own below them: they are in no total of tokens. `variant` names what
+    the units were, where their price depends on it: an image's `1024x1024/high`, a video's `1080p`.
+
+    Source: the mapping of each vendor's counters is written beside its decoder in `wire/` or its provider.
     """
 
     input_tokens: int | None = None  # fresh text, image and document input, billed at the plain input rate
@@ -20,10 +23,19 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache_write_tokens: int | None = None  # written to a short-lived prompt cache (5 or 30 minutes)
     cache_write_long_tokens: int | None = None  # written to a long-lived one (1 or 12 hours)
     audio_input_tokens: int | None = None
+    image_input_tokens: int | None = None  # where the vendor counts them apart; else they are fresh input
+    video_input_tokens: int | None = None
     output_tokens: int | None = None  # visible output: text and tool calls
     reasoning_tokens: int | None = None
     audio_output_tokens: int | None = None
     image_output_tokens: int | None = None
+    video_output_tokens: int | None = None
+    images: int | None = None  # made
+    video_ms: int | None = None  # milliseconds of video made
+    audio_ms: int | None = None  # milliseconds of audio listened to
+    characters: int | None = None  # spoken
+    searches: int | None = None  # queries of a rerank
+    variant: str | None = None
 
     @property
     def says_input(self) -> bool:
@@ -34,6 +46,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             or self.cache_write_tokens is not None
             or self.cache_write_long_tokens is not None
             or self.audio_input_tokens is not None
+            or self.image_input_tokens is not None
+            or self.video_input_tokens is not None
         )
 
     @property
@@ -45,6 +59,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             + (self.cache_write_tokens or 0)
             + (self.cache_write_long_tokens or 0)
             + (self.audio_input_tokens or 0)
+            + (self.image_input_tokens or 0)
+            + (self.video_input_tokens or 0)
         )
 
     @property
@@ -55,6 +71,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             + (self.reasoning_tokens or 0)
             + (self.audio_output_tokens or 0)
             + (self.image_output_tokens or 0)
+            + (self.video_output_tokens or 0)
         )
 
     @property

@@ -10,6 +10,7 @@ from pulse_gateway.errors import PulseError
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatReply, ChatRequest
 from pulse_gateway.types.events import Event
+from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
@@ -23,7 +24,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The few things the gateway itself acts on, read without decoding the rest.
 
     `text` is every text of the prompt, joined by newlines, for moderation and for the estimate; `attachments` counts
-    images, audio and documents. `include_usage` is whether the client of a stream asked to see usage (true for dialects
+    images, audio and documents. `expected` is what the request says that it will use beside tokens: images to make, seconds of
+    video, characters to speak. `include_usage` is whether the client of a stream asked to see usage (true for dialects
     that always show it).
     """
 
@@ -34,6 +36,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     n: int = 1
     include_usage: bool = True
+    expected: Usage = Usage()
 
 
 class Encoded(msgspec.Struct, frozen=True):

@@ -1,0 +1,335 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pulse_gateway.clock import Clock
+from pulse_gateway.errors import (
+    AnswerInterrupted,
+    AnswerNotExpressible,
+    DeadlineExceeded,
+    InvalidRequest,
+    PulseError,
+    StreamInterrupted,
+    UnsupportedParameter,
+    UpstreamError,
+)
+from pulse_gateway.ledger.ledger import Ledger
+from pulse_gateway.pipeline.answer import (
+    MAX_ERROR_BYTES,
+    MAX_REPLY_BYTES,
+    read_out,
+    read_whole,
+    send_whole,
+    until_committed,
+)
+from pulse_gateway.pipeline.attempt import Attempt
+from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.stream import Drains, StreamBody
+from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.providers.offer import Billed, Download, Offer, OfferCall, Pause
+from pulse_gateway.providers.provider import Provider
+from pulse_gateway.transport.transport import HttpResponse, Transport
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest, Payload, header
+from pulse_gateway.types.usage import Outcome
+from pulse_gateway.wire.client_spelling import dropped_paths, written_path
+from pulse_gateway.wire.operation import OperationCodec
+from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
+from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.relay import Relay
+
+__all__ = ["Downloader", "Operate", "refuse_downloads"]
+
+_EVENT_STREAM = "text/event-stream"
+_JSON = "application/json"
+
+Downloader = Callable[[Download], Awaitable[HttpAnswer]]
+"""Fetches an address that somebody outside named. Raises: InvalidRequest for one that must not or cannot be fetched."""
+
+
+async def refuse_downloads(step: Download) -> HttpAnswer:
+    """For a gateway that fetches nothing."""
+    raise InvalidRequest("this gateway fetches no addresses; send the data itself", param=step.param)
+
+
+class Operate:
+    """Ask one deployment once for something that is no chat. Returns at the commit point, as `Call` does.
+
+    A client that speaks the vendor's own dialect is passed through; for any other the vendor's steps are run, one after the other,
+    and what came of them is said in the client's dialect.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        download: Downloader,
+        provider_of: Callable[[str], Provider],
+        ledger: Ledger,
+        clock: Clock,
+        supervisor: Supervisor,
+        drains: Drains,
+    ) -> None:
+        self._transport, self._download, self._provider_of = transport, download, provider_of
+        self._ledger, self._clock, self._supervisor, self._drains = ledger, clock, supervisor, drains
+
+    async def __call__(self, exchange: Exchange) -> Reply:
+        deployment, envelope, face = exchange.deployment, exchange.envelope, exchange.face
+        assert deployment is not None and envelope is not None  # chosen before
+        provider, operation = self._provider_of(deployment.kind), exchange.inbound.operation
+        offer = provider.offer(operation, deployment)
+        if offer is None:
+            raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
+        call = _call(exchange, deployment, provider, offer)
+        started = self._clock.monotonic()
+        try:
+            if face is not None and face.dialect == offer.dialect:
+                return await self._forward(exchange, deployment, provider, offer, call, face)
+            return await self._run(exchange, deployment, provider, offer, call)
+        finally:
+            exchange.upstream_ms += (self._clock.monotonic() - started) * 1000
+
+    # ── the vendor's own dialect ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def _forward(
+        self,
+        exchange: Exchange,
+        deployment: Deployment,
+        provider: Provider,
+        offer: Offer,
+        call: OfferCall,
+        face: OperationCodec,
+    ) -> Reply:
+        assert exchange.envelope is not None
+        request = offer.forward(face.rewrite_request(exchange.payload, model=deployment.model.name), call)
+        exchange.dropped = ()
+        attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
+        response: HttpResponse | None = None
+        try:
+            request = await self._authorized(provider, request, deployment)
+            response = await self._transport.send(
+                request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
+            )
+            if not 200 <= response.status < 300:
+                body = await read_whole(response, MAX_ERROR_BYTES, cut=True)
+                raise provider.error(response.status, response.headers, body)
+            attempt.accepted = True
+            kind = header(response.headers, "content-type") or _JSON
+            if kind.startswith(_EVENT_STREAM) or not _is_text(kind):
+                return await self._stream(exchange, deployment, attempt, face, response, kind)
+            body = await read_whole(response, MAX_REPLY_BYTES)
+            attempt.first_byte()
+            reading = Reading()
+            face.read_reply(Payload(body, kind), reading)
+            attempt.reading = reading
+            attempt.end(Outcome.COMPLETED)
+            reply = Reply(200, [("content-type", kind)], body)
+        except StreamInterrupted as error:  # nothing of it has reached the client
+            interrupted = AnswerInterrupted(error.message)
+            attempt.end(Outcome.FAILED, interrupted)
+            await self._leave(response)
+            raise interrupted from error
+        except (
+            BaseException
+        ) as error:  # whatever ends the attempt, cancellation too, leaves its entry and a closed answer
+            _end(attempt, error)
+            await self._leave(response)
+            raise
+        await response.aclose()
+        return reply
+
+    async def _stream(
+        self,
+        exchange: Exchange,
+        deployment: Deployment,
+        attempt: Attempt,
+        face: OperationCodec,
+        response: HttpResponse,
+        kind: str,
+    ) -> Reply:
+        relay: Relay[bytes] = WatchedRelay(face) if kind.startswith(_EVENT_STREAM) else RawRelay()
+        chunks = aiter(response)
+        held = await until_committed(relay, chunks)
+        attempt.first_byte()
+        attempt.reading = relay.reading
+
+        async def finish(exchange: Exchange) -> None:
+            attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail
+            if relay.reading.ended:
+                await read_out(chunks)
+            await response.aclose()
+
+        exchange.defer(finish)
+        body = StreamBody(
+            exchange,
+            chunks,
+            relay,
+            held,
+            window=None,
+            clock=self._clock,
+            drains=self._drains,
+            may_drain=deployment.abandoned == "drain",
+            idle_s=deployment.timeouts.idle_s,
+            mark=attempt.mark,
+        )
+        headers = [("content-type", kind), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+        keep_alive = face.keep_alive if kind.startswith(_EVENT_STREAM) else None
+        return Reply(200, headers, stream=body, keep_alive=keep_alive)
+
+    # ── any other dialect ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(
+        self, exchange: Exchange, deployment: Deployment, provider: Provider, offer: Offer, call: OfferCall
+    ) -> Reply:
+        face, envelope = exchange.face, exchange.envelope
+        assert envelope is not None
+        request = exchange.request
+        with _spelled(exchange):
+            dropped = offer.check(request, deployment)
+            steps = offer.steps(request, call)
+            first = next(steps)  # what it cannot express it refuses before anything is sent
+        if face is not None and dropped:
+            dropped = dropped_paths(dropped, face.field_paths, _json_of(exchange))
+        exchange.dropped = dropped
+        attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
+        try:
+            value = await self._through(exchange, deployment, provider, attempt, steps, first)
+            attempt.first_byte()
+            attempt.reading = _reading_of(value)
+            if face is None:
+                attempt.end(Outcome.COMPLETED)
+                return Reply(200, [], value=value)
+            try:
+                said = (face.encode_stream if envelope.stream else face.encode_reply)(value, request)
+            except UpstreamError as error:
+                raise AnswerNotExpressible(error.message) from error
+            attempt.end(Outcome.COMPLETED)
+        except BaseException as error:  # whatever ends the attempt, cancellation too, leaves its entry
+            _end(attempt, error)
+            raise
+        finally:
+            steps.close()
+        return Reply(200, [("content-type", said.content_type)], said.data)
+
+    async def _through(
+        self, exchange: Exchange, deployment: Deployment, provider: Provider, attempt: Attempt, steps: Any, step: Any
+    ) -> Any:
+        """Run the vendor's steps to their end, and return what they do."""
+        while True:
+            answer: HttpAnswer | None = None
+            failure: PulseError | None = None
+            try:
+                match step:
+                    case HttpRequest():
+                        answer = await self._answer(exchange, deployment, provider, attempt, step)
+                    case Download():
+                        answer = await self._download(step)
+                    case Pause():
+                        await self._pause(exchange, step.seconds)
+                    case Billed():
+                        attempt.billed = step.usage
+            except PulseError as error:
+                failure = error
+            try:
+                step = steps.send(answer) if failure is None else steps.throw(failure)
+            except StopIteration as end:
+                return end.value
+
+    async def _answer(
+        self, exchange: Exchange, deployment: Deployment, provider: Provider, attempt: Attempt, request: HttpRequest
+    ) -> HttpAnswer:
+        left_s = exchange.deadline - self._clock.monotonic()
+        request = await self._authorized(provider, request, deployment)
+        try:
+            async with asyncio.timeout(None if left_s == float("inf") else max(0.0, left_s)) as timer:
+                answer = await send_whole(self._transport, request, deployment, on_send=attempt.sent_once)
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise DeadlineExceeded("the time for this request is over") from error
+        except StreamInterrupted as error:
+            raise AnswerInterrupted(error.message) from error
+        if not 200 <= answer.status < 300:
+            raise provider.error(answer.status, answer.headers, answer.body)
+        attempt.accepted = True
+        return answer
+
+    async def _pause(self, exchange: Exchange, seconds: float) -> None:
+        if self._clock.monotonic() + seconds > exchange.deadline:
+            raise DeadlineExceeded("the time for this request is over")
+        await self._clock.sleep(seconds)
+
+    async def _authorized(self, provider: Provider, request: HttpRequest, deployment: Deployment) -> HttpRequest:
+        if provider.authorize is None:
+            return request
+
+        async def send(request: HttpRequest) -> HttpAnswer:
+            return await send_whole(self._transport, request, deployment)
+
+        return await provider.authorize(request, deployment, send)
+
+    async def _leave(self, response: HttpResponse | None) -> None:
+        """Close on a task of our own: the current one may be in the middle of being cancelled."""
+        if response is not None:
+            await asyncio.shield(self._supervisor.spawn(response.aclose()))
+
+
+class _spelled:  # noqa: N801 -- used as a statement
+    """Names the field of a refusal as the client wrote it."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        face = self._exchange.face
+        if isinstance(error, InvalidRequest) and face is not None and error.param is not None:
+            error.param = written_path(error.param, face.field_paths, _json_of(self._exchange))
+
+
+def _call(exchange: Exchange, deployment: Deployment, provider: Provider, offer: Offer) -> OfferCall:
+    inbound, face = exchange.inbound, exchange.face
+    handed_on: Headers = ()
+    if face is not None and face.dialect == offer.dialect:
+        handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
+        for name, value in handed_on:
+            if not value.isascii() or not value.isprintable():
+                raise InvalidRequest(f"the header {name} may hold printable ASCII only", param=name)
+    assert exchange.envelope is not None
+    return OfferCall(
+        deployment=deployment,
+        stream=exchange.envelope.stream,
+        client_headers=handed_on,
+        trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
+    )
+
+
+def _reading_of(value: Any) -> Reading:
+    reading = Reading()
+    reading.started = reading.ended = True
+    reading.usage = value.usage
+    reading.usage_is_final = value.usage is not None
+    return reading
+
+
+def _json_of(exchange: Exchange) -> bytes:
+    """The body, for whoever looks where a field stands in it; a form has only one place for each."""
+    inbound = exchange.inbound
+    return inbound.body if inbound.content_type.startswith(_JSON) else b"{}"
+
+
+def _is_text(content_type: str) -> bool:
+    return content_type.startswith((_JSON, "text/"))
+
+
+def _end(attempt: Attempt, error: BaseException) -> None:
+    cancelled = isinstance(error, asyncio.CancelledError)
+    attempt.end(
+        Outcome.CANCELLED if cancelled else Outcome.FAILED,
+        error if isinstance(error, PulseError) else None,
+    )

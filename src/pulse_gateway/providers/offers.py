@@ -1,0 +1,20 @@
+"""Offers, each imported on first use."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import cast
+
+from pulse_gateway.providers.offer import Offer
+
+__all__ = ["load_offer"]
+
+
+@cache
+def load_offer(path: str | None) -> Offer | None:
+    """The one at `package.module:NAME`; None for None."""
+    if path is None:
+        return None
+    module, _, name = path.partition(":")
+    return cast("Offer", getattr(import_module(module), name))

@@ -1,0 +1,74 @@
+"""An operation that a vendor has copied from OpenAI, or from whoever shaped it first: the same body at the same path."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from pulse_gateway.providers.offer import OfferCall, Steps, ask
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.http import Headers, HttpRequest, Payload, header
+from pulse_gateway.wire import registry as wire
+from pulse_gateway.wire.operation import OperationCodec
+
+__all__ = ["PATHS", "ShapeOffer", "Shaped"]
+
+PATHS = {
+    "openai.chat": "/chat/completions",
+    "openai.responses": "/responses",
+    "openai.embeddings": "/embeddings",
+    "openai.images.generations": "/images/generations",
+    "openai.images.edits": "/images/edits",
+    "openai.speech": "/audio/speech",
+    "openai.transcriptions": "/audio/transcriptions",
+    "openai.translations": "/audio/translations",
+    "openai.moderations": "/moderations",
+    "cohere.rerank": "/rerank",
+}
+"""Dialect → where it is spoken, below the base address."""
+
+
+class Shaped(Protocol):
+    """What such an offer needs of its vendor."""
+
+    def url(self, deployment: Deployment, path: str, /) -> str: ...
+
+    def headers(self, call: OfferCall, /) -> Headers:
+        """All but the content type and what is accepted."""
+        ...
+
+    def check_operation(self, operation: str, request: Any, deployment: Deployment, /) -> None:
+        """Raises: UnsupportedParameter with the neutral field name, for what the vendor left out of the copy."""
+        ...
+
+
+class ShapeOffer(msgspec.Struct, frozen=True):
+    """`dialect`, as `vendor` speaks it."""
+
+    vendor: Any  # a `Shaped`
+    dialect: str
+
+    def forward(self, body: Payload, call: OfferCall, /) -> HttpRequest:
+        accepted = "text/event-stream" if call.stream else "*/*"
+        headers = dict(self.vendor.headers(call))
+        headers.setdefault("accept", accepted)
+        headers["content-type"] = body.content_type
+        return HttpRequest(
+            "POST", self.vendor.url(call.deployment, PATHS[self.dialect]), tuple(headers.items()), body.data
+        )
+
+    def check(self, request: Any, deployment: Deployment, /) -> tuple[str, ...]:
+        codec = self._codec()
+        self.vendor.check_operation(codec.operation, request, deployment)
+        return codec.encode_request(request, deployment.model).dropped
+
+    def steps(self, request: Any, call: OfferCall, /) -> Steps[Any]:
+        codec = self._codec()
+        encoded = codec.encode_request(request, call.deployment.model)
+        answer = yield from ask(self.forward(encoded.payload, msgspec.structs.replace(call, stream=False)))
+        kind = header(answer.headers, "content-type") or "application/json"
+        return codec.decode_reply(Payload(answer.body, kind), request)
+
+    def _codec(self) -> OperationCodec:
+        return wire.operation_codec(self.dialect)
