@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,6 +17,8 @@ from pulse_gateway.testing.simulator.faults import Faults, FaultSpecError, parse
 from pulse_gateway.testing.simulator.gemini.vendor import Gemini
 from pulse_gateway.testing.simulator.openai.vendor import OpenAI
 from pulse_gateway.testing.simulator.stats import Record, Statistics, Tracker
+from pulse_gateway.testing.simulator.surface import Surface, Work
+from pulse_gateway.testing.simulator.surfaces import SURFACES
 from pulse_gateway.testing.simulator.vendor import Chat, Frame, Refusal, Request, Target, Vendor
 
 __all__ = ["Application"]
@@ -31,14 +33,14 @@ _STATS_ENCODER = msgspec.json.Encoder()
 class _Exchange(NamedTuple):
     """One request under way."""
 
-    vendor: Vendor
+    vendor: Vendor | Surface
     target: Target
     request_id: str
     tracker: Tracker
 
 
 class Application:
-    """Answers requests for all three vendors; the same seed and body give the same answer, byte for byte."""
+    """Answers requests for all vendors; the same seed and body give the same answer, byte for byte."""
 
     def __init__(self, seed: int, config: Config) -> None:
         self.seed = seed
@@ -47,6 +49,7 @@ class Application:
         self._openai: Vendor = OpenAI(seed, config)
         self._anthropic: Vendor = Anthropic(seed, config)
         self._gemini: Vendor = Gemini(seed, config)
+        self._surfaces = [make(seed, config) for make in SURFACES]
         self._default_faults = parse_faults(config.answers.faults)
         self._seen: Counter[tuple[str, str, str]] = Counter()  # for `first` and `every`
         self._requests = 0
@@ -54,11 +57,16 @@ class Application:
     def reset(self) -> None:
         self.statistics.reset()
         self._seen.clear()
+        for surface in self._surfaces:
+            surface.reset()
 
     def answer(self, request: Request) -> Delivery:
         """Never raises for anything a client can send."""
         if request.path in {"/_stats", "/_reset"}:
             return self._own(request)
+        for surface in self._surfaces:
+            if (found := surface.route(request)) is not None:
+                return self._serve(surface, found, request)
         vendor, target = self._route(request)
         self._requests += 1
         request_id = identifier("req_", f"{self.seed} {self._requests}".encode())
@@ -89,15 +97,68 @@ class Application:
             return _refused(exchange, vendor.invalid(str(error)))
         return self._delivery(_Exchange(vendor, target, request_id, self.statistics.begin(record)), chat, faults)
 
+    def _serve(self, surface: Surface, target: Target, request: Request) -> Delivery:
+        """An operation beside chat."""
+        self._requests += 1
+        request_id = identifier("req_", f"{self.seed} {self._requests}".encode())
+        record = Record(
+            id=request_id,
+            caller_request_id=request.headers.get("x-request-id"),
+            traceparent=request.headers.get("traceparent"),
+            provider=surface.name,
+            model=target.model,
+            operation=target.operation,
+        )
+        try:
+            surface.admit(request, target)
+            work = surface.work(request, target)
+            record.model, record.stream, record.units = work.model, work.stream, dict(work.units)
+            faults = self._faults(surface, work, request)
+        except Refusal as refusal:
+            return _refused(_Exchange(surface, target, request_id, self.statistics.begin(record)), refusal)
+        except (FaultSpecError, RecursionError) as error:
+            exchange = _Exchange(surface, target, request_id, self.statistics.begin(record))
+            return _refused(exchange, surface.invalid(str(error)))
+        exchange = _Exchange(surface, target, request_id, self.statistics.begin(record))
+        if (failed := self._injected(exchange, faults, stream=work.stream)) is not None:
+            return failed
+        delivery = Delivery(
+            status=work.status,
+            headers=surface.head(request_id) + work.headers,
+            content_type=work.content_type,
+            frames=work.render(faults),
+            chunked=work.stream,
+            usage=work.usage,
+            tracker=exchange.tracker,
+        )
+        self._bend(delivery, exchange, faults)
+        return delivery
+
+    def _injected(self, exchange: _Exchange, faults: Faults, *, stream: bool) -> Delivery | None:
+        """The error answer that `faults` asks for, if it asks for one."""
+        if not (faults.is_error or faults.html or (faults.error is not None and not stream)):
+            return None
+        vendor = exchange.vendor
+        delivery = _refused(exchange, vendor.injected(faults))
+        if faults.html:
+            delivery.status = 502 if faults.status is None else faults.status
+            delivery.content_type, delivery.frames = "text/html; charset=UTF-8", [Frame(_HTML)]
+        apply_faults(delivery, faults, Pace(), vendor.break_frame, b"")
+        return delivery
+
+    def _bend(self, delivery: Delivery, exchange: _Exchange, faults: Faults) -> None:
+        """A good answer, as `faults` wants it."""
+        vendor, error_frame = exchange.vendor, b""
+        if faults.error is not None:
+            refusal = vendor.injected(faults)
+            is_first = faults.error == 0
+            error_frame = vendor.error_frame(refusal, exchange.request_id, exchange.target, is_first=is_first)
+        apply_faults(delivery, faults, self._config.pace, vendor.break_frame, error_frame)
+
     def _delivery(self, exchange: _Exchange, chat: Chat, faults: Faults) -> Delivery:
         vendor = exchange.vendor
-        if faults.is_error or faults.html or (faults.error is not None and not chat.stream):
-            delivery = _refused(exchange, vendor.injected(faults))
-            if faults.html:
-                delivery.status = 502 if faults.status is None else faults.status
-                delivery.content_type, delivery.frames = "text/html; charset=UTF-8", [Frame(_HTML)]
-            apply_faults(delivery, faults, Pace(), vendor.break_frame, b"")
-            return delivery
+        if (failed := self._injected(exchange, faults, stream=chat.stream)) is not None:
+            return failed
         answer = compose(chat.prompt, faults, self._config.answers)
         pieces = 1 if faults.huge is not None else self._config.answers.chunks
         if faults.chunks is None and pieces is not None:
@@ -110,15 +171,10 @@ class Application:
             usage=answer.usage,
             tracker=exchange.tracker,
         )
-        error_frame = b""
-        if faults.error is not None:
-            error_frame = vendor.error_frame(
-                vendor.injected(faults), exchange.request_id, exchange.target, is_first=faults.error == 0
-            )
-        apply_faults(delivery, faults, self._config.pace, vendor.break_frame, error_frame)
+        self._bend(delivery, exchange, faults)
         return delivery
 
-    def _faults(self, vendor: Vendor, chat: Chat, request: Request) -> Faults:
+    def _faults(self, vendor: Vendor | Surface, chat: Chat | Work, request: Request) -> Faults:
         """What this request is to suffer: from the header, else the model name, else the config."""
         spec = request.headers.get("x-simulate", chat.fault_spec)
         faults = parse_faults(spec) if spec else self._default_faults
@@ -164,7 +220,7 @@ class Application:
         return Delivery(content_type=_JSON, frames=[Frame(body)], tracker=tracker)
 
 
-def _chat_if(request: Request) -> Literal["chat", "wrong method"]:
+def _chat_if(request: Request) -> str:
     return "chat" if request.method == "POST" else "wrong method"
 
 

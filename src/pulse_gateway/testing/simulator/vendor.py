@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -27,7 +27,7 @@ class Request(msgspec.Struct, frozen=True):
 class Target(msgspec.Struct, frozen=True):
     """What a path asks for. Models: the whole list, or the one called `model`."""
 
-    operation: Literal["chat", "models", "wrong method", "unknown path"]
+    operation: str  # "chat", "models", "wrong method", "unknown path", or a surface's own word
     model: str = ""  # from the path
     stream: bool = False  # from the path; other vendors say it in the body
     json_array: bool = False  # a stream without server-sent events

@@ -1,0 +1,9 @@
+"""Every surface, in the order in which paths are offered to them."""
+
+from __future__ import annotations
+
+from pulse_gateway.testing.simulator.surface import MakeSurface
+
+__all__ = ["SURFACES"]
+
+SURFACES: tuple[MakeSurface, ...] = ()
