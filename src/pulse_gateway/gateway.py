@@ -43,6 +43,7 @@ from pulse_gateway.pipeline.quote import quote
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import Resolve
 from pulse_gateway.pipeline.retry import Retry
+from pulse_gateway.pipeline.steps import StepRunner
 from pulse_gateway.pipeline.stream import Drains
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.providers import registry as providers
@@ -266,6 +267,7 @@ class Gateway:
             raise RuntimeError("the gateway is not open")
         config, clock = self.config, self.clock
         transport = SchemeTransport(self._transport)
+        steps = StepRunner(transport=transport, download=refuse_downloads, clock=clock, supervisor=self._supervisor)
         pipeline = compose(
             [
                 partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
@@ -307,7 +309,7 @@ class Gateway:
                 ),
                 Operate(
                     transport=transport,
-                    download=refuse_downloads,
+                    steps=steps,
                     provider_of=self._provider,
                     ledger=self.ledger,
                     clock=clock,

@@ -63,6 +63,14 @@ class Attempt:
             self._is_sent = True
             self.sent()
 
+    def accept(self) -> None:
+        """A 2xx answer is here."""
+        self.accepted = True
+
+    def bill(self, usage: Usage) -> None:
+        """So much will be billed, whatever becomes of the rest."""
+        self.billed = usage
+
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
         now = self._clock.monotonic()

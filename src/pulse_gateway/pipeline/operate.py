@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import (
     AnswerInterrupted,
     AnswerNotExpressible,
-    DeadlineExceeded,
     InvalidRequest,
     PulseError,
     StreamInterrupted,
@@ -21,19 +20,19 @@ from pulse_gateway.pipeline.answer import (
     MAX_REPLY_BYTES,
     read_out,
     read_whole,
-    send_whole,
     until_committed,
 )
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.steps import Begun, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.providers.offer import Billed, Download, Offer, OfferCall, Pause
+from pulse_gateway.providers.offer import Download, Offer, OfferCall
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest, Payload, header
+from pulse_gateway.types.http import Headers, HttpAnswer, Payload, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.operation import OperationCodec
@@ -41,13 +40,10 @@ from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.relay import Relay
 
-__all__ = ["Downloader", "Operate", "refuse_downloads"]
+__all__ = ["Operate", "refuse_downloads"]
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
-
-Downloader = Callable[[Download], Awaitable[HttpAnswer]]
-"""Fetches an address that somebody outside named. Raises: InvalidRequest for one that must not or cannot be fetched."""
 
 
 async def refuse_downloads(step: Download) -> HttpAnswer:
@@ -66,14 +62,14 @@ class Operate:
         self,
         *,
         transport: Transport,
-        download: Downloader,
+        steps: StepRunner,
         provider_of: Callable[[str], Provider],
         ledger: Ledger,
         clock: Clock,
         supervisor: Supervisor,
         drains: Drains,
     ) -> None:
-        self._transport, self._download, self._provider_of = transport, download, provider_of
+        self._transport, self._steps, self._provider_of = transport, steps, provider_of
         self._ledger, self._clock, self._supervisor, self._drains = ledger, clock, supervisor, drains
 
     async def __call__(self, exchange: Exchange) -> Reply:
@@ -109,7 +105,7 @@ class Operate:
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         response: HttpResponse | None = None
         try:
-            request = await self._authorized(provider, request, deployment)
+            request = await self._steps.authorized(provider, deployment, request)
             response = await self._transport.send(
                 request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
             )
@@ -189,14 +185,21 @@ class Operate:
         request = exchange.request
         with _spelled(exchange):
             dropped = offer.check(request, deployment)
-            steps = offer.steps(request, call)
-            first = next(steps)  # what it cannot express it refuses before anything is sent
+            begun = Begun(offer.steps(request, call))
         if face is not None and dropped:
             dropped = dropped_paths(dropped, face.field_paths, _json_of(exchange))
         exchange.dropped = dropped
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         try:
-            value = await self._through(exchange, deployment, provider, attempt, steps, first)
+            value = await self._steps.run(
+                begun,
+                provider,
+                deployment,
+                deadline=exchange.deadline,
+                on_send=attempt.sent_once,
+                on_accepted=attempt.accept,
+                on_billed=attempt.bill,
+            )
             attempt.first_byte()
             attempt.reading = _reading_of(value)
             if face is None:
@@ -210,66 +213,7 @@ class Operate:
         except BaseException as error:  # whatever ends the attempt, cancellation too, leaves its entry
             _end(attempt, error)
             raise
-        finally:
-            steps.close()
         return Reply(200, [("content-type", said.content_type)], said.data)
-
-    async def _through(
-        self, exchange: Exchange, deployment: Deployment, provider: Provider, attempt: Attempt, steps: Any, step: Any
-    ) -> Any:
-        """Run the vendor's steps to their end, and return what they do."""
-        while True:
-            answer: HttpAnswer | None = None
-            failure: PulseError | None = None
-            try:
-                match step:
-                    case HttpRequest():
-                        answer = await self._answer(exchange, deployment, provider, attempt, step)
-                    case Download():
-                        answer = await self._download(step)
-                    case Pause():
-                        await self._pause(exchange, step.seconds)
-                    case Billed():
-                        attempt.billed = step.usage
-            except PulseError as error:
-                failure = error
-            try:
-                step = steps.send(answer) if failure is None else steps.throw(failure)
-            except StopIteration as end:
-                return end.value
-
-    async def _answer(
-        self, exchange: Exchange, deployment: Deployment, provider: Provider, attempt: Attempt, request: HttpRequest
-    ) -> HttpAnswer:
-        left_s = exchange.deadline - self._clock.monotonic()
-        request = await self._authorized(provider, request, deployment)
-        try:
-            async with asyncio.timeout(None if left_s == float("inf") else max(0.0, left_s)) as timer:
-                answer = await send_whole(self._transport, request, deployment, on_send=attempt.sent_once)
-        except TimeoutError as error:
-            if not timer.expired():
-                raise
-            raise DeadlineExceeded("the time for this request is over") from error
-        except StreamInterrupted as error:
-            raise AnswerInterrupted(error.message) from error
-        if not 200 <= answer.status < 300:
-            raise provider.error(answer.status, answer.headers, answer.body)
-        attempt.accepted = True
-        return answer
-
-    async def _pause(self, exchange: Exchange, seconds: float) -> None:
-        if self._clock.monotonic() + seconds > exchange.deadline:
-            raise DeadlineExceeded("the time for this request is over")
-        await self._clock.sleep(seconds)
-
-    async def _authorized(self, provider: Provider, request: HttpRequest, deployment: Deployment) -> HttpRequest:
-        if provider.authorize is None:
-            return request
-
-        async def send(request: HttpRequest) -> HttpAnswer:
-            return await send_whole(self._transport, request, deployment)
-
-        return await provider.authorize(request, deployment, send)
 
     async def _leave(self, response: HttpResponse | None) -> None:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""

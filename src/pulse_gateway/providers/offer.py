@@ -15,7 +15,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest, Payload
 from pulse_gateway.types.usage import Usage
 
-__all__ = ["Billed", "Download", "Offer", "OfferCall", "Pause", "Step", "Steps", "ask"]
+__all__ = ["Billed", "Download", "Offer", "OfferCall", "OnAbandon", "Pause", "Step", "Steps", "ask"]
 
 A = TypeVar("A")
 
@@ -38,15 +38,24 @@ class Download(msgspec.Struct, frozen=True):
 
 
 class Billed(msgspec.Struct, frozen=True):
-    """What the vendor will bill from here on, whatever becomes of the rest. Totals since the start: the last one counts."""
+    """What the vendor will bill from here on, whatever becomes of the rest. Totals since the start: the last one counts.
+
+    Steps that fail after a 2xx answer without having said this are charged what the request asked for.
+    """
 
     usage: Usage
 
 
-Step = HttpRequest | Pause | Download | Billed
+class OnAbandon(msgspec.Struct, frozen=True):
+    """What to send should the client leave, or the rest fail, from here on: it tells the vendor to stop. The last one counts."""
+
+    request: HttpRequest
+
+
+Step = HttpRequest | Pause | Download | Billed | OnAbandon
 Steps = Generator[Step, Any, A]
 """An `HttpRequest` and a `Download` are answered with an `HttpAnswer` whose status is 2xx; another one is thrown into the generator as
-the `UpstreamError` that `Provider.error` makes of it. `Pause` and `Billed` are answered with None."""
+the `UpstreamError` that `Provider.error` makes of it. The others are answered with None. Steps may also return at once, without asking anybody."""
 
 
 def ask(request: HttpRequest | Download) -> Generator[Step, HttpAnswer, HttpAnswer]:
