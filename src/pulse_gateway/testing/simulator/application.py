@@ -98,7 +98,7 @@ class Application:
         return self._delivery(_Exchange(vendor, target, request_id, self.statistics.begin(record)), chat, faults)
 
     def _serve(self, surface: Surface, target: Target, request: Request) -> Delivery:
-        """An operation beside chat."""
+        """An operation beside chat, or a chat under another path."""
         self._requests += 1
         request_id = identifier("req_", f"{self.seed} {self._requests}".encode())
         record = Record(
@@ -112,7 +112,9 @@ class Application:
         try:
             surface.admit(request, target)
             work = surface.work(request, target)
-            record.model, record.stream, record.units = work.model, work.stream, dict(work.units)
+            record.model, record.stream = work.model, work.stream
+            if isinstance(work, Work):
+                record.units = dict(work.units)
             faults = self._faults(surface, work, request)
         except Refusal as refusal:
             return _refused(_Exchange(surface, target, request_id, self.statistics.begin(record)), refusal)
@@ -120,6 +122,8 @@ class Application:
             exchange = _Exchange(surface, target, request_id, self.statistics.begin(record))
             return _refused(exchange, surface.invalid(str(error)))
         exchange = _Exchange(surface, target, request_id, self.statistics.begin(record))
+        if isinstance(work, Chat):
+            return self._delivery(exchange, work, faults)
         if (failed := self._injected(exchange, faults, stream=work.stream)) is not None:
             return failed
         delivery = Delivery(

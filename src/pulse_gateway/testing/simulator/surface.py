@@ -10,7 +10,7 @@ import msgspec
 from pulse_gateway.testing.simulator.answer import Usage
 from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.faults import Faults
-from pulse_gateway.testing.simulator.vendor import Frame, Refusal, Request, Target
+from pulse_gateway.testing.simulator.vendor import Chat, Frame, Refusal, Request, Target
 
 __all__ = ["MakeSurface", "Surface", "Work"]
 
@@ -48,8 +48,11 @@ class Surface(Protocol):
         """Raises: Refusal for a wrong method, a missing or wrong key, a version nobody knows."""
         ...
 
-    def work(self, request: Request, target: Target) -> Work:
-        """Raises: Refusal for whatever the vendor would not take."""
+    def work(self, request: Request, target: Target) -> Work | Chat:
+        """A `Chat` is answered by the same model as everywhere else, which also counts its tokens.
+
+        Raises: Refusal for whatever the vendor would not take.
+        """
         ...
 
     def head(self, request_id: str) -> tuple[tuple[str, str], ...]:
