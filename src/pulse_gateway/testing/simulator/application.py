@@ -60,6 +60,11 @@ class Application:
         for surface in self._surfaces:
             surface.reset()
 
+    def close(self) -> None:
+        """End what surfaces do by themselves."""
+        for surface in self._surfaces:
+            surface.reset()
+
     def answer(self, request: Request) -> Delivery:
         """Never raises for anything a client can send."""
         if request.path in {"/_stats", "/_reset"}:

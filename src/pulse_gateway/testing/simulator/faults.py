@@ -49,6 +49,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # when
     first: int | None = None
     every: int | None = None
+    at: str | None = None  # which of a job's requests: the word of the surface; see `jobs`
     # steering: kept even when `first` or `every` spares a request
     input: int | None = None
     cached: int | None = None
@@ -60,6 +61,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     refusal: bool = False
     blocked: str | None = None
     finish: str | None = None
+    polls: int | None = None  # how often a job is looked at before it is done
+    twice: bool = False  # webhooks come two times each
 
     @property
     def is_error(self) -> bool:
@@ -73,9 +76,10 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _STEERING = (
     "input", "cached", "cache_write", "reasoning", "tokens", "chunks", "chunk_delay", "refusal", "blocked", "finish",
+    "polls", "twice",
 )  # fmt: skip
-_FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal"}
-_TEXTS = {"code", "retry-after", "content-type", "blocked", "finish"}
+_FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal", "twice"}
+_TEXTS = {"code", "retry-after", "content-type", "blocked", "finish", "at"}
 _FRACTIONS = {"delay", "chunk-delay"}
 _KEYS = frozenset(Faults.__struct_encode_fields__)
 _LEAST = {"status": 200, "malformed": 1, "first": 0, "every": 1, "chunks": 1, "tokens": 1, "input": 1, "huge": 1}

@@ -65,6 +65,7 @@ class Simulator:
         if self._server is None:
             return
         self._server.close()
+        self._application.close()
         for connection in self._connections:
             connection.close()
         with suppress(TimeoutError):

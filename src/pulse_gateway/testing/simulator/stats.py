@@ -52,7 +52,7 @@ class Record(msgspec.Struct, kw_only=True):
     model: str
     operation: str = "chat"
     stream: bool = False
-    units: dict[str, int] = {}  # what is billed beside tokens, if the answer is whole: `images`, `video_ms` …
+    units: dict[str, int] = {}  # what is billed beside tokens: `images`, `video_ms` … A job's are there once it is done
     status: int | None = None  # None: no head yet
     chunks: int = 0  # frames written; 1 for an answer that is not streamed
     billed: Billed = msgspec.field(default_factory=Billed)

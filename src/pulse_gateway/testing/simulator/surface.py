@@ -18,7 +18,7 @@ __all__ = ["MakeSurface", "Surface", "Work"]
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A valid request, ready to be answered. `usage` is owed in tokens, `units` in whatever else is sold: `images`, `video_ms` …
 
-    `render` gives one frame unless `stream`.
+    `units` may be filled in later: a job's are owed once it is done. `render` gives one frame unless `stream`.
     """
 
     model: str
@@ -79,7 +79,9 @@ class Surface(Protocol):
         """The frame cut in half."""
         ...
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        """Forget everything, and end what goes on by itself."""
+        ...
 
 
 MakeSurface = Callable[[int, Config], Surface]
