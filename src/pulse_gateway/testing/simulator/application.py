@@ -119,7 +119,7 @@ class Application:
             work = surface.work(request, target)
             record.model, record.stream = work.model, work.stream
             if isinstance(work, Work):
-                record.units = dict(work.units)
+                record.units = work.units
             faults = self._faults(surface, work, request)
         except Refusal as refusal:
             return _refused(_Exchange(surface, target, request_id, self.statistics.begin(record)), refusal)
