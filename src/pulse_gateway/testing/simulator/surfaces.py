@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
 from pulse_gateway.testing.simulator.surface import MakeSurface
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = ()
+SURFACES: tuple[MakeSurface, ...] = (OpenAISurface,)

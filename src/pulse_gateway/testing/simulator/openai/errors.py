@@ -66,10 +66,10 @@ def refuse(
     return Refusal(status, {"message": message, "type": kind, "param": param, "code": code})
 
 
-def malformed(error: msgspec.ValidationError) -> Refusal:
-    """A body that does not fit the schema."""
+def malformed(error: msgspec.ValidationError, at: str = "") -> Refusal:
+    """A body that does not fit the schema, or the member `at` of it."""
     found = explain(error)
-    path = found.path
+    path = f"{at}.{found.path}" if at and found.path and not found.path.startswith("[") else at + found.path
     match found.kind:
         case "unknown":
             return refuse(f"Unknown parameter: '{path}'.", code="unknown_parameter", param=path)

@@ -1,0 +1,32 @@
+"""OpenAI beside chat, behind the server's `Surface` face."""
+
+from __future__ import annotations
+
+from pulse_gateway.testing.simulator.config import Config
+from pulse_gateway.testing.simulator.openai.operations import Operations
+from pulse_gateway.testing.simulator.openai.vendor import OpenAI
+from pulse_gateway.testing.simulator.surface import Work
+from pulse_gateway.testing.simulator.vendor import Chat, Request, Target
+
+__all__ = ["OpenAISurface"]
+
+_PREFIX = "/v1/"
+
+
+class OpenAISurface(OpenAI):
+    """Source: https://developers.openai.com/api/docs/api-reference (read 2026-11-24)"""
+
+    def __init__(self, seed: int, config: Config) -> None:
+        super().__init__(seed, config)
+        self._operations = Operations(seed, config)
+
+    def route(self, request: Request) -> Target | None:
+        if not request.path.startswith(_PREFIX):
+            return None
+        return self._operations.target(request.method, request.path.removeprefix(_PREFIX))
+
+    def work(self, request: Request, target: Target) -> Work | Chat:
+        return self._operations.work(request, target)
+
+    def reset(self) -> None:
+        self._operations.reset()
