@@ -63,6 +63,8 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     finish: str | None = None
     polls: int | None = None  # how often a job is looked at before it is done
     twice: bool = False  # webhooks come two times each
+    fail: str | None = None  # a job ends with this error
+    filtered: int | None = None  # so many of the things made are held back
 
     @property
     def is_error(self) -> bool:
@@ -76,10 +78,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _STEERING = (
     "input", "cached", "cache_write", "reasoning", "tokens", "chunks", "chunk_delay", "refusal", "blocked", "finish",
-    "polls", "twice",
+    "polls", "twice", "fail", "filtered",
 )  # fmt: skip
 _FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal", "twice"}
-_TEXTS = {"code", "retry-after", "content-type", "blocked", "finish", "at"}
+_TEXTS = {"code", "retry-after", "content-type", "blocked", "finish", "at", "fail"}
+_BARE: dict[str, str | int] = {"blocked": "SAFETY", "fail": "INTERNAL", "filtered": 1}  # what a key without a value says
 _FRACTIONS = {"delay", "chunk-delay"}
 _KEYS = frozenset(Faults.__struct_encode_fields__)
 _LEAST = {"status": 200, "malformed": 1, "first": 0, "every": 1, "chunks": 1, "tokens": 1, "input": 1, "huge": 1}
@@ -114,8 +117,8 @@ def _value(key: str, text: str, has_value: bool) -> bool | str | int | float:
         if has_value and text not in {"true", "1"}:
             raise FaultSpecError(f"{key!r} is a flag and takes no value")
         return True
-    if key == "blocked" and not has_value:
-        return "SAFETY"
+    if not has_value and key in _BARE:
+        return _BARE[key]
     if not text:
         raise FaultSpecError(f"{key!r} needs a value: {key}=…")
     if key in _TEXTS:
