@@ -12,13 +12,13 @@ import pytest
 from pulse_gateway import Config, Gateway, Inbound, UsageSource
 from pulse_gateway.config import LimitsConfig, PlanConfig, ProviderConfig, RetriesConfig
 from pulse_gateway.ledger.memory import MemoryLedger
-from pulse_gateway.limits.estimate import estimate_output_tokens, estimate_prompt_tokens
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.testing.simulator import Simulator
 from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.token_estimate import estimate_output_tokens, estimate_prompt_tokens
 
 PROMPT = "قل مرحبا بالعربية"
 WORDS = ("أهلا ", "وسهلا ", "بكم ", "في القاهرة")

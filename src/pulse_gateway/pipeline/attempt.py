@@ -12,12 +12,12 @@ from pulse_gateway.errors import PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
-from pulse_gateway.limits.estimate import OutputEstimate
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.token_estimate import OutputEstimate
 
 __all__ = ["Attempt"]
 

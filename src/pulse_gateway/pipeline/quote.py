@@ -7,9 +7,10 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from pulse_gateway.catalog.cost import cost
-from pulse_gateway.limits.estimate import estimate_prompt_tokens, hold_output_tokens
+from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.terms import Need
+from pulse_gateway.wire.token_estimate import estimate_prompt_tokens
 
 __all__ = ["quote"]
 
@@ -18,13 +19,19 @@ _MOST_NANO_USD = 10**15
 
 
 def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
-    """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices."""
+    """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices.
+
+    A request that counts its input itself, in `Envelope.expected`, is believed: a list of tokens, or what is free.
+    """
 
     def need(exchange: Exchange) -> Need:
         envelope = exchange.envelope
         assert envelope is not None  # Resolve stands before Admit
-        prompt = exchange.prompt_tokens = estimate_prompt_tokens(envelope.text, envelope.attachments)
         most_output, most_cost, expected = 0, None, envelope.expected
+        prompt = expected.input_tokens
+        if prompt is None:
+            prompt = estimate_prompt_tokens(envelope.text, envelope.attachments)
+        exchange.prompt_tokens = prompt
         for deployment in exchange.candidates:
             model = deployment.model
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)

@@ -5,13 +5,9 @@ import time
 
 import pytest
 
-from pulse_gateway.limits.estimate import (
-    OutputEstimate,
-    estimate_output_tokens,
-    estimate_prompt_tokens,
-    hold_output_tokens,
-)
+from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.types.catalog import Model
+from pulse_gateway.wire.token_estimate import OutputEstimate, estimate_output_tokens, estimate_prompt_tokens
 
 UNKNOWN = Model(provider="x", name="y")
 BOUNDED = Model(provider="x", name="y", max_output_tokens=1_000)
