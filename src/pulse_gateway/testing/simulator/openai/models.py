@@ -5,12 +5,19 @@ Source: https://developers.openai.com/api/docs/models and /guides/reasoning (rea
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
-__all__ = ["OPENAI_FAMILY", "Traits", "traits_of"]
+__all__ = ["OPENAI_FAMILY", "Traits", "is_retired", "traits_of"]
 
 OPENAI_FAMILY = ("gpt-", "chatgpt-", "o1", "o3", "o4")
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+# Shut down by 2026-11-24. Source: https://developers.openai.com/api/docs/deprecations and openai 3.54.0
+_RETIRED = re.compile(
+    r"gpt-3\.5-turbo.*|gpt-4|gpt-4-.*|gpt-4\.1-nano.*|gpt-4o-.*(search|audio)-preview.*|gpt-5\.1-codex.*"
+    r"|(gpt-5.*|chatgpt-4o)-(chat-)?latest|o1|o1-.*|o3-(mini|deep-research).*|o4-mini.*|gpt-image-1|dall-e-.*|sora-2.*"
+)
 
 
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,3 +80,8 @@ def traits_of(model: str) -> Traits:
         if model.startswith(prefix):
             return _MODELS[prefix]
     return _ANY
+
+
+def is_retired(model: str) -> bool:
+    """Whether OpenAI served it once and no longer does."""
+    return _RETIRED.fullmatch(model) is not None

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pulse_gateway.testing.simulator.dice import decode_base64
-from pulse_gateway.testing.simulator.media import data_url, image_type
-from pulse_gateway.testing.simulator.openai.errors import refuse
+from pulse_gateway.testing.simulator.openai.intake import Intake
 from pulse_gateway.testing.simulator.openai.models import Traits
 from pulse_gateway.testing.simulator.openai.rules import tool_name
 from pulse_gateway.testing.simulator.openai.schema import (
@@ -34,24 +32,21 @@ from pulse_gateway.testing.simulator.openai.schema import (
     ToolMessage,
     UserMessage,
 )
-from pulse_gateway.testing.simulator.prompt import Media, Prompt, Tool, ToolResult
+from pulse_gateway.testing.simulator.prompt import Prompt, Tool, ToolResult
 from pulse_gateway.testing.simulator.tokens import Tally
 
-__all__ = ["Reader"]
+__all__ = ["REASONING_TOKENS", "Reader"]
 
-_REASONING_TOKENS = {"none": 0, "minimal": 8, "low": 16, "medium": 32, "high": 64, "xhigh": 96, "max": 128}
-_FORMATS = ("image/png", "image/jpeg", "image/gif", "image/webp")
+REASONING_TOKENS = {"none": 0, "minimal": 8, "low": 16, "medium": 32, "high": 64, "xhigh": 96, "max": 128}
 
 
-class Reader:
+class Reader(Intake):
     """Reads the messages once, counting as it goes; `text` is what they said."""
 
     def __init__(self, tally: Tally) -> None:
-        self._tally = tally
-        self._texts: list[str] = []
+        super().__init__(tally)
         self._system: list[str] = []
         self._last_user = ""
-        self._media: list[Media] = []
         self._names: dict[str, str] = {}  # tool call id → tool name
         self._results: list[ToolResult] = []
 
@@ -76,7 +71,7 @@ class Reader:
                 elif isinstance(message, UserMessage):
                     self._last_user = text
                     self._results = []
-        return "\n".join(self._texts).lower()
+        return self.said
 
     def prompt(self, request: ChatRequest, traits: Traits) -> Prompt:
         """The rest of the request, once the rules have passed it."""
@@ -100,7 +95,7 @@ class Reader:
             stop=stop,
             max_tokens=limit,
             choices=request.n or 1,
-            reasoning_tokens=_REASONING_TOKENS[effort],
+            reasoning_tokens=REASONING_TOKENS[effort],
             input_tokens=self._tally.tokens,
             marked_tokens=self._tally.marked_tokens,
         )
@@ -135,60 +130,14 @@ class Reader:
             elif isinstance(part, RefusalPart):
                 self._say(part.refusal)
             elif isinstance(part, ImagePart):
-                self._image(part, path)
+                self._image(part.image_url.url, f"{path}.image_url.url")
             elif isinstance(part, AudioPart):
-                data = _decoded(part.input_audio.data, f"{path}.input_audio.data")
-                self._see("audio", f"{part.input_audio.format} {len(data)} bytes", data)
+                self._audio(part.input_audio.data, part.input_audio.format, f"{path}.input_audio.data")
             elif isinstance(part, FilePart):
-                self._file(part, path)
+                self._file(part.file.file_data or None, part.file.file_id or None, f"{path}.file")
             if getattr(part, "prompt_cache_breakpoint", None):
                 self._tally.mark()
         return "\n".join(texts)
-
-    def _say(self, text: str) -> None:
-        self._texts.append(text)
-        self._tally.text(text)
-
-    def _see(self, kind: str, label: str, data: bytes) -> None:
-        self._media.append(Media(kind, label))
-        self._tally.media(data)
-
-    def _image(self, part: ImagePart, path: str) -> None:
-        url = part.image_url.url
-        if url.startswith(("https://", "http://")):
-            self._see("image", url, url.encode())
-            return
-        inline = data_url(url)
-        if inline is None:
-            raise refuse(
-                f"Invalid '{path}.image_url.url': expected an https URL or a base64 data URL.",
-                code="invalid_value",
-                param=f"{path}.image_url.url",
-            )
-        data = _decoded(inline[1], f"{path}.image_url.url")
-        found = image_type(data)
-        if found not in _FORMATS:
-            raise refuse(
-                "You uploaded an unsupported image. Please make sure your image has one of the following formats: "
-                "['png', 'jpeg', 'gif', 'webp'].",
-                code="invalid_image_format",
-                param=f"{path}.image_url.url",
-            )
-        self._see("image", f"{found} {len(data)} bytes", data)
-
-    def _file(self, part: FilePart, path: str) -> None:
-        if part.file.file_id:
-            self._see("document", part.file.file_id, part.file.file_id.encode())
-            return
-        inline = data_url(part.file.file_data) if part.file.file_data else None
-        if inline is None:
-            raise refuse(
-                f"Invalid '{path}.file': expected 'file_id', or 'file_data' with a base64 data URL.",
-                code="invalid_value",
-                param=f"{path}.file",
-            )
-        data = _decoded(inline[1], f"{path}.file.file_data")
-        self._see("document", f"{inline[0]} {len(data)} bytes", data)
 
     def _tools(self, request: ChatRequest) -> tuple[list[Tool], bool, bool]:
         """The tools that may be called, whether one must be, and whether several may."""
@@ -229,10 +178,3 @@ class Reader:
         if schema:
             self._tally.json(schema)
         return Tool(definition.name, schema or {}, custom=schema is None)
-
-
-def _decoded(text: str, path: str) -> bytes:
-    data = decode_base64(text)
-    if not data:
-        raise refuse(f"Invalid base64 in '{path}'.", code="invalid_base64", param=path)
-    return data

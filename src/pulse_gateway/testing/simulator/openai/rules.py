@@ -25,7 +25,15 @@ from pulse_gateway.testing.simulator.openai.schema import (
 )
 from pulse_gateway.testing.simulator.schema_shape import schema_problem
 
-__all__ = ["check", "check_messages", "tool_name"]
+__all__ = [
+    "check",
+    "check_effort",
+    "check_messages",
+    "check_metadata",
+    "check_parameters",
+    "schema_trouble",
+    "tool_name",
+]
 
 
 def check(request: ChatRequest, model: str, traits: Traits, text: str) -> None:
@@ -35,7 +43,7 @@ def check(request: ChatRequest, model: str, traits: Traits, text: str) -> None:
     """
     _check_tokens(request, traits)
     _check_sampling(request, traits)
-    _check_effort(request, model, traits)
+    check_effort(request.reasoning_effort, "reasoning_effort", model, traits)
     _check_tools(request, model, traits)
     _check_format(request, text)
     if request.stream_options is not None and not request.stream:
@@ -46,13 +54,7 @@ def check(request: ChatRequest, model: str, traits: Traits, text: str) -> None:
         raise refuse("'top_logprobs' is only allowed when 'logprobs' is enabled.", param="top_logprobs")
     if request.modalities is not None and "audio" in request.modalities:
         raise refuse("This model does not support audio output.", code="unsupported_value", param="modalities")
-    if request.metadata is not None:
-        if len(request.metadata) > 16:
-            raise refuse(
-                "Invalid 'metadata': too many properties.", code="object_above_max_properties", param="metadata"
-            )
-        if any(len(key) > 64 for key in request.metadata):
-            raise refuse("Invalid 'metadata': key too long.", code="string_above_max_length", param="metadata")
+    check_metadata(request.metadata)
 
 
 def check_messages(messages: list[Message]) -> None:
@@ -83,6 +85,16 @@ def check_messages(messages: list[Message]) -> None:
             f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(waiting)}",
             param=f"messages.[{asked_at + 1}].role",
         )
+
+
+def check_metadata(metadata: dict[str, str] | None) -> None:
+    """Raises: Refusal."""
+    if metadata is None:
+        return
+    if len(metadata) > 16:
+        raise refuse("Invalid 'metadata': too many properties.", code="object_above_max_properties", param="metadata")
+    if any(len(key) > 64 for key in metadata):
+        raise refuse("Invalid 'metadata': key too long.", code="string_above_max_length", param="metadata")
 
 
 def tool_name(tool: Any) -> str:
@@ -144,18 +156,17 @@ def _check_sampling(request: ChatRequest, traits: Traits) -> None:
             )
 
 
-def _check_effort(request: ChatRequest, model: str, traits: Traits) -> None:
-    effort = request.reasoning_effort
+def check_effort(effort: str | None, param: str, model: str, traits: Traits) -> None:
+    """Raises: Refusal."""
     if effort is None or effort in traits.efforts:
         return
     if not traits.efforts:
-        raise _unsupported("reasoning_effort", model)
+        raise _unsupported(param, model)
     supported = ", ".join(f"'{each}'" for each in traits.efforts)
     raise refuse(
-        f"Unsupported value: 'reasoning_effort' does not support '{effort}' with this model. "
-        f"Supported values are: {supported}.",
+        f"Unsupported value: '{param}' does not support '{effort}' with this model. Supported values are: {supported}.",
         code="unsupported_value",
-        param="reasoning_effort",
+        param=param,
     )
 
 
@@ -185,7 +196,9 @@ def _check_tools(request: ChatRequest, model: str, traits: Traits) -> None:
         )
     for at, tool in enumerate(tools):
         if isinstance(tool, FunctionTool):
-            _check_parameters(tool, at)
+            function = tool.function
+            path = f"tools[{at}].function.parameters"
+            check_parameters(function.name, function.parameters, path, strict=bool(function.strict))
     names = [tool_name(tool) for tool in tools]
     for name in _chosen(request):
         if name not in names:
@@ -204,24 +217,24 @@ def _chosen(request: ChatRequest) -> Iterator[str]:
             yield from map(tool_name, allowed.tools)
 
 
-def _check_parameters(tool: FunctionTool, at: int) -> None:
-    function = tool.function
-    schema = function.parameters
+def check_parameters(name: str, schema: object, path: str, *, strict: bool) -> None:
+    """Raises: Refusal."""
     if not isinstance(schema, dict):
         return
     if schema and schema.get("type") != "object":
         raise refuse(
-            f"Invalid schema for function '{function.name}': schema must be a JSON Schema of 'type: \"object\"', "
+            f"Invalid schema for function '{name}': schema must be a JSON Schema of 'type: \"object\"', "
             f"got 'type: \"{schema.get('type')}\"'.",
             code="invalid_function_parameters",
-            param=f"tools[{at}].function.parameters",
+            param=path,
         )
-    if problem := schema_problem(schema) or (_not_strict(schema, ()) if function.strict else None):
-        raise refuse(
-            f"Invalid schema for function '{function.name}': {problem}",
-            code="invalid_function_parameters",
-            param=f"tools[{at}].function.parameters",
-        )
+    if problem := schema_trouble(schema, strict=strict):
+        raise refuse(f"Invalid schema for function '{name}': {problem}", code="invalid_function_parameters", param=path)
+
+
+def schema_trouble(schema: dict[str, Any], *, strict: bool) -> str | None:
+    """What is wrong with it, for strict mode if that is wanted."""
+    return schema_problem(schema) or (_not_strict(schema, ()) if strict else None)
 
 
 def _check_format(request: ChatRequest, text: str) -> None:
@@ -238,7 +251,7 @@ def _check_format(request: ChatRequest, text: str) -> None:
                     code="missing_required_parameter",
                     param="response_format.json_schema.schema",
                 )
-            if problem := schema_problem(wanted.schema) or (_not_strict(wanted.schema, ()) if wanted.strict else None):
+            if problem := schema_trouble(wanted.schema, strict=bool(wanted.strict)):
                 raise refuse(f"Invalid schema for response_format '{wanted.name}': {problem}", param="response_format")
 
 

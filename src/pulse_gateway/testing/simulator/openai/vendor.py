@@ -6,10 +6,10 @@ from functools import partial
 
 import msgspec
 
-from pulse_gateway.testing.simulator.config import Config
+from pulse_gateway.testing.simulator.config import Config, Models
 from pulse_gateway.testing.simulator.faults import Faults, split_model
 from pulse_gateway.testing.simulator.openai.errors import injected, malformed, refuse
-from pulse_gateway.testing.simulator.openai.models import OPENAI_FAMILY, traits_of
+from pulse_gateway.testing.simulator.openai.models import OPENAI_FAMILY, is_retired, traits_of
 from pulse_gateway.testing.simulator.openai.reading import Reader
 from pulse_gateway.testing.simulator.openai.rendering import render_reply, render_stream
 from pulse_gateway.testing.simulator.openai.rules import check, check_messages
@@ -17,7 +17,7 @@ from pulse_gateway.testing.simulator.openai.schema import ChatRequest
 from pulse_gateway.testing.simulator.tokens import Tally
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["OpenAI"]
+__all__ = ["OpenAI", "check_family", "no_model"]
 
 _DECODER = msgspec.json.Decoder(ChatRequest)
 _ENCODE = msgspec.json.encode
@@ -74,7 +74,7 @@ class OpenAI:
                 f"HTTP library correctly.) {error}"
             ) from error
         model, spec = split_model(chat.model)
-        self._check_family(model)
+        check_family(model, self._models)
         traits = traits_of(model)
         check_messages(chat.messages)
         tally = Tally(self._seed, self.name, model)
@@ -93,9 +93,9 @@ class OpenAI:
 
     def models(self, target: Target) -> bytes:
         if target.model:
-            self._check_family(target.model)
+            check_family(target.model, self._models)
             if not target.model.startswith(OPENAI_FAMILY) and target.model not in self._models.openai:
-                raise _no_model(target.model)
+                raise no_model(target.model)
             return _ENCODE(_model(target.model))
         return _ENCODE({"object": "list", "data": [_model(name) for name in self._models.openai]})
 
@@ -119,16 +119,18 @@ class OpenAI:
             return frame[: len(frame) // 2]
         return frame[: len(frame) // 2].rstrip(b"\n") + b"\n\n"
 
-    def _check_family(self, model: str) -> None:
-        if self._models.check_family and model.startswith(_FOREIGN):
-            raise _no_model(model)
+
+def check_family(model: str, models: Models) -> None:
+    """Raises: Refusal for a model of another vendor, and for one that is no longer served."""
+    if models.check_family and (model.startswith(_FOREIGN) or is_retired(model)):
+        raise no_model(model)
 
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "openai"}
 
 
-def _no_model(model: str) -> Refusal:
+def no_model(model: str) -> Refusal:
     sentence = f"The model `{model}` does not exist or you do not have access to it."
     return refuse(sentence, code="model_not_found", status=404)
 
