@@ -23,6 +23,10 @@ AMOUNTS = [
     "tokens",
     "images",
     "videos",
+    "video_ms",
+    "audio_ms",
+    "characters",
+    "searches",
     "cost_usd",
     "unpriced",
 ]
@@ -109,11 +113,11 @@ async def test_today_is_what_the_ledger_says_of_it_by_day_and_by_model(
 async def test_any_days_can_be_asked_for(served: Pulse, client: httpx.AsyncClient, database: str) -> None:
     connection = await asyncpg.connect(database)
     user = await connection.fetchval("select id::text from app_user where email = 'ada@example.com'")
-    columns = "tenant_id, day, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, images, videos, cost_nano_usd"
+    columns = "tenant_id, day, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens, cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, image_input_tokens, video_output_tokens, video_ms, tokens, images, videos, cost_nano_usd"
     for day, key in ((5, "k1"), (5, "k2"), (6, "k1"), (9, "k1")):
         await connection.execute(
             f"insert into usage_daily ({columns}) values ('default', $1, $2, $3, 'fast', 'openai', 'gpt-6', 1, 2, 1, 1, "
-            "1, 10, 100, 1000, 10000, 2, 20, 200, 2000, 13333, 3, 4, 1000000001)",
+            "1, 10, 100, 1000, 10000, 2, 20, 200, 2000, 100000, 20000, 8000, 133333, 3, 4, 1000000001)",
             date(2024, 2, day),
             user,
             key,
@@ -121,13 +125,17 @@ async def test_any_days_can_be_asked_for(served: Pulse, client: httpx.AsyncClien
     await connection.close()
     found = await history(client, **{"from": "2024-02-05", "to": "2024-02-08"})
     amounts = {
-        "input_tokens": 11111,
+        "input_tokens": 111111,
         "cached_input_tokens": 10,
-        "output_tokens": 2222,
+        "output_tokens": 22222,
         "reasoning_tokens": 20,
-        "tokens": 13333,
+        "tokens": 133333,
         "images": 3,
         "videos": 4,
+        "video_ms": 8000,
+        "audio_ms": 0,
+        "characters": 0,
+        "searches": 0,
         "unpriced": 1,
     }
     assert found == {

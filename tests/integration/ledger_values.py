@@ -71,6 +71,13 @@ def an_entry(chance: random.Random) -> UsageEntry:
         cached_input_tokens=chance.choice([None, 0, chance.randrange(5000)]),
         output_tokens=chance.randrange(3000),
         reasoning_tokens=chance.choice([None, chance.randrange(900)]),
+        image_input_tokens=chance.choice([None, 0, chance.randrange(900)]),
+        video_output_tokens=chance.choice([None, chance.randrange(900)]),
+        video_ms=chance.choice([None, 8_000]),
+        audio_ms=chance.choice([None, 0, chance.randrange(90_000)]),
+        characters=chance.choice([None, chance.randrange(4_000)]),
+        searches=chance.choice([None, 1]),
+        variant=chance.choice([None, "1080p", "1024x1024/high"]),
     )
     return entry(
         entry_id=str(uuid.UUID(int=chance.getrandbits(128))),
@@ -115,7 +122,7 @@ def roll_ups(entries: Iterable[UsageEntry], form: str = "%Y-%m-%d %H") -> RollUp
             "attempts": 1,
             "failed": int(each.outcome in {Outcome.FAILED, Outcome.INTERRUPTED}),
             "unpriced": int(each.cost_nano_usd is None),
-            **msgspec.structs.asdict(each.usage),
+            **{name: used for name, used in msgspec.structs.asdict(each.usage).items() if name != "variant"},
             "tokens": each.tokens,
             "images": each.images,
             "videos": each.videos,

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import uuid
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 from ledger_values import DECEMBER, NOVEMBER, entry, roll_ups, some_entries, stored, stored_roll_ups, sums
 
 from pulse_gateway.ledger.audit import balance_differences, rebuild_balances, rebuild_roll_ups, roll_up_differences
 from pulse_gateway.ledger.batches import write_entries
+from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.maintenance import Partitions, ensure_partitions
 from pulse_gateway.limits.accounts import escaped
 from pulse_gateway.store.migrations import LIBRARY, MigrationSource
+from pulse_gateway.types.usage import Usage
 from pulse_host.database.migrate import migrate
 from pulse_host.database.pool import create_pool, open_connection
 
@@ -95,14 +99,74 @@ async def test_a_database_of_the_release_before_keeps_every_entry_and_balance(
     assert found.pop(("default", "put%20away", 202501, "tokens")) == 12345
     assert found.pop(("acme", customer, 202501, "tokens")) == 5
     assert found == sums(old)
-    # The old table had no other classes of tokens in this test.
-    known = {"input_tokens", "output_tokens"}
-    expected = {
-        key: number
-        for key, number in roll_ups(old).items()
-        if key[-1] in known or not key[-1].endswith("_tokens") or key[-1] == "tokens"
-    }
+    # The old table had no other classes in this test.
+    unknown = set(Usage.__struct_fields__) - {"input_tokens", "output_tokens", "images"}
+    expected = {key: number for key, number in roll_ups(old).items() if key[-1] not in unknown}
     assert await stored_roll_ups(url) == expected
+
+
+async def test_the_classes_that_came_later_join_a_ledger_that_is_in_use(empty_database: Any, tmp_path: Path) -> None:
+    """Rows of before know nothing of them; a gateway of before goes on writing, and corrections of its estimates add up."""
+    for file in LIBRARY.folder.iterdir():
+        if file.name < "0006":
+            shutil.copy(str(file), tmp_path)
+    url = empty_database.url
+    await migrate(url, [MigrationSource(LIBRARY.name, tmp_path)])
+    made = [msgspec.structs.replace(each, usage=Usage(input_tokens=each.tokens)) for each in some_entries(60, 21)]
+    old, late = made[:-1], made[-1]
+    async with open_connection(url) as connection:
+        for each in old:
+            await connection.execute(ENTRY_OF_0005, *_values(each))
+        for roll_up in ROLL_UPS_OF_0005:
+            await connection.execute(roll_up)
+        await rebuild_balances(connection)
+
+    await migrate(url)
+
+    assert await stored(url) == sums(old)
+    async with open_connection(url) as connection:
+        await connection.execute(ENTRY_OF_0005, *_values(late))
+        row = await connection.fetchrow("select * from usage_entry where entry_id = $1", uuid.UUID(late.entry_id))
+        assert [row[name] for name in ("image_input_tokens", "video_ms", "characters", "variant")] == [None] * 4
+        await rebuild_balances(connection)
+        await rebuild_roll_ups(connection)
+        usage = Usage(input_tokens=1, images=2, video_ms=8_000, video_output_tokens=5, variant="1080p")
+        better = msgspec.structs.replace(old[0], usage=usage, tokens=6, images=2)
+        assert (await write_entries(connection, [better], [None], [])).corrected == 1
+    everything = [better, *old[1:], late]
+    assert await stored(url) == sums(everything)
+    assert await stored_roll_ups(url) == roll_ups(everything)
+    assert await stored_roll_ups(url, "usage_daily") == roll_ups(everything, "%Y-%m-%d")
+
+
+ENTRY_OF_0005 = """
+insert into usage_entry (
+    entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider, model,
+    attempt, outcome, source, recovered, requests, failed, unpriced, input_tokens, tokens, cost_nano_usd, images, videos, total_ms,
+    at, meta)
+values ($1, 'request', 'trace', $2, $3, $4, $5, $6, 'chat', 'openai.chat', $7, 'provider', 'model', $8, $9, 'estimated', 'journal',
+    ($8 = 1)::integer, ($9 in ('failed', 'interrupted'))::integer, ($11::bigint is null)::integer, $10, $10, $11, $12, $13, 1.5,
+    to_timestamp($14), '{}')
+"""
+_NAMES = "user_id, coalesce(key_id, ''), alias, provider, model"
+_SUMS = (
+    "sum(requests), count(*), sum(failed), sum(unpriced), sum(input_tokens), 0, 0, 0, 0, 0, 0, 0, 0, sum(tokens), sum(images), "
+    "sum(videos), coalesce(sum(cost_nano_usd), 0)"
+)
+ROLL_UPS_OF_0005 = [
+    f"insert into {table} select tenant_id, {begin}, {_NAMES}, {_SUMS} from usage_entry group by 1, 2, 3, 4, 5, 6, 7"
+    for table, begin in (
+        ("usage_hourly", "date_trunc('hour', at, 'UTC')"),
+        ("usage_daily", "(at at time zone 'UTC')::date"),
+    )
+]
+
+
+def _values(each: UsageEntry) -> tuple[Any, ...]:
+    return (
+        *(each.entry_id, each.tenant_id, each.user_id, each.key_id, list(each.accounts), each.period, each.alias),
+        *(each.attempt, each.outcome.value, each.tokens, each.cost_nano_usd, each.images, each.videos, each.at),
+    )
 
 
 @pytest.mark.parametrize("name", ODD_IDS)

@@ -44,6 +44,15 @@ async def test_every_field_is_written_as_it_was_recorded(database: Any, pool: An
             reasoning_tokens=7,
             audio_output_tokens=8,
             image_output_tokens=0,
+            image_input_tokens=11,
+            video_input_tokens=12,
+            video_output_tokens=13,
+            images=9,
+            video_ms=14,
+            audio_ms=15,
+            characters=2**40,
+            searches=0,
+            variant="1024x1024/high",
         ),
         tokens=36,
         cost_nano_usd=2**53 + 1,
@@ -65,7 +74,7 @@ async def test_every_field_is_written_as_it_was_recorded(database: Any, pool: An
         bare, row = [dict(row) for row in await connection.fetch("select * from usage_entry order by attempt")]
     assert datetime.now(UTC) >= row.pop("recorded_at")
     expected = msgspec.structs.asdict(full)
-    expected |= msgspec.structs.asdict(expected.pop("usage"))
+    expected |= msgspec.structs.asdict(expected.pop("usage"))  # images stands there once, and so in the row
     tags = expected.pop("tags")
     expected |= {
         "accounts": ["alice", "key/key", "tenant/default"],
@@ -95,7 +104,13 @@ async def test_a_lone_entry_is_written_at_once(database: Any, pool: Any) -> None
 
 async def test_names_that_postgres_cannot_hold_do_not_stop_a_batch(database: Any, pool: Any) -> None:
     ledger = PostgresLedger(pool)
-    odd = entry(entry_id="not-a-uuid", model="nul\x00", alias="\ud800", tags=(("a\x00", "\udfff"),))
+    odd = entry(
+        entry_id="not-a-uuid",
+        model="nul\x00",
+        alias="\ud800",
+        tags=(("a\x00", "\udfff"),),
+        usage=Usage(images=1, variant="1x1/\x00"),
+    )
     for each in (odd, entry(), odd):
         ledger.record(each)
     await ledger.flush()

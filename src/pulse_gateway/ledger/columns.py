@@ -44,6 +44,8 @@ _BEFORE_USAGE = [
     "recovered",
     "reverses",
 ]
+# `images` is left out: the entry's own count, which quotas go by, is made of it.
+_OF_USAGE = tuple(name for name in Usage.__struct_fields__ if name != "images")
 _AFTER_USAGE = [
     "tokens",
     "cost_nano_usd",
@@ -84,7 +86,7 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
     fields: dict[str, Sequence[Any]] = dict(
         zip(_FIELDS, zip(*map(msgspec.structs.astuple, entries), strict=True), strict=True)
     )
-    usage = fields["usage"]
+    fields.update(zip(_OF_USAGE, zip(*map(_used, fields["usage"]), strict=True), strict=True))
     fields["recovered"] = recovered
     fields["entry_id"] = [as_uuid(entry_id) for entry_id in fields["entry_id"]]
     fields["reverses"] = [None if entry_id is None else as_uuid(entry_id) for entry_id in fields["reverses"]]
@@ -92,14 +94,10 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
     fields["source"] = [source._value_ for source in fields["source"]]
     fields["accounts"] = [_array(accounts) for accounts in fields["accounts"]]
     fields["tags"] = [_meta(tags) for tags in fields["tags"]]
-    for name in _TEXT:
+    for name in (*_TEXT, "variant"):
         fields[name] = _texts(fields[name])
-    columns = [
-        *(fields[name] for name in _BEFORE_USAGE),
-        *zip(*map(_counts, usage), strict=True),
-        *(fields[name] for name in _AFTER_USAGE),
-    ]
-    # The driver looks at every single value: a third of the columns is usually empty, and costs nothing this way.
+    columns = [fields[name] for name in (*_BEFORE_USAGE, *_OF_USAGE, *_AFTER_USAGE)]
+    # The driver looks at every single value: more than a third of the columns is usually empty, and costs nothing this way.
     return [None if column.count(None) == len(column) else column for column in columns]
 
 
@@ -115,24 +113,16 @@ def correction_id(entry_id: str, recovered: str | None) -> str:
 
 def clean(entry: UsageEntry) -> UsageEntry:
     """`entry` without what neither JSON nor Postgres can hold."""
-    changed = {name: _text(value) for name in _TEXT if isinstance(value := getattr(entry, name), str)}
+    changed: dict[str, Any] = {name: _text(value) for name in _TEXT if isinstance(value := getattr(entry, name), str)}
     tags = tuple((_text(name), _text(value)) for name, value in entry.tags)
+    if entry.usage.variant is not None:
+        changed["usage"] = msgspec.structs.replace(entry.usage, variant=_text(entry.usage.variant))
     return msgspec.structs.replace(
         entry, tags=tags, entry_id=as_uuid(entry.entry_id), accounts=tuple(map(_text, entry.accounts)), **changed
     )
 
 
-_counts: Callable[[Usage], tuple[int | None, ...]] = attrgetter(
-    "input_tokens",
-    "cached_input_tokens",
-    "cache_write_tokens",
-    "cache_write_long_tokens",
-    "audio_input_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-    "audio_output_tokens",
-    "image_output_tokens",
-)
+_used: Callable[[Usage], tuple[int | str | None, ...]] = attrgetter(*_OF_USAGE)
 
 
 def _foreign_uuid(entry_id: str) -> uuid.UUID:

@@ -45,7 +45,8 @@ class Range(msgspec.Struct, frozen=True):
 
 class HistoryTotals(msgspec.Struct, frozen=True, kw_only=True):
     """`input_tokens` and `output_tokens` are all there were; `cached_input_tokens` and `reasoning_tokens` are the part of them that
-    was read from a prompt cache, and that was thought rather than said. `cost_usd` is an exact decimal; `unpriced` is how many
+    was read from a prompt cache, and that was thought rather than said. `video_ms` is the length of what was filmed, `audio_ms` of
+    what was listened to, `characters` were spoken, `searches` are queries of a rerank. `cost_usd` is an exact decimal; `unpriced` is how many
     calls had no known price and are not in it.
     """
 
@@ -57,6 +58,10 @@ class HistoryTotals(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     images: int
     videos: int
+    video_ms: int
+    audio_ms: int
+    characters: int
+    searches: int
     cost_usd: str
     unpriced: int
 

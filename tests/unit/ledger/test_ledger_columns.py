@@ -17,7 +17,7 @@ from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 A = UsageEntry(
     entry_id="019ab1c2-0000-7000-8000-000000000001", request_id="request", trace_id="trace", tenant_id="default",
     user_id="alice", key_id="key", period=202611, operation="chat", dialect="openai.chat", alias="alias", provider="provider",
-    model="model", attempt=1, outcome=Outcome.CLIENT_GONE, source=UsageSource.DRAINED, usage=Usage(input_tokens=1),
+    model="model", attempt=1, outcome=Outcome.CLIENT_GONE, source=UsageSource.DRAINED, usage=Usage(input_tokens=1, images=3, video_ms=8000, variant="1080p"),
     tokens=1, cost_nano_usd=2, price_source="config", price_version="v1", images=3, videos=4, first_byte_ms=1.5, total_ms=2.5,
     at=1_795_000_000.25, error_code="code", tags=(("team", "بحث"),), accounts=("alice", "key/key"),
     reverses="019ab1c2-0000-7000-8000-000000000002",
@@ -41,7 +41,7 @@ def test_every_value_stands_where_the_statement_expects_it() -> None:
             "openai.chat",
         ),
         *("alias", "provider", "model", 1, "client_gone", "drained", "journal", A.reverses),
-        *(1, None, None, None, None, None, None, None, None),
+        *(1, *[None] * 11, 8000, None, None, None, "1080p"),
         *(1, 2, "config", "v1", 3, 4, 1.5, 2.5, 1_795_000_000.25, "code", '{"tags":{"team":"بحث"}}'),
     ]
 
@@ -61,10 +61,12 @@ def test_names_from_outside_lose_what_postgres_cannot_hold() -> None:
         tags=(("\x00", "\udfff"),),
         accounts=('a"b', "c\\d", "\x00"),
         entry_id="odd\ud800",
+        usage=Usage(images=1, variant="\x00/high"),
     )
     columns = columns_of([odd, A], [None, None])
     assert columns[10] == ["nul\ufffd", "alias"]
     assert columns[12] == ["?x", "model"]
+    assert columns[34] == ["\ufffd/high", "1080p"]
     assert columns[6][0] == '{"a\\"b","c\\\\d","\ufffd"}'  # type: ignore[index]
     assert columns[-1][0] == '{"tags":{"\ufffd":"?"}}'  # type: ignore[index]
     assert uuid.UUID(columns[0][0])  # type: ignore[index]

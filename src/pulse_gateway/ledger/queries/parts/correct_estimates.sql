@@ -1,5 +1,5 @@
 -- Better word on entries that somebody else had to estimate: a correction for each, so that the sum of all is what is said now.
--- by_hour.sql, by_day.sql and fold.sql follow. $1 to $38 are the entries as in record.sql, $39 and $40 the ids of the corrections
+-- by_hour.sql, by_day.sql and fold.sql follow. $1 to $46 are the entries as in record.sql, $47 and $48 the ids of the corrections
 -- that the journal and the process itself make of each. Nothing happens to an entry whose making process has written it, nor a
 -- second time, nor for word that is no better: the journal is better than the open permit, and the process itself is better than
 -- both. Whoever runs this holds the lock that corrections share, taken before.
@@ -8,15 +8,17 @@ with incoming as (
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[],
         $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[],
         $18::uuid[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
-        $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[],
-        $32::integer[], $33::integer[], $34::double precision[], $35::double precision[], $36::double precision[],
-        $37::text[], $38::text[], $39::uuid[], $40::uuid[]
+        $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[],
+        $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::bigint[], $37::bigint[], $38::text[], $39::text[],
+        $40::integer[], $41::integer[], $42::double precision[], $43::double precision[], $44::double precision[],
+        $45::text[], $46::text[], $47::uuid[], $48::uuid[]
     ) as e (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
         model, attempt, outcome, source, recovered, reverses, input_tokens, cached_input_tokens, cache_write_tokens,
-        cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens,
-        image_output_tokens, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms,
-        at, error_code, meta, by_journal, by_process)
+        cache_write_long_tokens, audio_input_tokens, image_input_tokens, video_input_tokens, output_tokens,
+        reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens, video_ms, audio_ms, characters,
+        searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms, at,
+        error_code, meta, by_journal, by_process)
 ),
 standing as (
     select
@@ -29,10 +31,17 @@ standing as (
         coalesce(sum(kept.cache_write_tokens), 0) as cache_write_tokens,
         coalesce(sum(kept.cache_write_long_tokens), 0) as cache_write_long_tokens,
         coalesce(sum(kept.audio_input_tokens), 0) as audio_input_tokens,
+        coalesce(sum(kept.image_input_tokens), 0) as image_input_tokens,
+        coalesce(sum(kept.video_input_tokens), 0) as video_input_tokens,
         coalesce(sum(kept.output_tokens), 0) as output_tokens,
         coalesce(sum(kept.reasoning_tokens), 0) as reasoning_tokens,
         coalesce(sum(kept.audio_output_tokens), 0) as audio_output_tokens,
         coalesce(sum(kept.image_output_tokens), 0) as image_output_tokens,
+        coalesce(sum(kept.video_output_tokens), 0) as video_output_tokens,
+        coalesce(sum(kept.video_ms), 0) as video_ms,
+        coalesce(sum(kept.audio_ms), 0) as audio_ms,
+        coalesce(sum(kept.characters), 0) as characters,
+        coalesce(sum(kept.searches), 0) as searches,
         coalesce(sum(kept.tokens), 0) as tokens,
         coalesce(sum(kept.cost_nano_usd), 0) as cost_nano_usd,
         coalesce(sum(kept.images), 0) as images,
@@ -46,10 +55,11 @@ standing as (
 fresh as (
     insert into usage_entry (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
-        model, attempt, outcome, source, recovered, reverses, requests, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, cost_nano_usd, price_source, price_version,
-        images, videos, first_byte_ms, total_ms, at, error_code, meta)
+        model, attempt, outcome, source, recovered, reverses, requests, failed, unpriced, input_tokens, cached_input_tokens,
+        cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens, video_input_tokens,
+        output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens, video_ms, audio_ms,
+        characters, searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms,
+        total_ms, at, error_code, meta)
     select
         case when e.recovered is null then e.by_process else e.by_journal end, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period,
         e.operation, e.dialect, e.alias, e.provider, e.model, e.attempt, e.outcome, e.source, e.recovered, e.entry_id,
@@ -59,10 +69,18 @@ fresh as (
         coalesce(e.cache_write_tokens, 0) - s.cache_write_tokens,
         coalesce(e.cache_write_long_tokens, 0) - s.cache_write_long_tokens,
         coalesce(e.audio_input_tokens, 0) - s.audio_input_tokens,
+        coalesce(e.image_input_tokens, 0) - s.image_input_tokens,
+        coalesce(e.video_input_tokens, 0) - s.video_input_tokens,
         coalesce(e.output_tokens, 0) - s.output_tokens,
         coalesce(e.reasoning_tokens, 0) - s.reasoning_tokens,
         coalesce(e.audio_output_tokens, 0) - s.audio_output_tokens,
         coalesce(e.image_output_tokens, 0) - s.image_output_tokens,
+        coalesce(e.video_output_tokens, 0) - s.video_output_tokens,
+        coalesce(e.video_ms, 0) - s.video_ms,
+        coalesce(e.audio_ms, 0) - s.audio_ms,
+        coalesce(e.characters, 0) - s.characters,
+        coalesce(e.searches, 0) - s.searches,
+        e.variant,
         e.tokens - s.tokens,
         coalesce(e.cost_nano_usd, 0) - s.cost_nano_usd,
         e.price_source, e.price_version,

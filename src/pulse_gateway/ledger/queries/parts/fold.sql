@@ -20,12 +20,14 @@ balanced as (
 hourly as (
     insert into usage_hourly as kept (
         tenant_id, hour, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, images, videos, cost_nano_usd)
+        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens,
+        video_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens,
+        video_ms, audio_ms, characters, searches, tokens, images, videos, cost_nano_usd)
     select
         tenant_id, hour, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, images, videos, cost_nano_usd
+        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens,
+        video_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens,
+        video_ms, audio_ms, characters, searches, tokens, images, videos, cost_nano_usd
     from by_hour
     order by 1, 2, 3, 4, 5, 6, 7
     on conflict (tenant_id, hour, user_id, key_id, alias, provider, model) do update set
@@ -38,10 +40,17 @@ hourly as (
         cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
         cache_write_long_tokens = kept.cache_write_long_tokens + excluded.cache_write_long_tokens,
         audio_input_tokens = kept.audio_input_tokens + excluded.audio_input_tokens,
+        image_input_tokens = kept.image_input_tokens + excluded.image_input_tokens,
+        video_input_tokens = kept.video_input_tokens + excluded.video_input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
         audio_output_tokens = kept.audio_output_tokens + excluded.audio_output_tokens,
         image_output_tokens = kept.image_output_tokens + excluded.image_output_tokens,
+        video_output_tokens = kept.video_output_tokens + excluded.video_output_tokens,
+        video_ms = kept.video_ms + excluded.video_ms,
+        audio_ms = kept.audio_ms + excluded.audio_ms,
+        characters = kept.characters + excluded.characters,
+        searches = kept.searches + excluded.searches,
         tokens = kept.tokens + excluded.tokens,
         images = kept.images + excluded.images,
         videos = kept.videos + excluded.videos,
@@ -50,12 +59,14 @@ hourly as (
 daily as (
     insert into usage_daily as kept (
         tenant_id, day, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, images, videos, cost_nano_usd)
+        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens,
+        video_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens,
+        video_ms, audio_ms, characters, searches, tokens, images, videos, cost_nano_usd)
     select
         tenant_id, day, user_id, key_id, alias, provider, model, requests, attempts, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, images, videos, cost_nano_usd
+        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens,
+        video_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens,
+        video_ms, audio_ms, characters, searches, tokens, images, videos, cost_nano_usd
     from by_day
     order by 1, 2, 3, 4, 5, 6, 7
     on conflict (tenant_id, day, user_id, key_id, alias, provider, model) do update set
@@ -68,10 +79,17 @@ daily as (
         cache_write_tokens = kept.cache_write_tokens + excluded.cache_write_tokens,
         cache_write_long_tokens = kept.cache_write_long_tokens + excluded.cache_write_long_tokens,
         audio_input_tokens = kept.audio_input_tokens + excluded.audio_input_tokens,
+        image_input_tokens = kept.image_input_tokens + excluded.image_input_tokens,
+        video_input_tokens = kept.video_input_tokens + excluded.video_input_tokens,
         output_tokens = kept.output_tokens + excluded.output_tokens,
         reasoning_tokens = kept.reasoning_tokens + excluded.reasoning_tokens,
         audio_output_tokens = kept.audio_output_tokens + excluded.audio_output_tokens,
         image_output_tokens = kept.image_output_tokens + excluded.image_output_tokens,
+        video_output_tokens = kept.video_output_tokens + excluded.video_output_tokens,
+        video_ms = kept.video_ms + excluded.video_ms,
+        audio_ms = kept.audio_ms + excluded.audio_ms,
+        characters = kept.characters + excluded.characters,
+        searches = kept.searches + excluded.searches,
         tokens = kept.tokens + excluded.tokens,
         images = kept.images + excluded.images,
         videos = kept.videos + excluded.videos,

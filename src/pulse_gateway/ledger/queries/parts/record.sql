@@ -1,12 +1,13 @@
--- Add a batch of entries, one array a column; $1 to $38 are the columns, $39 the ids whose open permits end with it.
+-- Add a batch of entries, one array a column; $1 to $46 are the columns, $47 the ids whose open permits end with it.
 -- by_hour.sql, by_day.sql and fold.sql follow. Entries already there are left alone, so a batch may come any number of times.
 with fresh as (
     insert into usage_entry (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
-        model, attempt, outcome, source, recovered, reverses, requests, failed, unpriced, input_tokens,
-        cached_input_tokens, cache_write_tokens, cache_write_long_tokens, audio_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, tokens, cost_nano_usd, price_source, price_version,
-        images, videos, first_byte_ms, total_ms, at, error_code, meta)
+        model, attempt, outcome, source, recovered, reverses, requests, failed, unpriced, input_tokens, cached_input_tokens,
+        cache_write_tokens, cache_write_long_tokens, audio_input_tokens, image_input_tokens, video_input_tokens,
+        output_tokens, reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens, video_ms, audio_ms,
+        characters, searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms,
+        total_ms, at, error_code, meta)
     select
         e.entry_id, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period, e.operation,
         e.dialect, e.alias, e.provider, e.model, e.attempt, e.outcome, e.source, e.recovered, e.reverses,
@@ -14,26 +15,29 @@ with fresh as (
         (e.reverses is null and e.outcome in ('failed', 'interrupted'))::integer,
         (e.reverses is null and e.cost_nano_usd is null)::integer,
         e.input_tokens, e.cached_input_tokens, e.cache_write_tokens, e.cache_write_long_tokens, e.audio_input_tokens,
-        e.output_tokens, e.reasoning_tokens, e.audio_output_tokens, e.image_output_tokens, e.tokens, e.cost_nano_usd,
-        e.price_source, e.price_version, e.images, e.videos, e.first_byte_ms, e.total_ms, to_timestamp(e.at), e.error_code,
-        e.meta::jsonb
+        e.image_input_tokens, e.video_input_tokens, e.output_tokens, e.reasoning_tokens, e.audio_output_tokens,
+        e.image_output_tokens, e.video_output_tokens, e.video_ms, e.audio_ms, e.characters, e.searches, e.variant,
+        e.tokens, e.cost_nano_usd, e.price_source, e.price_version, e.images, e.videos, e.first_byte_ms, e.total_ms,
+        to_timestamp(e.at), e.error_code, e.meta::jsonb
     from unnest(
         $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[],
         $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[],
         $18::uuid[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
-        $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::text[], $31::text[],
-        $32::integer[], $33::integer[], $34::double precision[], $35::double precision[], $36::double precision[],
-        $37::text[], $38::text[]
+        $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[],
+        $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::bigint[], $37::bigint[], $38::text[], $39::text[],
+        $40::integer[], $41::integer[], $42::double precision[], $43::double precision[], $44::double precision[],
+        $45::text[], $46::text[]
     ) as e (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
         model, attempt, outcome, source, recovered, reverses, input_tokens, cached_input_tokens, cache_write_tokens,
-        cache_write_long_tokens, audio_input_tokens, output_tokens, reasoning_tokens, audio_output_tokens,
-        image_output_tokens, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms,
-        at, error_code, meta)
+        cache_write_long_tokens, audio_input_tokens, image_input_tokens, video_input_tokens, output_tokens,
+        reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens, video_ms, audio_ms, characters,
+        searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms, at,
+        error_code, meta)
     order by e.at, e.entry_id
     on conflict (at, entry_id) do nothing
     returning *
 ),
 closed as (
-    delete from open_permit where entry_id = any($39::uuid[])
+    delete from open_permit where entry_id = any($47::uuid[])
 )

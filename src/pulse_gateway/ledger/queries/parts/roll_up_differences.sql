@@ -16,14 +16,16 @@ full join kept_hours as kept using (tenant_id, hour, user_id, key_id, alias, pro
 where
     (
         summed.requests, summed.attempts, summed.failed, summed.unpriced, summed.input_tokens, summed.cached_input_tokens,
-        summed.cache_write_tokens, summed.cache_write_long_tokens, summed.audio_input_tokens, summed.output_tokens,
-        summed.reasoning_tokens, summed.audio_output_tokens, summed.image_output_tokens, summed.tokens, summed.images,
-        summed.videos, summed.cost_nano_usd
+        summed.cache_write_tokens, summed.cache_write_long_tokens, summed.audio_input_tokens, summed.image_input_tokens,
+        summed.video_input_tokens, summed.output_tokens, summed.reasoning_tokens, summed.audio_output_tokens,
+        summed.image_output_tokens, summed.video_output_tokens, summed.video_ms, summed.audio_ms, summed.characters,
+        summed.searches, summed.tokens, summed.images, summed.videos, summed.cost_nano_usd
     ) is distinct from (
         kept.requests, kept.attempts, kept.failed, kept.unpriced, kept.input_tokens, kept.cached_input_tokens,
-        kept.cache_write_tokens, kept.cache_write_long_tokens, kept.audio_input_tokens, kept.output_tokens,
-        kept.reasoning_tokens, kept.audio_output_tokens, kept.image_output_tokens, kept.tokens, kept.images, kept.videos,
-        kept.cost_nano_usd
+        kept.cache_write_tokens, kept.cache_write_long_tokens, kept.audio_input_tokens, kept.image_input_tokens,
+        kept.video_input_tokens, kept.output_tokens, kept.reasoning_tokens, kept.audio_output_tokens,
+        kept.image_output_tokens, kept.video_output_tokens, kept.video_ms, kept.audio_ms, kept.characters, kept.searches,
+        kept.tokens, kept.images, kept.videos, kept.cost_nano_usd
     )
 union all
 select
@@ -36,13 +38,15 @@ full join kept_days as kept using (tenant_id, day, user_id, key_id, alias, provi
 where
     (
         summed.requests, summed.attempts, summed.failed, summed.unpriced, summed.input_tokens, summed.cached_input_tokens,
-        summed.cache_write_tokens, summed.cache_write_long_tokens, summed.audio_input_tokens, summed.output_tokens,
-        summed.reasoning_tokens, summed.audio_output_tokens, summed.image_output_tokens, summed.tokens, summed.images,
-        summed.videos, summed.cost_nano_usd
+        summed.cache_write_tokens, summed.cache_write_long_tokens, summed.audio_input_tokens, summed.image_input_tokens,
+        summed.video_input_tokens, summed.output_tokens, summed.reasoning_tokens, summed.audio_output_tokens,
+        summed.image_output_tokens, summed.video_output_tokens, summed.video_ms, summed.audio_ms, summed.characters,
+        summed.searches, summed.tokens, summed.images, summed.videos, summed.cost_nano_usd
     ) is distinct from (
         kept.requests, kept.attempts, kept.failed, kept.unpriced, kept.input_tokens, kept.cached_input_tokens,
-        kept.cache_write_tokens, kept.cache_write_long_tokens, kept.audio_input_tokens, kept.output_tokens,
-        kept.reasoning_tokens, kept.audio_output_tokens, kept.image_output_tokens, kept.tokens, kept.images, kept.videos,
-        kept.cost_nano_usd
+        kept.cache_write_tokens, kept.cache_write_long_tokens, kept.audio_input_tokens, kept.image_input_tokens,
+        kept.video_input_tokens, kept.output_tokens, kept.reasoning_tokens, kept.audio_output_tokens,
+        kept.image_output_tokens, kept.video_output_tokens, kept.video_ms, kept.audio_ms, kept.characters, kept.searches,
+        kept.tokens, kept.images, kept.videos, kept.cost_nano_usd
     )
 order by 1, 2, 3, 4, 5, 6, 7, 8
