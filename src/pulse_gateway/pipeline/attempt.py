@@ -137,14 +137,9 @@ class Attempt:
         written = self._written_tokens(reading)
         if known is None:
             return msgspec.structs.replace(self._asked_for(), output_tokens=written), UsageSource.ESTIMATED
-        return Usage(
-            input_tokens=known.input_tokens,
-            cached_input_tokens=known.cached_input_tokens,
-            cache_write_tokens=known.cache_write_tokens,
-            cache_write_long_tokens=known.cache_write_long_tokens,
-            audio_input_tokens=known.audio_input_tokens,
-            output_tokens=max(written, known.output_total),
-        ), UsageSource.ESTIMATED
+        apart = known.output_total - (known.output_tokens or 0)
+        output = max(written, known.output_total) - apart
+        return msgspec.structs.replace(known, output_tokens=output), UsageSource.ESTIMATED
 
     def _written_tokens(self, reading: Reading) -> int:
         """Tokens of what was read of the answer; of what was too much to keep, as many as of the rest."""
@@ -184,7 +179,7 @@ class Attempt:
             price_source=None if price is None else f"{price.source} ({price.as_of})",
             price_version=None if price is None else price_version(price),
             images=usage.images or 0,
-            videos=0 if usage.video_ms is None and usage.video_output_tokens is None else 1,
+            videos=1 if usage.video_ms or usage.video_output_tokens else 0,
             first_byte_ms=self._first_byte_ms,
             total_ms=(self._clock.monotonic() - self._started) * 1000,
             at=self._at,
