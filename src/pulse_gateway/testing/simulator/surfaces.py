@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
+from pulse_gateway.testing.simulator.stability.surface import Stability
 from pulse_gateway.testing.simulator.surface import MakeSurface
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = (OpenAISurface,)
+SURFACES: tuple[MakeSurface, ...] = (OpenAISurface, Stability)

@@ -1,0 +1,1 @@
+"""Stability's REST API, version 2 beta."""
