@@ -26,6 +26,7 @@ __all__ = [
     "InvalidRequest",
     "MethodNotAllowed",
     "ModelNotFound",
+    "NotFound",
     "PermissionDenied",
     "PulseError",
     "QuotaExceeded",
@@ -115,8 +116,14 @@ class ModelNotFound(CallerError):
     status, code = 404, "model_not_found"
 
 
-class RouteNotFound(CallerError):
+class NotFound(CallerError):
+    """The caller has nothing by that name."""
+
     status, code = 404, "not_found"
+
+
+class RouteNotFound(NotFound):
+    """There is nothing at this address."""
 
 
 class MethodNotAllowed(CallerError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -15,7 +16,7 @@ from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.composition import build_chain, build_router, build_terms
 from pulse_gateway.config import Config
 from pulse_gateway.environment import load_config
-from pulse_gateway.errors import ConfigError, PulseError
+from pulse_gateway.errors import ConfigError, PulseError, StoreUnavailable
 from pulse_gateway.idempotency.memory import MemoryAnswerStore
 from pulse_gateway.idempotency.store import AnswerStore
 from pulse_gateway.ledger.ledger import Ledger
@@ -46,6 +47,7 @@ from pulse_gateway.pipeline.retry import Retry
 from pulse_gateway.pipeline.steps import StepRunner
 from pulse_gateway.pipeline.stream import Drains
 from pulse_gateway.pipeline.supervisor import Supervisor
+from pulse_gateway.pipeline.video_jobs import SWEPT_EVERY_S, VIDEOS, VideoJobs
 from pulse_gateway.providers import registry as providers
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.health import Health
@@ -58,9 +60,13 @@ from pulse_gateway.transport.transport import Transport
 from pulse_gateway.types.chat import ChatReply, ChatRequest
 from pulse_gateway.types.events import Event
 from pulse_gateway.types.identity import Plan, Principal
+from pulse_gateway.videos.memory import MemoryVideoStore
+from pulse_gateway.videos.store import VideoStore
 from pulse_gateway.wire import registry as wire
 
 __all__ = ["Gateway"]
+
+_log = logging.getLogger("pulse_gateway")
 
 _NATIVE_DIALECT = "openai.chat"  # what `messages=[…]` of an embedding program is written in
 
@@ -68,8 +74,8 @@ _NATIVE_DIALECT = "openai.chat"  # what `messages=[…]` of an embedding program
 class Gateway:
     """Routes, limits, moderates, retries and meters model calls. Usable as an async context manager.
 
-    Every part can be replaced: `limiter`, `ledger`, `answers` (what requests with an idempotency key were answered), `moderators`
-    (hooks added after the configured ones), `transport`, `clock`, `keys` (who owns which API key), `providers` (kind → Provider,
+    Every part can be replaced: `limiter`, `ledger`, `answers` (what requests with an idempotency key were answered), `videos` (jobs
+    under way, and done), `moderators` (hooks added after the configured ones), `transport`, `clock`, `keys` (who owns which API key), `providers` (kind → Provider,
     added to the built-in ones), `observers` (called once per exchange; default: one JSON log line), `on_alert` (called when a
     monthly limit is used up to 80 % and to 100 %; default: one log line). What is not given is the built-in part that lives in
     memory.
@@ -82,6 +88,7 @@ class Gateway:
         limiter: Limiter | None = None,
         ledger: Ledger | None = None,
         answers: AnswerStore | None = None,
+        videos: VideoStore | None = None,
         moderators: Sequence[Moderator] = (),
         transport: Transport | None = None,
         clock: Clock | None = None,
@@ -105,6 +112,8 @@ class Gateway:
         self._executions = Executions(
             answers or MemoryAnswerStore(self.clock), clock=self.clock, supervisor=self._supervisor
         )
+        self._video_store: VideoStore = videos or MemoryVideoStore(self.clock)
+        self._sweep: asyncio.Task[None] | None = None
         self._drains = Drains()
         self._health = Health(self.clock)
         self._retry_budget = RetryBudget(self.clock)
@@ -149,10 +158,14 @@ class Gateway:
         for dialect in wire.DIALECTS:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it
         self._handler = self._compose(self._chain)
+        self._sweep = asyncio.create_task(self._see_to_videos(), name="videos")
 
     async def aclose(self, *, drain_s: float = 30.0, settle_s: float = 30.0) -> None:
         """Let requests with an idempotency key end within `drain_s` and everything settle within `settle_s`, write the ledger
         out, and close every connection."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+            await asyncio.wait([self._sweep])
         await self._executions.aclose(drain_s)
         await self._supervisor.drain(settle_s)
         await self.limiter.aclose()
@@ -243,6 +256,15 @@ class Gateway:
         request: ChatRequest = wire.codec(_NATIVE_DIALECT).decode_request(body)
         return Inbound(request=request, principal=self.principal(user, plan))
 
+    async def _see_to_videos(self) -> None:
+        """A store that is away is no reason to stop: the jobs are seen to when it is back."""
+        while True:
+            await self.clock.sleep(SWEPT_EVERY_S)
+            try:
+                await self.videos.sweep()
+            except StoreUnavailable as error:
+                _log.info("video jobs were not seen to: %s", error.message)
+
     def _provider(self, kind: str) -> Provider:
         return self._own_providers.get(kind) or providers.provider(kind)
 
@@ -268,6 +290,17 @@ class Gateway:
         config, clock = self.config, self.clock
         transport = SchemeTransport(self._transport)
         steps = StepRunner(transport=transport, download=refuse_downloads, clock=clock, supervisor=self._supervisor)
+        self.videos = VideoJobs(
+            self._video_store,
+            steps=steps,
+            transport=transport,
+            provider_of=self._provider,
+            deployment_of=self.router.deployment,
+            ledger=self.ledger,
+            limiter=self.limiter,
+            clock=clock,
+            supervisor=self._supervisor,
+        )
         pipeline = compose(
             [
                 partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
@@ -299,7 +332,7 @@ class Gateway:
                 Call(
                     transport=transport,
                     provider_of=self._provider,
-                    codec_of=wire.codec,
+                    codec_of=wire.upstream_codec,
                     ledger=self.ledger,
                     clock=clock,
                     supervisor=self._supervisor,
@@ -315,6 +348,7 @@ class Gateway:
                     clock=clock,
                     supervisor=self._supervisor,
                     drains=self._drains,
+                    keepers={VIDEOS: self.videos.keep},
                 ),
             ),
         )

@@ -213,6 +213,12 @@ class Counters:
         """Set what was used, whatever it was."""
         self._quotas.setdefault(key, _Quota()).used = max(0, used)
 
+    def change_used(self, key: str, change: int) -> None:
+        """Add to what was used, or take from it, where that is known."""
+        quota = self._quotas.get(key)
+        if quota is not None and quota.used is not None:
+            quota.used = max(0, quota.used + change)
+
     def sweep(self, now_us: int, count: int) -> None:
         """Forget up to `count` windows of each length in which nothing counts any more."""
         for window_us, logs in self._logs.items():

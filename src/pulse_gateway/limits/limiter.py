@@ -105,6 +105,12 @@ class Limiter(Protocol):
         """
         ...
 
+    def corrected(self, tenant: str, accounts: Sequence[str], change: Mapping[str, int], period: int, /) -> None:
+        """The ledger has corrected what these accounts used in a month (`202611`): by `change`, per kind, mostly less. Counted as soon as
+        can be; never waits.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Bring what is settled to where it is counted, for a bounded time, and stop renewing."""
         ...

@@ -92,6 +92,12 @@ class MemoryLimiter:
             for ask in asks_of(prefix, charges, period):
                 self._counters.set_used(ask.key, kinds[ask.kind])
 
+    def corrected(self, tenant: str, accounts: Sequence[str], change: Mapping[str, int], period: int, /) -> None:
+        """At once."""
+        charges = [Charge(account=each, kind=kind, amount=0, cap=None) for each in accounts for kind in change]
+        for ask in asks_of(key_prefix(_PREFIX, tenant), charges, period):
+            self._counters.change_used(ask.key, change[ask.kind])
+
     async def aclose(self) -> None:
         """There is nothing to close."""
 

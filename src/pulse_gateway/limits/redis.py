@@ -163,6 +163,10 @@ class RedisLimiter:
             self._reconciler.doubt(ask.key, room, ask.account, ask.kind, month)
         self._chores["reconcile"].wake()
 
+    def corrected(self, tenant: str, accounts: Sequence[str], change: Mapping[str, int], period: int, /) -> None:
+        """As soon as the ledger has it, which is asked."""
+        self.doubt(tenant, accounts, period)
+
     # ── what admission asks ──
 
     async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:

@@ -45,7 +45,8 @@ class Attempt:
         self._started = self._marked = clock.monotonic()
         self._at = clock.now()
         self._first_byte_ms: float | None = None
-        self._ended = self._final_marked = self._is_sent = False
+        self._final_marked = self._is_sent = False
+        self._entry_made: UsageEntry | None = None
         self._written, self._written_chars = OutputEstimate(), 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.billed: Usage | None = None  # what the vendor will bill so far, of work in several steps
@@ -80,7 +81,7 @@ class Attempt:
     def mark(self) -> None:
         """More has been read: tell the ledger, not more often than every quarter of a second, and at once when the usage is final."""
         reading = self.reading
-        if reading is None or self._ended or self._final_marked:
+        if reading is None or self._entry_made is not None or self._final_marked:
             return
         if reading.usage_is_final:
             self._final_marked = True
@@ -91,10 +92,10 @@ class Attempt:
             self._marked = now
         self._ledger.mark(self._entry(Outcome.INTERRUPTED, *self._settled()))
 
-    def end(self, outcome: Outcome, error: PulseError | None = None) -> None:
-        if self._ended:
-            return
-        self._ended = True
+    def end(self, outcome: Outcome, error: PulseError | None = None) -> UsageEntry:
+        """Record it, and return its entry; the first ending counts."""
+        if self._entry_made is not None:
+            return self._entry_made
         exchange = self._exchange
         usage, source = self._settled()
         entry = self._entry(outcome, usage, source, None if error is None else error.code)
@@ -105,7 +106,9 @@ class Attempt:
             exchange.usage, exchange.source = usage, source
             if entry.cost_nano_usd is not None:
                 exchange.cost_nano_usd = (exchange.cost_nano_usd or 0) + entry.cost_nano_usd
+        self._entry_made = entry
         self._ledger.record(entry)
+        return entry
 
     def _asked_for(self) -> Usage:
         """What the request says that it will use: its prompt by estimate, and what it names beside tokens."""

@@ -17,14 +17,14 @@ from pulse_gateway.types.http import Headers, Payload
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.codec import Codec, Envelope
-from pulse_gateway.wire.operation import OperationCodec
+from pulse_gateway.wire.operation import OperationFace
 
 if TYPE_CHECKING:
     from pulse_gateway.errors import PulseError
 
 __all__ = ["CHAT", "Exchange", "Finalizer", "Inbound"]
 
-CHAT = "chat"  # the operation whose dialects are `Codec`s; those of all others are `OperationCodec`s
+CHAT = "chat"  # the operation whose dialects are `Codec`s; those of all others are `OperationFace`s
 
 _log = logging.getLogger("pulse_gateway")
 
@@ -100,7 +100,7 @@ class Exchange:
         "used_videos",
     )
 
-    def __init__(self, inbound: Inbound, client: Codec | OperationCodec | None, started: float) -> None:
+    def __init__(self, inbound: Inbound, client: Codec | OperationFace | None, started: float) -> None:
         self.inbound = inbound
         self.client = client  # None: the caller is a program, and gets values instead of bytes
         self.request_id = inbound.request_id or new_request_id()
@@ -160,9 +160,9 @@ class Exchange:
         return cast("Codec | None", self.client)
 
     @property
-    def face(self) -> OperationCodec | None:
+    def face(self) -> OperationFace | None:
         """The client's dialect, of another operation."""
-        return cast("OperationCodec | None", self.client)
+        return cast("OperationFace | None", self.client)
 
     def defer(self, finalizer: Finalizer) -> None:
         self._deferred.append(finalizer)

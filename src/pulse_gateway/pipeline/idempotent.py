@@ -27,7 +27,7 @@ from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import Observer
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import Codec, Envelope
-from pulse_gateway.wire.operation import OperationCodec
+from pulse_gateway.wire.operation import OperationFace
 
 __all__ = ["Idempotent"]
 
@@ -156,6 +156,6 @@ def _render(exchange: Exchange, error: PulseError) -> bytes:
     assert exchange.client is not None  # refused without one
     inbound = exchange.inbound
     if inbound.operation != CHAT:
-        return cast("OperationCodec", exchange.client).stream_error(error, exchange.request_id) or b""
+        return cast("OperationFace", exchange.client).stream_error(error, exchange.request_id) or b""
     encoder = cast("Codec", exchange.client).encoder(inbound.model or "", include_usage=False)
     return encoder.error(error, exchange.request_id)

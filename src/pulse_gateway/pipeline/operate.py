@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import (
@@ -14,7 +14,7 @@ from pulse_gateway.errors import (
     UnsupportedParameter,
     UpstreamError,
 )
-from pulse_gateway.ledger.ledger import Ledger
+from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.pipeline.answer import (
     MAX_ERROR_BYTES,
     MAX_REPLY_BYTES,
@@ -40,10 +40,14 @@ from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.relay import Relay
 
-__all__ = ["Operate", "refuse_downloads"]
+__all__ = ["Keeper", "Operate", "refuse_downloads"]
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
+
+
+Keeper = Callable[[Exchange, UsageEntry, Any, Any], Awaitable[Any]]
+"""Is given the entry of the attempt, the request and what the vendor said, and returns what the client is told of it."""
 
 
 async def refuse_downloads(step: Download) -> HttpAnswer:
@@ -55,7 +59,7 @@ class Operate:
     """Ask one deployment once for something that is no chat. Returns at the commit point, as `Call` does.
 
     A client that speaks the vendor's own dialect is passed through; for any other the vendor's steps are run, one after the other,
-    and what came of them is said in the client's dialect.
+    and what came of them is said in the client's dialect. `keepers`, by operation, take what a vendor has only begun.
     """
 
     def __init__(
@@ -68,7 +72,9 @@ class Operate:
         clock: Clock,
         supervisor: Supervisor,
         drains: Drains,
+        keepers: Mapping[str, Keeper],
     ) -> None:
+        self._keepers = keepers
         self._transport, self._steps, self._provider_of = transport, steps, provider_of
         self._ledger, self._clock, self._supervisor, self._drains = ledger, clock, supervisor, drains
 
@@ -83,7 +89,8 @@ class Operate:
         started = self._clock.monotonic()
         try:
             if face is not None and face.dialect == offer.dialect:
-                return await self._forward(exchange, deployment, provider, offer, call, face)
+                spoken = cast("OperationCodec", face)  # a vendor speaks it
+                return await self._forward(exchange, deployment, provider, offer, call, spoken)
             return await self._run(exchange, deployment, provider, offer, call)
         finally:
             exchange.upstream_ms += (self._clock.monotonic() - started) * 1000
@@ -202,6 +209,8 @@ class Operate:
             )
             attempt.first_byte()
             attempt.reading = _reading_of(value)
+            if (keep := self._keepers.get(exchange.inbound.operation)) is not None:
+                value = await keep(exchange, attempt.end(Outcome.COMPLETED), request, value)
             if face is None:
                 attempt.end(Outcome.COMPLETED)
                 return Reply(200, [], value=value)

@@ -64,10 +64,14 @@ def ask(request: HttpRequest | Download) -> Generator[Step, HttpAnswer, HttpAnsw
 
 
 class OfferCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of one deployment. `client_headers` are those of the client's own that may matter to this vendor."""
+    """One call of one deployment. `client_headers` are those of the client's own that may matter to this vendor.
+
+    `webhook` is an address of this gateway that a vendor may call when a long job is done.
+    """
 
     deployment: Deployment
     stream: bool = False
+    webhook: str | None = None
     client_headers: Headers = ()
     trace_headers: Headers = ()
 

@@ -130,6 +130,13 @@ class Router:
         first = self._drawn(choice.first) if choice.weighted else choice.first
         return first + choice.after
 
+    def deployment(self, provider: str, model: str, /) -> Deployment:
+        """That model at that provider, as it is configured now.
+
+        Raises: ModelNotFound when the provider is not switched on.
+        """
+        return self._deployment(self._switched_on(provider, model, f"{provider}:{model}"))
+
     def models(self) -> tuple[ListedModel, ...]:
         """What a client may use today: aliases, the chat models of the providers that are switched on, and `echo`."""
         self._begin_day()

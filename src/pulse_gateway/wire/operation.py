@@ -13,7 +13,7 @@ from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.codec import Envelope, StreamDecoder
 from pulse_gateway.wire.reading import Reading
 
-__all__ = ["EncodedPayload", "OperationCodec"]
+__all__ = ["EncodedPayload", "OperationCodec", "OperationFace"]
 
 
 class EncodedPayload(msgspec.Struct, frozen=True):
@@ -23,8 +23,8 @@ class EncodedPayload(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-class OperationCodec(Protocol):
-    """One operation in one dialect. Every method is a pure function of its arguments.
+class OperationFace(Protocol):
+    """One operation in one dialect, as clients speak it. Every method is a pure function of its arguments.
 
     The neutral request and reply are the structs of `types/` that belong to `operation`; `Any` here, since each codec knows its own.
     """
@@ -33,8 +33,6 @@ class OperationCodec(Protocol):
     operation: str  # "embeddings": what `Provider.offer` is asked for
     keep_alive: bytes | None  # what may be sent on a slow stream; None: nothing
     field_paths: FieldPaths
-
-    # ── for clients ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def read_envelope(self, body: Payload, *, model: str | None = None, stream: bool | None = None) -> Envelope:
         """Raises: InvalidRequest, `param` naming the path of the bad field."""
@@ -58,7 +56,9 @@ class OperationCodec(Protocol):
         """The error event of a stream, after which nothing follows. None: a stream of bytes, which can only be broken off."""
         ...
 
-    # ── for vendors that speak it ─────────────────────────────────────────────────────────────────────────────────────
+
+class OperationCodec(OperationFace, Protocol):
+    """The same for a dialect that vendors speak as well."""
 
     def rewrite_request(self, body: Payload, *, model: str) -> Payload:
         """The same request with another model; every other byte is kept."""

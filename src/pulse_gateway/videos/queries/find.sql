@@ -1,0 +1,1 @@
+select job from video_job where id = $3 and tenant_id = $1 and user_id = $2
