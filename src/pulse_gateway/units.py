@@ -2,17 +2,9 @@
 
 from typing import NewType
 
-__all__ = ["NanoUSD", "price", "usd"]
+__all__ = ["NanoUSD", "usd"]
 
 NanoUSD = NewType("NanoUSD", int)
-
-
-def price(tokens: int, nano_usd_per_million: int) -> NanoUSD:
-    """Cost of `tokens`, rounded up to the nano-dollar.
-
-    Units: tokens × nano-USD per million tokens → nano-USD. Per million, because one token can cost under one nano-dollar.
-    """
-    return NanoUSD(-(-tokens * nano_usd_per_million // 1_000_000))
 
 
 def usd(amount: int) -> str:

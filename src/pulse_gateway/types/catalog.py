@@ -35,7 +35,8 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class UnitRates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nano-USD for what is not sold by the token; None or empty: not sold so.
 
-    By `Usage.variant`, where the price depends on it; the variant `""` stands for every other.
+    By `Usage.variant`, where the price depends on it: the variant itself, else the nearest of its beginnings up to a `/`
+    (`1024x1024` for `1024x1024/high`), else `""`, which stands for every other, else the dearest.
     """
 
     image: dict[str, int] = {}  # an image
@@ -63,6 +64,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What translation must know of a model. Defaults describe an unknown model: nothing is refused on its behalf."""
 
     sampling: bool = True  # temperature, top_p, top_k are accepted
+    sampling_with_reasoning: bool = True  # OpenAI: also with an effort other than `none`
     forced_tool_choice: bool = True
     prefill: bool = True  # a trailing assistant turn is continued
     tools: bool = True
@@ -78,7 +80,11 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One vendor's model under the vendor's own name. Limits are in tokens; dates ISO 8601."""
+    """One vendor's model under the vendor's own name. Limits are in tokens; dates ISO 8601.
+
+    `operations` are what it is for: `chat`, or words of `wire.operation`; `inputs` and `outputs` what it reads and makes: `text`,
+    `image`, `audio`, `video`, `document`, `embedding`. Empty: not known. `dimensions` are those of an embedding, unless fewer are asked for.
+    """
 
     provider: str
     name: str
@@ -86,7 +92,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     capabilities: Capabilities = Capabilities()
+    start: str | None = None
     shutdown: str | None = None
+    operations: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    dimensions: int | None = None
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
