@@ -40,13 +40,11 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import Part, TextPart
 from pulse_gateway.types.http import HttpAnswer, HttpRequest, header
 from pulse_gateway.types.usage import Outcome
-from pulse_gateway.wire.codec import Codec
+from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.relay import HideUsage, Native, Passthrough, Relay, Translate
 
 __all__ = ["Call"]
-
-_EVENT_STREAM = "text/event-stream"
 
 
 class Call:
@@ -57,7 +55,7 @@ class Call:
         *,
         transport: Transport,
         provider_of: Callable[[str], Provider],
-        codec_of: Callable[[str], Codec],
+        codec_of: Callable[[str], UpstreamCodec],
         ledger: Ledger,
         clock: Clock,
         supervisor: Supervisor,
@@ -115,16 +113,19 @@ class Call:
         return reply
 
     async def _whole(
-        self, exchange: Exchange, attempt: Attempt, prepared: Prepared, upstream: Codec, response: HttpResponse
+        self, exchange: Exchange, attempt: Attempt, prepared: Prepared, upstream: UpstreamCodec, response: HttpResponse
     ) -> Reply:
         body = await read_whole(response, MAX_REPLY_BYTES)
         attempt.first_byte()
         reading = Reading()
         value = None
         if prepared.verbatim:
-            text = upstream.read_reply(body, reading)
+            assert exchange.chat is not None
+            text = exchange.chat.read_reply(body, reading)
         else:
             value = upstream.decode_reply(body)
+            if not value.model and exchange.envelope is not None:  # as the encoders of streams do
+                value = msgspec.structs.replace(value, model=exchange.envelope.model)
             reading.observe_reply(value)
             text = "\n".join(_text_of(choice.parts) for choice in value.choices)
         attempt.reading = reading
@@ -150,11 +151,11 @@ class Call:
         deployment: Deployment,
         attempt: Attempt,
         prepared: Prepared,
-        upstream: Codec,
+        upstream: UpstreamCodec,
         response: HttpResponse,
     ) -> Reply:
         content_type = header(response.headers, "content-type") or ""
-        if not content_type.startswith(_EVENT_STREAM):
+        if not content_type.startswith(upstream.framing.content_type):
             raise UpstreamProtocolError(
                 f"asked for a stream, the provider answered with {content_type or 'no content type'!r}"
             )
@@ -201,14 +202,14 @@ class Call:
             await asyncio.shield(self._supervisor.spawn(response.aclose()))
 
 
-def _relay(exchange: Exchange, prepared: Prepared, upstream: Codec) -> Relay[Any]:
+def _relay(exchange: Exchange, prepared: Prepared, upstream: UpstreamCodec) -> Relay[Any]:
     client, envelope = exchange.chat, exchange.envelope
     assert envelope is not None
     if client is None:
-        return Native(upstream.decoder())
+        return Native(upstream.decoder(), upstream.framing)
     if not prepared.verbatim:
         return Translate(upstream, client, envelope.model, exchange.request_id, include_usage=envelope.include_usage)
-    return (HideUsage if prepared.hide_usage else Passthrough)(upstream, envelope.model)
+    return (HideUsage if prepared.hide_usage else Passthrough)(client, envelope.model)
 
 
 def _text_of(parts: tuple[Part, ...]) -> str:

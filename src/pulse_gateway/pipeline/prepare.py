@@ -10,7 +10,7 @@ from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
-from pulse_gateway.wire.codec import Codec
+from pulse_gateway.wire.codec import UpstreamCodec
 
 __all__ = ["Prepared", "prepare"]
 
@@ -27,14 +27,14 @@ class Prepared(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...]
 
 
-def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upstream: Codec) -> Prepared:
+def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upstream: UpstreamCodec) -> Prepared:
     """Raises: UnsupportedParameter naming the field as the client spelled it, InvalidRequest."""
     client, envelope, inbound = exchange.chat, exchange.envelope, exchange.inbound
     assert envelope is not None  # resolved before
     verbatim = client is not None and client.dialect == upstream.dialect
     dropped: tuple[str, ...] = ()
-    if verbatim:
-        body = upstream.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
+    if client is not None and verbatim:
+        body = client.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
         handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
         for name, value in handed_on:
             if not value.isascii() or not value.isprintable():

@@ -1,4 +1,7 @@
-"""What every chat dialect offers: bytes ⇄ values, without I/O."""
+"""What every chat dialect offers: bytes ⇄ values, without I/O.
+
+What a vendor speaks is an `UpstreamCodec`; what clients may speak too is a `Codec`.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ import msgspec
 
 from pulse_gateway.errors import PulseError
 from pulse_gateway.types.catalog import Model
-from pulse_gateway.types.chat import ChatReply, ChatRequest
+from pulse_gateway.types.chat import ChatReply, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.types.events import Event
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.client_spelling import FieldPaths
+from pulse_gateway.wire.framing import Framing
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
-__all__ = ["MAX_COUNT", "Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder"]
+__all__ = ["MAX_COUNT", "Codec", "Encoded", "Envelope", "StreamDecoder", "StreamEncoder", "UpstreamCodec"]
 
 MAX_COUNT = 2**31 - 1  # more tokens than any model writes, and still a number that every store can count with
 
@@ -70,10 +74,30 @@ class StreamEncoder(Protocol):
         ...
 
 
-class Codec(Protocol):
-    """One dialect. Every method is a pure function of its arguments."""
+class UpstreamCodec(Protocol):
+    """One dialect as a vendor speaks it. Every method is a pure function of its arguments."""
 
     dialect: str
+    framing: Framing  # of its streams
+
+    def takes_url(self, part: ImagePart | DocumentPart, model: Model) -> bool:
+        """Whether the vendor fetches `part.url` itself. Else its bytes must be in the request: whoever encodes it fetches them."""
+        ...
+
+    def encode_request(self, request: ChatRequest, model: Model) -> Encoded:
+        """Raises: UnsupportedParameter whose `param` is the *neutral* field name; the caller spells it for its client."""
+        ...
+
+    def decode_reply(self, body: bytes) -> ChatReply:
+        """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
+        ...
+
+    def decoder(self) -> StreamDecoder: ...
+
+
+class Codec(UpstreamCodec, Protocol):
+    """One dialect that clients speak, and vendors. Its streams are server-sent events."""
+
     keep_alive: (
         bytes | None
     )  # what may be sent on a slow stream so that nothing times out; None: the dialect has nothing
@@ -97,14 +121,6 @@ class Codec(Protocol):
         """Raises: InvalidRequest (param: path), UnsupportedParameter for what no other dialect could ever express."""
         ...
 
-    def encode_request(self, request: ChatRequest, model: Model) -> Encoded:
-        """Raises: UnsupportedParameter whose `param` is the *neutral* field name; the caller spells it for its client."""
-        ...
-
-    def decode_reply(self, body: bytes) -> ChatReply:
-        """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
-        ...
-
     def read_reply(self, body: bytes, reading: Reading) -> str:
         """Note in `reading` what settling needs, and return the visible text. Tolerant: for bytes that pass through untouched.
 
@@ -115,8 +131,6 @@ class Codec(Protocol):
     def encode_reply(self, reply: ChatReply) -> bytes: ...
 
     def encode_error(self, error: PulseError, request_id: str) -> bytes: ...
-
-    def decoder(self) -> StreamDecoder: ...
 
     def encoder(self, request_model: str, *, include_usage: bool) -> StreamEncoder: ...
 

@@ -13,9 +13,10 @@ from typing import Generic, TypeVar
 
 from pulse_gateway.errors import PulseError, UpstreamError
 from pulse_gateway.types.events import Event, Failed, Finished
-from pulse_gateway.wire.codec import Codec, StreamDecoder
+from pulse_gateway.wire.codec import Codec, StreamDecoder, UpstreamCodec
+from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
+from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["HideUsage", "Native", "Passthrough", "Piece", "Relay", "Translate"]
 
@@ -51,11 +52,11 @@ class Relay(ABC, Generic[T]):
 
     _shows_frames = False  # whether `render` wants the frame itself
 
-    def __init__(self, decoder: StreamDecoder) -> None:
+    def __init__(self, decoder: StreamDecoder, framing: Framing = SSE) -> None:
         self.reading = Reading()
         self.broken: UpstreamError | None = None
         self._decoder = decoder
-        self._frames = SSEDecoder()
+        self._frames = framing.decoder()
         self._finished = False
 
     @property
@@ -169,9 +170,9 @@ class Translate(_Bytes):
     """The upstream's dialect in, the client's out."""
 
     def __init__(
-        self, upstream: Codec, client: Codec, request_model: str, request_id: str, *, include_usage: bool
+        self, upstream: UpstreamCodec, client: Codec, request_model: str, request_id: str, *, include_usage: bool
     ) -> None:
-        super().__init__(upstream.decoder())
+        super().__init__(upstream.decoder(), upstream.framing)
         self._encoder = client.encoder(request_model, include_usage=include_usage)
         self._request_id = request_id
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from pulse_gateway.types.catalog import Model
+from pulse_gateway.types.chat import DocumentPart, ImagePart
 from pulse_gateway.wire.anthropic_messages.client_request import decode_request
 from pulse_gateway.wire.anthropic_messages.envelope import read_envelope, rewrite_request
 from pulse_gateway.wire.anthropic_messages.errors import encode_error
@@ -13,6 +15,8 @@ from pulse_gateway.wire.anthropic_messages.stream_encoder import MessagesStreamE
 from pulse_gateway.wire.anthropic_messages.upstream_request import encode_request
 from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.codec import StreamDecoder, StreamEncoder
+from pulse_gateway.wire.framing import SSE
+from pulse_gateway.wire.media import media_type_of
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["AnthropicMessagesCodec"]
@@ -22,6 +26,7 @@ class AnthropicMessagesCodec:
     """The codec of `anthropic.messages`. Source: https://platform.claude.com/docs/en/api/messages (read 2026-11-24)"""
 
     dialect: str = "anthropic.messages"
+    framing = SSE
     keep_alive: bytes | None = b'event: ping\ndata: {"type": "ping"}\n\n'
     field_paths: FieldPaths = MappingProxyType(
         {
@@ -58,6 +63,12 @@ class AnthropicMessagesCodec:
     read_reply = staticmethod(read_reply)
     encode_reply = staticmethod(encode_reply)
     encode_error = staticmethod(encode_error)
+
+    def takes_url(self, part: ImagePart | DocumentPart, model: Model) -> bool:
+        """It fetches images and PDFs, and only by https."""
+        if isinstance(part, DocumentPart) and media_type_of(part.media_type) not in (None, "application/pdf"):
+            return False
+        return model.capabilities.image_urls and (part.url or "").startswith("https://")
 
     def decoder(self) -> StreamDecoder:
         return MessagesStreamDecoder()

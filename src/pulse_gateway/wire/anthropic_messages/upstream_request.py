@@ -19,7 +19,7 @@ from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.refusals import unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, dropped_labels, object_schema
 
-__all__ = ["DEFAULT_MAX_TOKENS", "encode_request"]
+__all__ = ["DEFAULT_MAX_TOKENS", "encode_request", "refuse_beside_thinking"]
 
 DEFAULT_MAX_TOKENS = 4096
 _LEAST_TOP_P_BESIDE_THINKING = 0.95
@@ -39,7 +39,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     system, messages = TurnWriter(model, dropped).write(request.messages)
     thinking = plan_thinking(request.reasoning, model)
     if thinking.is_on:
-        _refuse_beside_thinking(request, model)
+        refuse_beside_thinking(request, model)
     body: dict[str, Any] = {
         "model": model.name,
         "max_tokens": _max_tokens(request, model, thinking.budget_tokens),
@@ -81,8 +81,11 @@ def _refuse_foreign(request: ChatRequest, model: Model) -> None:
             raise unsupported(model, name, f"has no equivalent of {name!r}")
 
 
-def _refuse_beside_thinking(request: ChatRequest, model: Model) -> None:
-    """Source: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (read 2026-11-24)"""
+def refuse_beside_thinking(request: ChatRequest, model: Model) -> None:
+    """Refuse what no model of this vendor takes while it thinks.
+
+    Raises: UnsupportedParameter. Source: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (read 2026-11-24)
+    """
     for name, changed in (
         ("temperature", request.temperature not in (None, 1)),
         ("top_p", request.top_p is not None and request.top_p < _LEAST_TOP_P_BESIDE_THINKING),

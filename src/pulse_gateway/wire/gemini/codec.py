@@ -8,9 +8,10 @@ import msgspec
 
 from pulse_gateway.errors import PulseError
 from pulse_gateway.types.catalog import Model
-from pulse_gateway.types.chat import ChatReply, ChatRequest
+from pulse_gateway.types.chat import ChatReply, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.codec import Encoded, Envelope
+from pulse_gateway.wire.framing import SSE
 from pulse_gateway.wire.gemini.decode_request import decode_request
 from pulse_gateway.wire.gemini.encode_request import encode_request
 from pulse_gateway.wire.gemini.envelope import read_envelope, rewrite_request
@@ -61,6 +62,7 @@ class GeminiCodec:
     """Google's `generateContent`. Model and streaming are in the path; a client always sees usage."""
 
     dialect = "gemini"
+    framing = SSE
     keep_alive: bytes | None = None  # the official SDK fails on anything but data
     field_paths: FieldPaths = _FIELD_PATHS
 
@@ -72,6 +74,9 @@ class GeminiCodec:
 
     def decode_request(self, body: bytes, *, model: str | None = None, stream: bool | None = None) -> ChatRequest:
         return decode_request(body, model=model, stream=stream)
+
+    def takes_url(self, part: ImagePart | DocumentPart, model: Model) -> bool:
+        return model.capabilities.image_urls
 
     def encode_request(self, request: ChatRequest, model: Model) -> Encoded:
         return encode_request(request, model)

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from types import MappingProxyType
 
-from pulse_gateway.types.chat import ChatReply
+from pulse_gateway.types.catalog import Model
+from pulse_gateway.types.chat import ChatReply, DocumentPart, ImagePart
 from pulse_gateway.wire.client_spelling import FieldPaths
+from pulse_gateway.wire.framing import SSE
 from pulse_gateway.wire.openai_chat.decode import decode_request
 from pulse_gateway.wire.openai_chat.encode import encode_request
 from pulse_gateway.wire.openai_chat.envelope import hide_usage, read_envelope, rewrite_request
@@ -61,6 +63,7 @@ class OpenAIChatCodec:
     """
 
     dialect = "openai.chat"
+    framing = SSE
     keep_alive: bytes | None = b": ping\n\n"
     field_paths: FieldPaths = _FIELD_PATHS
 
@@ -76,6 +79,10 @@ class OpenAIChatCodec:
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
+
+    def takes_url(self, part: ImagePart | DocumentPart, model: Model) -> bool:
+        """Of images; a file goes along as its bytes."""
+        return isinstance(part, ImagePart) and model.capabilities.image_urls
 
     def encode_reply(self, reply: ChatReply) -> bytes:
         return encode_reply(reply, now=self._now)
