@@ -6,30 +6,47 @@ from functools import cache
 from importlib import import_module
 from typing import cast
 
-from pulse_gateway.wire.codec import Codec
+from pulse_gateway.wire.codec import Codec, UpstreamCodec
 from pulse_gateway.wire.operation import OperationCodec
 
-__all__ = ["DIALECTS", "OPERATIONS", "codec", "face", "operation_codec"]
+__all__ = ["DIALECTS", "OPERATIONS", "UPSTREAM_DIALECTS", "codec", "face", "operation_codec", "upstream_codec"]
 
 DIALECTS = {
     "openai.chat": "pulse_gateway.wire.openai_chat:OpenAIChatCodec",
     "anthropic.messages": "pulse_gateway.wire.anthropic_messages:AnthropicMessagesCodec",
     "gemini": "pulse_gateway.wire.gemini:GeminiCodec",
 }
-"""Of chat."""
+"""Of chat, for clients and vendors."""
 
 OPERATIONS: dict[str, str] = {}
 """Of everything else."""
+UPSTREAM_DIALECTS = {
+    "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",
+}
+"""Of chat, for vendors alone: no client speaks them to us."""
+
 
 
 @cache
 def codec(dialect: str) -> Codec:
-    """The one codec of `dialect`.
+    """The one codec of `dialect`, which clients speak.
 
     Raises: KeyError for a dialect nobody speaks.
     """
     module, _, name = DIALECTS[dialect].partition(":")
     return cast("Codec", getattr(import_module(module), name)())
+
+
+@cache
+def upstream_codec(dialect: str) -> UpstreamCodec:
+    """The one codec of `dialect`, which a vendor speaks.
+
+    Raises: KeyError for a dialect nobody speaks.
+    """
+    if dialect in DIALECTS:
+        return codec(dialect)
+    module, _, name = UPSTREAM_DIALECTS[dialect].partition(":")
+    return cast("UpstreamCodec", getattr(import_module(module), name)())
 
 
 @cache
