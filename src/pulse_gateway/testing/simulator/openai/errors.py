@@ -11,7 +11,7 @@ from pulse_gateway.testing.simulator.faults import Faults
 from pulse_gateway.testing.simulator.vendor import Refusal
 from pulse_gateway.testing.simulator.violations import explain
 
-__all__ = ["injected", "malformed", "refuse"]
+__all__ = ["Injected", "injected", "malformed", "refuse"]
 
 _BILLING = frozenset(
     {
@@ -56,6 +56,12 @@ _MESSAGES = {
     "context_length_exceeded": "Your input exceeds the context window of this model.",
     "content_policy_violation": "Your request was rejected by our safety system.",
 }
+
+
+class Injected(Refusal):
+    """An error that a fault spec asked for; inside a stream it comes after `after_frames` others."""
+
+    after_frames: int = 0
 
 
 def refuse(
@@ -107,4 +113,6 @@ def injected(faults: Faults) -> Refusal:
     if faults.retry_after_ms is not None:
         headers.append(("retry-after-ms", str(faults.retry_after_ms)))
     error: dict[str, object] = {"message": message, "type": kind, "param": None, "code": code or usual_code}
-    return Refusal(status, error, tuple(headers))
+    refusal = Injected(status, error, tuple(headers))
+    refusal.after_frames = faults.error or 0
+    return refusal

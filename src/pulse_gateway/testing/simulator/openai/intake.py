@@ -26,6 +26,10 @@ class Intake:
         """All of the text, lower-case."""
         return "\n".join(self._texts).lower()
 
+    @property
+    def tokens(self) -> int:
+        return self._tally.tokens
+
     def _say(self, text: str) -> None:
         self._texts.append(text)
         self._tally.text(text)

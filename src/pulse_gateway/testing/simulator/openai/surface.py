@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pulse_gateway.testing.simulator.config import Config
-from pulse_gateway.testing.simulator.openai.operations import Operations
+from pulse_gateway.testing.simulator.openai.operations import Operations, broken_event, operation_error_frame
 from pulse_gateway.testing.simulator.openai.vendor import OpenAI
 from pulse_gateway.testing.simulator.surface import Work
-from pulse_gateway.testing.simulator.vendor import Chat, Request, Target
+from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
 __all__ = ["OpenAISurface"]
 
@@ -27,6 +27,12 @@ class OpenAISurface(OpenAI):
 
     def work(self, request: Request, target: Target) -> Work | Chat:
         return self._operations.work(request, target)
+
+    def error_frame(self, refusal: Refusal, request_id: str, target: Target, *, is_first: bool) -> bytes:
+        return operation_error_frame(refusal, target.operation)
+
+    def break_frame(self, frame: bytes) -> bytes:
+        return broken_event(frame)
 
     def reset(self) -> None:
         self._operations.reset()
