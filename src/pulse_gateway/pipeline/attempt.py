@@ -24,6 +24,7 @@ __all__ = ["Attempt"]
 _NOTHING = Usage()
 _COUNTED = Usage.__struct_fields__[:-1]
 assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
+_SAID_BY_REQUESTS = ("audio_ms", "characters", "variant")
 _MOST_TOKENS = 1_000_000_000
 _MARK_S = 0.25
 _UNHEARD_OF = "gateway_ended"  # the error of an attempt of which this process has recorded no end
@@ -130,9 +131,9 @@ class Attempt:
 
     def _usage_of(self, reading: Reading) -> tuple[Usage, UsageSource]:
         """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
-        exchange, known = self._exchange, reading.usage
+        exchange, known = self._exchange, self._with_units(reading.usage)
         if reading.usage_is_final and known is not None:
-            if not known.says_input:
+            if not known.says_input and not _is_sold_by_units(known):
                 return msgspec.structs.replace(known, input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED
             return known, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
         if not reading.started:
@@ -143,6 +144,15 @@ class Attempt:
         apart = known.output_total - (known.output_tokens or 0)
         output = max(written, known.output_total) - apart
         return msgspec.structs.replace(known, output_tokens=output), UsageSource.ESTIMATED
+
+    def _with_units(self, known: Usage | None) -> Usage | None:
+        """What the request itself says exactly, and vendors seldom repeat: how much was listened to or spoken, and of which kind the
+        images were."""
+        envelope = self._exchange.envelope
+        if known is None or envelope is None or envelope.expected == _NOTHING:
+            return known
+        told = {name: getattr(envelope.expected, name) for name in _SAID_BY_REQUESTS if getattr(known, name) is None}
+        return msgspec.structs.replace(known, **told)
 
     def _written_tokens(self, reading: Reading) -> int:
         """Tokens of what was read of the answer; of what was too much to keep, as many as of the rest."""
@@ -190,6 +200,12 @@ class Attempt:
             tags=exchange.inbound.tags or principal.tags,
             accounts=_accounts(principal),
         )
+
+
+def _is_sold_by_units(usage: Usage) -> bool:
+    """Whether the vendor counted something, and no tokens: then there are none to be estimated."""
+    units = (usage.images, usage.video_ms, usage.audio_ms, usage.characters, usage.searches)
+    return usage.output_tokens is None and not usage.total and any(count is not None for count in units)
 
 
 def _accounts(principal: Principal) -> tuple[str, ...]:

@@ -1,0 +1,254 @@
+"""What was said: OpenAI's answers and events ⇄ the neutral form.
+
+| ours                 | theirs                                                                                     |
+| -------------------- | ------------------------------------------------------------------------------------------ |
+| `audio_input_tokens` | `usage.input_token_details.audio_tokens`, else all of `input_tokens`                       |
+| `input_tokens`       | `usage.input_token_details.text_tokens`                                                    |
+| `output_tokens`      | `usage.output_tokens`                                                                      |
+| `audio_ms`           | `usage.seconds`, Mistral: `usage.prompt_audio_seconds`, else `duration`                    |
+
+Subtitles and plain text carry no count; then the recording's own length counts.
+
+Source: `transcription.py`, `transcription_verbose.py`, `transcription_diarized.py` and the events of openai 3.54.0;
+https://docs.mistral.ai/api/endpoint/audio/transcriptions (read 2026-11-24).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from pulse_gateway.errors import UpstreamProtocolError
+from pulse_gateway.types.audio import Segment, TranscriptionReply, TranscriptionRequest
+from pulse_gateway.types.chat import FinishReason
+from pulse_gateway.types.events import Ended, Event, Failed, Finished, Started, TextDelta, UsageReported
+from pulse_gateway.types.http import Payload
+from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
+from pulse_gateway.wire.openai_chat.errors import upstream_error
+from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.sse import ServerSentEvent, encode_event
+
+__all__ = ["TranscriptEvents", "decode_reply", "encode_events", "encode_reply", "read_reply"]
+
+_JSON = "application/json"
+_PLAIN = "text/plain; charset=utf-8"
+
+
+class _Details(msgspec.Struct):
+    audio_tokens: int | None = None
+    text_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    type: str | None = None
+    seconds: float | None = None
+    prompt_audio_seconds: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_token_details: _Details | None = None
+
+
+class _Language(msgspec.Struct):
+    code: str = ""
+
+
+class _Answer(msgspec.Struct):
+    text: str | None = None
+    language: str | None = None
+    languages: list[_Language] | None = None
+    duration: float | str | None = None
+    segments: list[dict[str, Any]] | None = None
+    words: list[dict[str, Any]] | None = None
+    logprobs: list[dict[str, Any]] | None = None
+    usage: _Usage | None = None
+
+
+class _Seen(msgspec.Struct):
+    """What settling needs, of an answer that goes on untouched."""
+
+    text: str | None = None
+    duration: Any = None
+    usage: Raw = Raw()
+
+
+class _Event(msgspec.Struct):
+    type: str = ""
+    delta: str | None = None
+    usage: Raw = Raw()
+    error: Any = None
+
+
+_answer = msgspec.json.Decoder(_Answer).decode
+_seen = msgspec.json.Decoder(_Seen).decode
+_counts = msgspec.json.Decoder(_Usage | None).decode
+_event = msgspec.json.Decoder(_Event).decode
+_NONE = _Details()
+R = TypeVar("R", _Answer, _Seen)
+
+
+def decode_reply(answer: Payload) -> TranscriptionReply:
+    """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
+    if not answer.content_type.startswith(_JSON):
+        return TranscriptionReply(text=_plain(answer.data))
+    read = _whole(from_provider(_answer, answer.data), answer.data)
+    duration_s = _seconds(read.duration)
+    return TranscriptionReply(
+        text=read.text or "",
+        language=read.language,
+        languages=None if read.languages is None else tuple(each.code for each in read.languages),
+        duration_s=duration_s,
+        segments=None if read.segments is None else tuple(map(_segment, read.segments)),
+        words=None if read.words is None else tuple(read.words),
+        logprobs=None if read.logprobs is None else tuple(read.logprobs),
+        usage=_usage(read.usage, duration_s),
+    )
+
+
+def read_reply(answer: Payload, reading: Reading) -> None:
+    reading.started = reading.ended = True
+    if answer.content_type.startswith(_JSON):
+        read = _whole(from_provider(_seen, answer.data), answer.data)
+        reading.usage = _usage(_tolerant(read.usage), _seconds(read.duration))
+        reading.usage_is_final = reading.usage is not None
+        reading.count(read.text or "")
+    else:
+        reading.count(answer.data.decode("utf-8", "replace"))
+
+
+def _whole(read: R, body: bytes) -> R:
+    """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
+    if read.text is None:
+        if b'"error"' in body:
+            raise upstream_error(200, (), body)
+        raise not_of_protocol("it holds no text")
+    return read
+
+
+def _tolerant(written: Raw) -> _Usage | None:
+    """None also for counts in a shape that nobody has heard of."""
+    try:
+        return _counts(written) if written else None
+    except msgspec.DecodeError:
+        return None
+
+
+def _plain(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise not_of_protocol("it is not UTF-8 text") from error
+
+
+def _segment(written: dict[str, Any]) -> Segment:
+    more = dict(written)
+    start, end = more.pop("start", None), more.pop("end", None)
+    text, speaker = more.pop("text", ""), more.pop("speaker", None)
+    if not isinstance(text, str) or not isinstance(start, int | float) or not isinstance(end, int | float):
+        raise not_of_protocol("a segment without text and times")
+    return Segment(
+        text=text, start_s=start, end_s=end, speaker=speaker if isinstance(speaker, str) else None, more=more
+    )
+
+
+def _seconds(written: Any) -> float | None:
+    """Older servers write it as text."""
+    try:
+        return None if written is None else float(written)
+    except (ValueError, TypeError):
+        return None
+
+
+def _usage(counts: _Usage | None, duration_s: float | None) -> Usage | None:
+    """None where the vendor says nothing at all."""
+    seconds = duration_s
+    usage = Usage()
+    if counts is not None:
+        told_s = counts.seconds if counts.prompt_audio_seconds is None else counts.prompt_audio_seconds
+        seconds = duration_s if told_s is None else told_s
+        read = counts.prompt_tokens if counts.input_tokens is None else counts.input_tokens
+        details = counts.input_token_details or _NONE
+        heard = read if details.audio_tokens is None else details.audio_tokens
+        text = details.text_tokens
+        if text is None and read is not None:
+            text = max(0, read - (heard or 0))
+        usage = Usage(
+            input_tokens=text,
+            audio_input_tokens=heard,
+            output_tokens=counts.completion_tokens if counts.output_tokens is None else counts.output_tokens,
+        )
+    if seconds is not None and 0 <= seconds < 10**6:
+        usage = msgspec.structs.replace(usage, audio_ms=round(seconds * 1000))
+    return None if usage == Usage() else usage
+
+
+def encode_reply(reply: TranscriptionReply, request: TranscriptionRequest) -> Payload:
+    """Raises: UpstreamProtocolError for a form that cannot be made of what is there."""
+    form = request.response_format or "json"
+    if form == "text":
+        return Payload(f"{reply.text}\n".encode(), _PLAIN)
+    if form in {"srt", "vtt"}:
+        raise UpstreamProtocolError(f"the provider's answer cannot be said as {form}")
+    body: dict[str, Any] = {"text": reply.text, "language": reply.language, "duration": reply.duration_s}
+    body["languages"] = None if reply.languages is None else [{"code": code} for code in reply.languages]
+    body["segments"] = None if reply.segments is None else [_written_segment(each) for each in reply.segments]
+    body |= {"words": reply.words, "logprobs": reply.logprobs, "usage": _written_usage(reply.usage)}
+    return Payload(msgspec.json.encode({name: value for name, value in body.items() if value is not None}))
+
+
+def _written_segment(segment: Segment) -> dict[str, Any]:
+    written = {"start": segment.start_s, "end": segment.end_s, "text": segment.text, "speaker": segment.speaker}
+    return {**segment.more, **{name: value for name, value in written.items() if value is not None}}
+
+
+def _written_usage(usage: Usage | None) -> dict[str, Any] | None:
+    if usage is None:
+        return None
+    if usage.total:
+        heard = usage.audio_input_tokens or 0
+        return {
+            "type": "tokens",
+            "input_tokens": usage.input_total,
+            "output_tokens": usage.output_total,
+            "total_tokens": usage.total,
+            "input_token_details": {"audio_tokens": heard, "text_tokens": usage.input_total - heard},
+        }
+    return None if usage.audio_ms is None else {"type": "duration", "seconds": usage.audio_ms / 1000}
+
+
+def encode_events(reply: TranscriptionReply) -> Payload:
+    delta: dict[str, Any] = {"type": "transcript.text.delta", "delta": reply.text}
+    done: dict[str, Any] = {"type": "transcript.text.done", "text": reply.text, "usage": _written_usage(reply.usage)}
+    frames = [
+        encode_event(
+            msgspec.json.encode({name: value for name, value in event.items() if value is not None}), event["type"]
+        )
+        for event in (delta, done)
+    ]
+    return Payload(b"".join(frames), "text/event-stream; charset=utf-8")
+
+
+class TranscriptEvents:
+    """A stream that goes on untouched."""
+
+    def decode(self, frame: ServerSentEvent) -> list[Event]:
+        if not frame.data or frame.data == b"[DONE]":
+            return []
+        event = from_provider(_event, frame.data)
+        if event.error is not None or event.type == "error":
+            return [Failed(upstream_error(200, (), frame.data))]
+        started: list[Event] = [Started(id="", model="")]
+        if event.type == "transcript.text.delta":
+            return [*started, TextDelta(event.delta or "")]
+        if event.type != "transcript.text.done":
+            return started
+        usage = _usage(_tolerant(event.usage), None)
+        told: list[Event] = [] if usage is None else [UsageReported(usage)]
+        return [*started, Finished(FinishReason.STOP), *told, Ended()]
+
+    def finish(self) -> list[Event]:
+        return []
