@@ -210,7 +210,8 @@ class Application:
         is_gemini = path.startswith("/v1beta/") or "x-goog-api-key" in headers or "key" in request.query
         vendor = self._gemini if is_gemini else self._anthropic if "anthropic-version" in headers else self._openai
         if found := _MODELS.fullmatch(path):
-            return vendor, Target("models" if request.method == "GET" else "wrong method", model=found.group(2) or "")
+            operation = "models" if request.method == "GET" else "wrong method"
+            return vendor, Target(operation, model=found.group(2) or "", query=request.query)
         return vendor, Target("unknown path")
 
     def _own(self, request: Request) -> Delivery:

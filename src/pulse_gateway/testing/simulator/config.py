@@ -59,7 +59,11 @@ class Models(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     openai: tuple[str, ...] = ("gpt-6-sol", "gpt-6-luna", "gpt-5.2", "gpt-5-mini", "gpt-4.1", "o3")
     anthropic: tuple[str, ...] = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5", "claude-sonnet-4-6")
-    gemini: tuple[str, ...] = ("gemini-4-argon", "gemini-3.8-flash", "gemini-2.5-pro", "gemini-2.5-flash")
+    gemini: tuple[str, ...] = (
+        "gemini-4-argon", "gemini-3.8-flash", "gemini-2.5-pro", "gemini-2.5-flash", "gemini-3-pro-image",
+        "gemini-3.1-flash-image", "gemini-3.8-flash-tts", "gemini-embedding-2", "gemini-embedding-001",
+        "gemini-omni-1.2-flash",
+    )  # fmt: skip
     check_family: bool = True  # 404 for claude-… at OpenAI, and so on
 
 

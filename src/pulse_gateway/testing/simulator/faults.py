@@ -82,7 +82,8 @@ _STEERING = (
 )  # fmt: skip
 _FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal", "twice"}
 _TEXTS = {"code", "retry-after", "content-type", "blocked", "finish", "at", "fail"}
-_BARE: dict[str, str | int] = {"blocked": "SAFETY", "fail": "INTERNAL", "filtered": 1}  # what a key without a value says
+# What a key says without a value.
+_BARE: dict[str, str | int] = {"blocked": "SAFETY", "fail": "INTERNAL", "filtered": 1}
 _FRACTIONS = {"delay", "chunk-delay"}
 _KEYS = frozenset(Faults.__struct_encode_fields__)
 _LEAST = {"status": 200, "malformed": 1, "first": 0, "every": 1, "chunks": 1, "tokens": 1, "input": 1, "huge": 1}

@@ -31,6 +31,7 @@ class Target(msgspec.Struct, frozen=True):
     model: str = ""  # from the path
     stream: bool = False  # from the path; other vendors say it in the body
     json_array: bool = False  # a stream without server-sent events
+    query: dict[str, str] = {}  # of a list: which page
 
 
 class Refusal(Exception):

@@ -38,19 +38,19 @@ def refuse(message: str, *, http: int = 400, status: str | None = None, reason: 
     return Refusal(http, error)
 
 
-def malformed(error: msgspec.ValidationError) -> Refusal:
-    """A body that does not fit the schema."""
+def malformed(error: msgspec.ValidationError, message: str = "GenerateContentRequest") -> Refusal:
+    """A body that does not fit the schema of `message`."""
     found = explain(error)
     match found.kind:
         case "unknown":
             where = f" at '{found.parent}'" if found.parent else ""
             text = f'Invalid JSON payload received. Unknown name "{found.field}"{where}: Cannot find field.'
         case "missing":
-            text = f"* GenerateContentRequest.{found.path}: {found.field} is required."
+            text = f"* {message}.{found.path}: {found.field} is required."
         case "type":
             text = f"Invalid value at '{found.path}' ({found.wanted.removesuffix(' | null')}), got {found.got}"
         case _ if found.wanted:
-            text = f"* GenerateContentRequest.{found.path}: must be {found.wanted}."
+            text = f"* {message}.{found.path}: must be {found.wanted}."
         case _:
             text = f"Invalid value at '{found.path}', \"{found.got}\""
     refusal = refuse(text)

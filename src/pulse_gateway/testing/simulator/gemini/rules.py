@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from pulse_gateway.testing.simulator.gemini.errors import refuse
+from pulse_gateway.testing.simulator.gemini.media_rules import check_media
 from pulse_gateway.testing.simulator.gemini.models import Traits
 from pulse_gateway.testing.simulator.gemini.schema import FunctionDeclaration, GenerateContentRequest
 from pulse_gateway.testing.simulator.schema_shape import schema_problem
@@ -28,16 +29,15 @@ _SCHEMA_FIELDS = frozenset(
 _TYPES = frozenset({"STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL", "TYPE_UNSPECIFIED"})
 
 
-def check(request: GenerateContentRequest, traits: Traits, *, stream: bool) -> None:
+def check(request: GenerateContentRequest, model: str, traits: Traits, *, stream: bool) -> None:
     """Raises: Refusal."""
+    check_media(request, model, traits)
     _check_thinking(request, traits)
     _check_format(request, traits)
     _check_functions(request)
     config = request.generation_config
     if stream and (config.candidate_count or 1) > 1:
         raise refuse("Multiple candidates is not supported in streaming requests.")
-    if any(modality != "TEXT" for modality in config.response_modalities):
-        raise refuse("This model only supports text output.")
     if config.logprobs is not None and not config.response_logprobs:
         raise refuse("logprobs is only allowed when response_logprobs is enabled.")
     if request.cached_content is not None:

@@ -19,43 +19,47 @@ __all__ = [
     "FunctionResponse",
     "GenerateContentRequest",
     "GenerationConfig",
+    "ImageConfig",
     "Part",
+    "SpeechConfig",
+    "Strict",
     "ThinkingConfig",
     "Tool",
+    "VoiceConfig",
 ]
 
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 
 
-class _Strict(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+class Strict(Struct, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     pass
 
 
-class Blob(_Strict):
+class Blob(Strict):
     mime_type: str | None = None
     data: str | None = None
     display_name: str | None = None
 
 
-class FileData(_Strict):
+class FileData(Strict):
     mime_type: str | None = None
     file_uri: str | None = None
     display_name: str | None = None
 
 
-class FunctionCall(_Strict):
+class FunctionCall(Strict):
     name: str
     id: str | None = None
     args: dict[str, Any] = {}
 
 
-class FunctionResponsePart(_Strict):
+class FunctionResponsePart(Strict):
     inline_data: Blob | None = None
     file_data: FileData | None = None
     media_resolution: dict[str, Any] | None = None
 
 
-class FunctionResponse(_Strict):
+class FunctionResponse(Strict):
     name: str
     response: dict[str, Any]
     id: str | None = None
@@ -64,7 +68,7 @@ class FunctionResponse(_Strict):
     scheduling: str | None = None
 
 
-class Part(_Strict):
+class Part(Strict):
     text: str | None = None
     inline_data: Blob | None = None
     file_data: FileData | None = None
@@ -79,14 +83,20 @@ class Part(_Strict):
     video_metadata: dict[str, Any] | None = None
     media_resolution: dict[str, Any] | None = None
     part_metadata: dict[str, Any] | None = None
+    audio_transcription: dict[str, Any] | None = None
+    media_processing: dict[str, Any] | str | None = None
+    speech_metadata: dict[str, Any] | None = None
+    document_metadata: dict[str, Any] | None = None
+    spreadsheet_metadata: dict[str, Any] | None = None
+    audio_metadata: dict[str, Any] | None = None
 
 
-class Content(_Strict):
+class Content(Strict):
     parts: list[Part] = []
     role: str = ""
 
 
-class FunctionDeclaration(_Strict):
+class FunctionDeclaration(Strict):
     name: str
     description: str = ""
     parameters: dict[str, Any] | None = None
@@ -96,7 +106,7 @@ class FunctionDeclaration(_Strict):
     behavior: str | None = None
 
 
-class Tool(_Strict):
+class Tool(Strict):
     function_declarations: list[FunctionDeclaration] = []
     google_search: dict[str, Any] | None = None
     google_search_retrieval: dict[str, Any] | None = None
@@ -108,18 +118,18 @@ class Tool(_Strict):
     mcp_servers: list[dict[str, Any]] | None = None
 
 
-class FunctionCallingConfig(_Strict):
+class FunctionCallingConfig(Strict):
     mode: Literal["MODE_UNSPECIFIED", "AUTO", "ANY", "NONE", "VALIDATED"] = "AUTO"
     allowed_function_names: list[str] = []
 
 
-class ToolConfig(_Strict):
+class ToolConfig(Strict):
     function_calling_config: FunctionCallingConfig = field(default_factory=FunctionCallingConfig)
     retrieval_config: dict[str, Any] | None = None
     include_server_side_tool_invocations: bool | None = None
 
 
-class SafetySetting(_Strict):
+class SafetySetting(Strict):
     category: Literal[
         "HARM_CATEGORY_HARASSMENT",
         "HARM_CATEGORY_HATE_SPEECH",
@@ -140,15 +150,66 @@ class SafetySetting(_Strict):
         "BLOCK_NONE",
         "OFF",
     ]
+    method: Literal["HARM_BLOCK_METHOD_UNSPECIFIED", "SEVERITY", "PROBABILITY"] | None = None
 
 
-class ThinkingConfig(_Strict):
+class ThinkingConfig(Strict):
     include_thoughts: bool = False
     thinking_budget: Annotated[int, Meta(ge=-1)] | None = None
     thinking_level: Literal["THINKING_LEVEL_UNSPECIFIED", "MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"] | None = None
 
 
-class GenerationConfig(_Strict):
+class ImageOutputOptions(Strict):
+    mime_type: Literal["image/png", "image/jpeg"] | None = None
+    compression_quality: Annotated[int, Meta(ge=0, le=100)] | None = None
+
+
+class ImageConfig(Strict):
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    person_generation: Literal["ALLOW_ALL", "ALLOW_ADULT", "ALLOW_NONE"] | None = None
+    prominent_people: str | None = None
+    image_output_options: ImageOutputOptions = field(default_factory=ImageOutputOptions)
+
+
+class PrebuiltVoiceConfig(Strict):
+    voice_name: str | None = None
+
+
+class VoiceConfig(Strict):
+    prebuilt_voice_config: PrebuiltVoiceConfig | None = None
+    replicated_voice_config: dict[str, Any] | None = None
+    voice: str | None = None
+
+
+class SpeakerVoiceConfig(Strict):
+    speaker: str
+    voice_config: VoiceConfig
+
+
+class MultiSpeakerVoiceConfig(Strict):
+    speaker_voice_configs: list[SpeakerVoiceConfig]
+
+
+class SpeechConfig(Strict):
+    voice_config: VoiceConfig | None = None
+    multi_speaker_voice_config: MultiSpeakerVoiceConfig | None = None
+    language_code: str | None = None
+
+
+class AudioTranscriptionConfig(Strict):
+    language_codes: list[str] = []
+    language_auto: dict[str, Any] | None = None
+    language_hints: dict[str, Any] | None = None
+    custom_vocabulary: list[str] = []
+    adaptation_phrases: list[str] = []
+    word_timestamp: bool | None = None
+    diarization: bool | None = None
+    mode: Literal["MODE_UNSPECIFIED", "VERBATIM", "SMART"] | None = None
+    source_text: str | None = None
+
+
+class GenerationConfig(Strict):
     max_output_tokens: Annotated[int, Meta(ge=1)] | None = None
     stop_sequences: Annotated[list[str], Meta(max_length=5)] = []
     candidate_count: Annotated[int, Meta(ge=1, le=8)] | None = None
@@ -164,15 +225,18 @@ class GenerationConfig(_Strict):
     response_schema: dict[str, Any] | None = None
     response_json_schema: dict[str, Any] | None = None
     response_modalities: list[Literal["MODALITY_UNSPECIFIED", "TEXT", "IMAGE", "AUDIO", "VIDEO"]] = []
-    image_config: dict[str, Any] | None = None
-    speech_config: dict[str, Any] | None = None
-    audio_transcription_config: dict[str, Any] | None = None
+    image_config: ImageConfig | None = None
+    speech_config: SpeechConfig | None = None
+    audio_transcription_config: AudioTranscriptionConfig | None = None
+    audio_timestamp: bool | None = None
+    routing_config: dict[str, Any] | None = None
+    model_config: dict[str, Any] | None = None
     media_resolution: str | None = None
     thinking_config: ThinkingConfig = field(default_factory=ThinkingConfig)
     enable_enhanced_civic_answers: bool | None = None
 
 
-class GenerateContentRequest(_Strict):
+class GenerateContentRequest(Strict):
     contents: list[Content] = []
     model: str | None = None
     system_instruction: Content | None = None
@@ -183,5 +247,7 @@ class GenerateContentRequest(_Strict):
     cached_content: str | None = None
     service_tier: Literal["unspecified", "flex", "standard", "priority"] | None = None
     labels: dict[str, str] | None = None
+    model_armor_config: dict[str, Any] | None = None
+    output_config: dict[str, Any] | None = None
     store: bool | None = None
     continuation_token: str | None = None

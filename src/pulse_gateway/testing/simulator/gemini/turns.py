@@ -5,6 +5,9 @@ Source: https://ai.google.dev/gemini-api/docs/function-calling and /thought-sign
 
 from __future__ import annotations
 
+from collections import Counter
+from hashlib import blake2b
+
 import msgspec
 
 from pulse_gateway.testing.simulator.dice import decode_base64, is_seal
@@ -13,14 +16,20 @@ from pulse_gateway.testing.simulator.gemini.models import Traits
 from pulse_gateway.testing.simulator.gemini.schema import Blob, Content, FileData, FunctionCall, Part
 from pulse_gateway.testing.simulator.media import image_type
 from pulse_gateway.testing.simulator.prompt import Media, ToolResult
-from pulse_gateway.testing.simulator.tokens import Tally
+from pulse_gateway.testing.simulator.tokens import MEDIA_TOKENS, Tally
 
-__all__ = ["Conversation", "call_parts"]
+__all__ = ["Conversation", "call_parts", "picture_parts"]
 
 _DUMMY = "skip_thought_signature_validator"
 _DUMMIES = frozenset({_DUMMY, "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="})  # as it is, and as bytes in base64
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
 _KINDS = {"image": "image", "audio": "audio", "video": "video", "text": "document"}
+_DOCUMENTS = frozenset(
+    {
+        "application/pdf", "application/json", "application/rtf", "application/xml", "application/javascript",
+        "application/x-javascript", "application/x-python",
+    }
+)  # fmt: skip
 _CANONICAL = msgspec.json.Encoder(order="sorted")
 _DATA = (
     "text", "inline_data", "file_data", "function_call", "function_response", "executable_code", "code_execution_result",
@@ -33,13 +42,19 @@ def call_parts(name: str, args: dict[str, object]) -> tuple[str, str, str]:
     return "call", name, _CANONICAL.encode(args).decode()
 
 
+def picture_parts(data: bytes) -> tuple[str, str]:
+    """What a signature on a picture vouches for."""
+    return "picture", blake2b(data, digest_size=16).hexdigest()
+
+
 class Conversation:
     """Reads the contents once, in order, counting into `tally`."""
 
-    def __init__(self, tally: Tally, seed: int, traits: Traits) -> None:
+    def __init__(self, tally: Tally, seed: int, traits: Traits, *, needs_roles: bool = False) -> None:
         self._tally = tally
         self._seed = seed
         self._traits = traits
+        self._roles = {"user", "model"} if needs_roles else {"user", "model", ""}
         self.system = ""
         self.last_user = ""
         self.media: list[Media] = []
@@ -52,20 +67,29 @@ class Conversation:
         self.system = "\n".join(part.text or "" for part in content.parts)
         self._tally.text(self.system)
 
-    def read(self, contents: list[Content]) -> None:
-        """Raises: Refusal."""
+    @property
+    def modalities(self) -> dict[str, int]:
+        """Tokens of whatever is not text."""
+        counts = Counter(media.kind.upper() for media in self.media)
+        return {name: counts[name] * MEDIA_TOKENS for name in ("IMAGE", "VIDEO", "AUDIO", "DOCUMENT") if counts[name]}
+
+    def read(self, contents: list[Content], *, whole: bool = True) -> None:
+        """`whole` contents are ready to be answered; others are only counted.
+
+        Raises: Refusal.
+        """
         if not contents:
             raise refuse("* GenerateContentRequest.contents: contents is not specified")
         current = 0  # where the current turn starts: at the last content a person wrote
         for at, content in enumerate(contents):
             path = f"contents[{at}]"
-            if content.role not in {"user", "model", ""}:
+            if content.role not in self._roles:
                 raise refuse("Please use a valid role: user, model.")
             if not content.parts:
                 raise refuse(f"* GenerateContentRequest.{path}.parts: contents.parts must not be empty.")
             if content.role != "model" and any(part.function_response is None for part in content.parts):
                 current = at
-        if contents[-1].role == "model":
+        if whole and contents[-1].role == "model":
             raise refuse("Please ensure that multiturn requests end with a user role or the role field is empty.")
         waiting: list[FunctionCall] = []
         for at, content in enumerate(contents):
@@ -95,7 +119,8 @@ class Conversation:
                 calls.append(call)
                 self._tally.text(call.name)
                 self._tally.json(call.args)
-            self._look(part, where)
+            if (made := self._look(part, where)) is not None and not part.thought:
+                self._check_picture(part, made, where)
         return calls
 
     def _check_signature(self, part: Part, call: FunctionCall, path: str, *, is_current: bool) -> None:
@@ -107,6 +132,15 @@ class Conversation:
                     f"work correctly. Function call `{call.name}`, position {path}."
                 )
         elif signature not in _DUMMIES and not is_seal(self._seed, signature, *call_parts(call.name, call.args)):
+            raise refuse("Invalid/Corrupted thought signature.")
+
+    def _check_picture(self, part: Part, made: bytes, path: str) -> None:
+        """A picture that the model is said to have made."""
+        signature = part.thought_signature
+        if signature is None:
+            if self._traits.needs_signatures and self._traits.makes == "image":
+                raise refuse(f"Image part is missing a thought_signature in {path}.")
+        elif signature not in _DUMMIES and not is_seal(self._seed, signature, *picture_parts(made)):
             raise refuse("Invalid/Corrupted thought signature.")
 
     def _user(self, content: Content, path: str, waiting: list[FunctionCall]) -> None:
@@ -152,13 +186,13 @@ class Conversation:
                 "previous turn."
             )
 
-    def _look(self, part: Part, path: str) -> None:
-        if part.inline_data is not None:
-            self._inline(part.inline_data, path)
+    def _look(self, part: Part, path: str) -> bytes | None:
+        """The bytes of a picture, if it is one."""
         if part.file_data is not None:
             self._file(part.file_data, path)
+        return self._inline(part.inline_data, path) if part.inline_data is not None else None
 
-    def _inline(self, blob: Blob, path: str) -> None:
+    def _inline(self, blob: Blob, path: str) -> bytes | None:
         if not blob.mime_type:
             raise refuse(f"* GenerateContentRequest.{path}.inline_data.mime_type: mime_type is required.")
         data = decode_base64(blob.data or "", url_safe=True)
@@ -170,8 +204,11 @@ class Conversation:
                 raise refuse(f"Unsupported MIME type: {blob.mime_type}")
             if image_type(data) != blob.mime_type:
                 raise refuse("Unable to process input image. Please retry or report it.")
+        if kind == "document" and not blob.mime_type.startswith("text/") and blob.mime_type not in _DOCUMENTS:
+            raise refuse(f"Unsupported MIME type: {blob.mime_type}")
         self.media.append(Media(kind, f"{blob.mime_type} {len(data)} bytes"))
         self._tally.media(data)
+        return data if kind == "image" else None
 
     def _file(self, file: FileData, path: str) -> None:
         if not file.file_uri:

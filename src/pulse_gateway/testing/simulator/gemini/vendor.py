@@ -10,8 +10,11 @@ import msgspec
 from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.faults import Faults, split_model
 from pulse_gateway.testing.simulator.gemini.errors import injected, malformed, refuse
-from pulse_gateway.testing.simulator.gemini.models import GEMINI_FAMILY, Traits, traits_of
+from pulse_gateway.testing.simulator.gemini.media_rendering import Picture, Speech, picture_of, speech_of
+from pulse_gateway.testing.simulator.gemini.models import GEMINI_FAMILY, Traits, methods_of, traits_of
 from pulse_gateway.testing.simulator.gemini.names import camel_case
+from pulse_gateway.testing.simulator.gemini.pages import page
+from pulse_gateway.testing.simulator.gemini.platforms import DEVELOPER, check_fields
 from pulse_gateway.testing.simulator.gemini.rendering import Style, render_reply, render_stream
 from pulse_gateway.testing.simulator.gemini.rules import check, declared
 from pulse_gateway.testing.simulator.gemini.schema import FunctionDeclaration, GenerateContentRequest
@@ -20,8 +23,9 @@ from pulse_gateway.testing.simulator.prompt import Prompt, Tool
 from pulse_gateway.testing.simulator.tokens import Tally
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["Gemini"]
+__all__ = ["JSON", "Gemini", "tool_of"]
 
+JSON = "application/json; charset=UTF-8"
 _ENCODE = msgspec.json.encode
 _FOREIGN = ("gpt-", "chatgpt-", "o1", "o3", "o4", "claude")
 _LEVELS = {"MINIMAL": 8, "LOW": 16, "MEDIUM": 32, "HIGH": 64, "XHIGH": 96}
@@ -31,12 +35,16 @@ _DYNAMIC_TOKENS = 32
 class Gemini:
     """Source: https://ai.google.dev/api (read 2026-11-24)"""
 
-    name = "gemini"
+    platform = DEVELOPER
 
     def __init__(self, seed: int, config: Config) -> None:
         self._seed = seed
         self._accepted = frozenset(config.keys.accepted)
         self._models = config.models
+
+    @property
+    def name(self) -> str:
+        return self.platform.name
 
     def admit(self, request: Request, target: Target) -> None:
         if target.operation == "unknown path":
@@ -54,50 +62,87 @@ class Gemini:
             raise refuse("API key not valid. Please pass a valid API key.", reason="API_KEY_INVALID")
 
     def read(self, request: Request, target: Target) -> Chat:
+        body = self.body(request)
         try:
-            body = msgspec.json.decode(request.body)
-        except msgspec.DecodeError as error:
-            raise refuse(f"Invalid JSON payload received. {error}") from error
-        try:
-            asked = msgspec.convert(camel_case(body), GenerateContentRequest)
+            asked = msgspec.convert(body, GenerateContentRequest)
         except msgspec.ValidationError as error:
             raise malformed(error) from error
         model, spec = split_model(target.model)
-        self._check_model(model)
+        self.check_model(model, "streamGenerateContent" if target.stream else "generateContent")
         traits = traits_of(model)
-        check(asked, traits, stream=target.stream)
+        check(asked, model, traits, stream=target.stream)
         tally = Tally(self._seed, self.name, model)
-        conversation = Conversation(tally, self._seed, traits)
-        if asked.system_instruction is not None:
-            conversation.read_system(asked.system_instruction)
-        conversation.read(asked.contents)
-        tools = [_tool(function, tally) for function in declared(asked)]
+        conversation = self.heard(asked, tally, traits)
+        tools = [tool_of(function, tally) for function in declared(asked)]
+        prompt = _prompt(asked, traits, tools, conversation, tally)
+        makes: Picture | Speech | None = None
+        if traits.makes == "image":
+            makes = picture_of(asked, model, thinks=traits.thinks)
+        elif traits.makes == "speech":
+            makes = speech_of(asked.generation_config.speech_config, prompt.text)
         style = Style(
             seed=self._seed,
+            platform=self.platform,
             model=target.model,
             shows_thoughts=asked.generation_config.thinking_config.include_thoughts,
             signs=traits.needs_signatures,
             json_array=target.json_array,
             service_tier=asked.service_tier or "standard",
             logprobs=bool(asked.generation_config.response_logprobs),
+            modalities=conversation.modalities,
+            makes=makes,
         )
         return Chat(
             model=target.model,
             fault_spec=spec,
-            prompt=_prompt(asked, traits, tools, conversation, tally),
+            prompt=prompt,
             stream=target.stream,
-            content_type="text/event-stream"
-            if target.stream and not target.json_array
-            else "application/json; charset=UTF-8",
+            content_type="text/event-stream" if target.stream and not target.json_array else JSON,
             render=partial(render_stream if target.stream else render_reply, style),
+        )
+
+    def body(self, request: Request) -> Any:
+        """The body with all names in camelCase.
+
+        Raises: Refusal if it is no JSON, or has fields that only Google's other platform knows.
+        """
+        try:
+            body = camel_case(msgspec.json.decode(request.body))
+        except msgspec.DecodeError as error:
+            raise refuse(f"Invalid JSON payload received. {error}") from error
+        check_fields(body, self.platform)
+        return body
+
+    def heard(self, asked: GenerateContentRequest, tally: Tally, traits: Traits, *, whole: bool = True) -> Conversation:
+        """What was said so far, counted into `tally`.
+
+        Raises: Refusal.
+        """
+        conversation = Conversation(tally, self._seed, traits, needs_roles=self.platform.needs_roles)
+        if asked.system_instruction is not None:
+            conversation.read_system(asked.system_instruction)
+        conversation.read(asked.contents, whole=whole)
+        return conversation
+
+    def check_model(self, model: str, method: str) -> None:
+        """Raises: Refusal for a model of another family, or one that cannot do this."""
+        if self._models.check_family and (model.startswith(_FOREIGN) or method not in methods_of(model)):
+            raise self.not_found(model, method)
+
+    def not_found(self, model: str, method: str) -> Refusal:
+        return refuse(
+            f"models/{model} is not found for API version {self.platform.version}, or is not supported for {method}. Call "
+            "ModelService.ListModels to see the list of available models and their supported methods.",
+            http=404,
         )
 
     def models(self, target: Target) -> bytes:
         if target.model:
             if not target.model.startswith(GEMINI_FAMILY) and target.model not in self._models.gemini:
-                raise _no_model(target.model)
+                raise refuse(f"Model is not found: models/{target.model} for api version v1beta", http=404)
             return _ENCODE(_model(target.model))
-        return _ENCODE({"models": [_model(name) for name in self._models.gemini]})
+        names, following = page(self._models.gemini, target.query)
+        return _ENCODE({"models": [_model(name) for name in names], **following})
 
     def head(self, request_id: str) -> tuple[tuple[str, str], ...]:
         """Google sends no request id; this one is for reading the simulator's statistics."""
@@ -123,10 +168,6 @@ class Gemini:
         if not frame.startswith(b"data: "):
             return frame[: len(frame) // 2]
         return frame[: len(frame) // 2].rstrip(b"\r\n") + b"\r\n\r\n"
-
-    def _check_model(self, model: str) -> None:
-        if self._models.check_family and model.startswith(_FOREIGN):
-            raise _no_model(model)
 
 
 def _prompt(
@@ -169,7 +210,7 @@ def _reasoning_tokens(asked: GenerateContentRequest, traits: Traits) -> int:
     return _DYNAMIC_TOKENS if traits.thinks or thinking.include_thoughts or thinking.thinking_budget == -1 else 0
 
 
-def _tool(function: FunctionDeclaration, tally: Tally) -> Tool:
+def tool_of(function: FunctionDeclaration, tally: Tally) -> Tool:
     schema = function.parameters_json_schema or function.parameters or {}
     tally.text(function.name + function.description)
     if schema:
@@ -184,14 +225,6 @@ def _model(name: str) -> dict[str, object]:
         "displayName": name.replace("-", " ").title(),
         "inputTokenLimit": 1_048_576,
         "outputTokenLimit": 65_536,
-        "supportedGenerationMethods": ["generateContent"],
+        "supportedGenerationMethods": [each for each in methods_of(name) if each != "streamGenerateContent"],
         "thinking": traits_of(name).thinks,
     }
-
-
-def _no_model(model: str) -> Refusal:
-    return refuse(
-        f"models/{model} is not found for API version v1beta, or is not supported for generateContent. Call ModelService."
-        "ListModels to see the list of available models and their supported methods.",
-        http=404,
-    )
