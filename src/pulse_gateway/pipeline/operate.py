@@ -28,12 +28,13 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import Begun, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.providers.offer import Download, Offer, OfferCall
+from pulse_gateway.providers.offer import Offer, OfferCall, SpokenOffer
+from pulse_gateway.providers.offers import own_offer
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpAnswer, Payload, header
-from pulse_gateway.types.usage import Outcome
+from pulse_gateway.types.usage import Outcome, UsageSource
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.operation import OperationCodec
 from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
@@ -82,15 +83,15 @@ class Operate:
         deployment, envelope, face = exchange.deployment, exchange.envelope, exchange.face
         assert deployment is not None and envelope is not None  # chosen before
         provider, operation = self._provider_of(deployment.kind), exchange.inbound.operation
-        offer = provider.offer(operation, deployment)
+        offer = _offer(exchange, deployment, provider)
         if offer is None:
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
         call = _call(exchange, deployment, provider, offer)
         started = self._clock.monotonic()
         try:
             if face is not None and face.dialect == offer.dialect:
-                spoken = cast("OperationCodec", face)  # a vendor speaks it
-                return await self._forward(exchange, deployment, provider, offer, call, spoken)
+                same = cast("OperationCodec", face), cast("SpokenOffer", offer)  # for both sides speak it
+                return await self._forward(exchange, deployment, provider, call, *same)
             return await self._run(exchange, deployment, provider, offer, call)
         finally:
             exchange.upstream_ms += (self._clock.monotonic() - started) * 1000
@@ -102,9 +103,9 @@ class Operate:
         exchange: Exchange,
         deployment: Deployment,
         provider: Provider,
-        offer: Offer,
         call: OfferCall,
         face: OperationCodec,
+        offer: SpokenOffer,
     ) -> Reply:
         assert exchange.envelope is not None
         request = offer.forward(face.rewrite_request(exchange.payload, model=deployment.model.name), call)
@@ -129,7 +130,7 @@ class Operate:
             face.read_reply(Payload(body, kind), reading)
             attempt.reading = reading
             attempt.end(Outcome.COMPLETED)
-            reply = Reply(200, [("content-type", kind)], body)
+            reply = Reply(200, [("content-type", kind), *_estimated(exchange)], body)
         except StreamInterrupted as error:  # nothing of it has reached the client
             interrupted = AnswerInterrupted(error.message)
             attempt.end(Outcome.FAILED, interrupted)
@@ -208,7 +209,8 @@ class Operate:
                 on_billed=attempt.bill,
             )
             attempt.first_byte()
-            attempt.reading = _reading_of(value)
+            if begun.first is not None:  # somebody was asked
+                attempt.reading = _reading_of(value)
             if (keep := self._keepers.get(exchange.inbound.operation)) is not None:
                 value = await keep(exchange, attempt.end(Outcome.COMPLETED), request, value)
             if face is None:
@@ -222,7 +224,7 @@ class Operate:
         except BaseException as error:  # whatever ends the attempt, cancellation too, leaves its entry
             _end(attempt, error)
             raise
-        return Reply(200, [("content-type", said.content_type)], said.data)
+        return Reply(200, [("content-type", said.content_type), *_estimated(exchange, value)], said.data)
 
     async def _leave(self, response: HttpResponse | None) -> None:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""
@@ -242,7 +244,22 @@ class _spelled:  # noqa: N801 -- used as a statement
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         face = self._exchange.face
         if isinstance(error, InvalidRequest) and face is not None and error.param is not None:
+            if error.param in getattr(self._exchange.request, "extra", ()):
+                return  # the client's own path already
             error.param = written_path(error.param, face.field_paths, _json_of(self._exchange))
+
+
+def _offer(exchange: Exchange, deployment: Deployment, provider: Provider) -> Offer | None:
+    """The vendor's, in the client's own dialect if it can be; what the vendor lacks this gateway may do itself."""
+    face, operation = exchange.face, exchange.inbound.operation
+    own = None if face is None else provider.offer(face.dialect, deployment)
+    return own or provider.offer(operation, deployment) or own_offer(operation)
+
+
+def _estimated(exchange: Exchange, value: Any = None) -> Headers:
+    """Says so where what was used, or what was asked for itself, is an estimate."""
+    estimated = exchange.source is UsageSource.ESTIMATED or getattr(value, "estimated", False)
+    return (("x-pulse-usage", "estimated"),) if estimated else ()
 
 
 def _call(exchange: Exchange, deployment: Deployment, provider: Provider, offer: Offer) -> OfferCall:

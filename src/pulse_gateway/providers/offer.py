@@ -15,7 +15,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest, Payload
 from pulse_gateway.types.usage import Usage
 
-__all__ = ["Billed", "Download", "Offer", "OfferCall", "OnAbandon", "Pause", "Step", "Steps", "ask"]
+__all__ = ["Billed", "Download", "Offer", "OfferCall", "OnAbandon", "Pause", "SpokenOffer", "Step", "Steps", "ask"]
 
 A = TypeVar("A")
 
@@ -82,10 +82,6 @@ class Offer(Protocol):
         """Of `wire.registry`: what the vendor speaks, so that clients of that dialect are passed through. None: none of those."""
         ...
 
-    def forward(self, body: Payload, call: OfferCall, /) -> HttpRequest:
-        """A request in this vendor's own dialect, untouched. Never called without a `dialect`."""
-        ...
-
     def check(self, request: Any, deployment: Deployment, /) -> tuple[str, ...]:
         """The hints of the neutral `request` that have no place here, by neutral name.
 
@@ -95,4 +91,12 @@ class Offer(Protocol):
 
     def steps(self, request: Any, call: OfferCall, /) -> Steps[Any]:
         """Returns the neutral reply. Raises: UpstreamError."""
+        ...
+
+
+class SpokenOffer(Offer, Protocol):
+    """One whose `dialect` clients speak as well."""
+
+    def forward(self, body: Payload, call: OfferCall, /) -> HttpRequest:
+        """A request in this vendor's own dialect, untouched."""
         ...
