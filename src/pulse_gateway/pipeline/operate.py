@@ -28,7 +28,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import Begun, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.providers.offer import Offer, OfferCall, SpokenOffer
+from pulse_gateway.providers.offer import Download, Offer, OfferCall, SpokenOffer
 from pulse_gateway.providers.offers import own_offer
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
