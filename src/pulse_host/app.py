@@ -28,10 +28,12 @@ from pulse_host.models import send_models
 from pulse_host.openapi import openapi_document
 from pulse_host.usage.controllers import history_route, usage_route
 from pulse_host.usage.history import HistorySource
+from pulse_host.videos import Videos
 
 __all__ = ["Services", "create_app", "offline_document"]
 
 _encode = msgspec.json.encode
+_VIDEOS = "/v1/videos"
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +60,7 @@ def create_app(services: Services) -> Litestar:
         draining=lambda: readiness.draining,
     )
 
-    @asgi(list(FIXED))
+    @asgi([path for path in FIXED if path != _VIDEOS])
     async def data_plane(scope: Scope, receive: Receive, send: Send) -> None:
         await ingress.fixed(cast("HTTPScope", scope), receive, send)
 
@@ -72,6 +74,17 @@ def create_app(services: Services) -> Litestar:
             await ingress.gemini(rest, http, receive, send)
         else:
             await send_models(gateway, keys, anonymous, http, rest, send)
+
+    below_videos = Videos(gateway, keys, anonymous)
+
+    @asgi([_VIDEOS], is_mount=True)
+    async def videos(scope: Scope, receive: Receive, send: Send) -> None:
+        http = cast("HTTPScope", scope)
+        rest = http["path"].strip("/")
+        if http["method"] == "POST" and not rest:
+            await ingress.begin_video(http, receive, send)
+        else:
+            await below_videos.serve(rest, http, receive, send)
 
     @get("/metrics", media_type=MediaType.TEXT, include_in_schema=False)
     async def metrics_page() -> Response[bytes]:
@@ -109,7 +122,7 @@ def create_app(services: Services) -> Litestar:
 
     operations: Sequence[Any] = (metrics_page, openapi_json, docs) if server.expose_operations else ()
     return Litestar(
-        route_handlers=[data_plane, models, *described, *operations],
+        route_handlers=[data_plane, models, videos, *described, *operations],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=[lifespan],
         openapi_config=None,  # it would serve pages of its own that load scripts from elsewhere

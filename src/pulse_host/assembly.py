@@ -26,6 +26,7 @@ from pulse_gateway.limits.policies import Policies
 from pulse_gateway.limits.redis import RedisLimiter
 from pulse_gateway.store.postgres import PostgresKeyStore
 from pulse_gateway.transport.redis import RedisClient
+from pulse_gateway.videos.postgres import PostgresVideoStore
 from pulse_host.alerts import Alerts
 from pulse_host.app import Services
 from pulse_host.database.balances import month_balances
@@ -128,6 +129,7 @@ async def assembled(
             limiter=limiter,
             ledger=ledger,
             answers=PostgresAnswerStore(pool, lease_s=config.limits.lease_s),
+            videos=PostgresVideoStore(pool),
             keys=keys,
             clock=clock,
             observers=(log_exchange, metrics.observe),

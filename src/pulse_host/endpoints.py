@@ -21,6 +21,7 @@ class Route(msgspec.Struct, frozen=True):
 FIXED = {
     "/v1/chat/completions": Route("openai.chat"),
     "/v1/messages": Route("anthropic.messages"),
+    "/v1/videos": Route("openai.videos", "videos"),
 }
 
 _GEMINI_METHODS = {"generateContent": False, "streamGenerateContent": True}

@@ -32,7 +32,7 @@ from pulse_gateway.wire import registry as wire
 from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
-from pulse_host.protocol import is_stalled
+from pulse_host.protocol import break_off, is_stalled
 
 __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
 
@@ -66,6 +66,10 @@ class Ingress:
     async def fixed(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """A route whose path says everything."""
         await self._serve(FIXED[scope["path"].rstrip("/")], headers_of(scope), scope, receive, send)
+
+    async def begin_video(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """`POST /v1/videos`, below which everything else is looked up."""
+        await self._serve(FIXED["/v1/videos"], headers_of(scope), scope, receive, send)
 
     async def gemini(self, rest: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """`rest` is what follows `/models/`, decoded once by the server."""
@@ -165,13 +169,20 @@ class Ingress:
                         await heartbeat.send(item)
         except asyncio.CancelledError:
             if not reply.gone:
-                await send({"type": "http.response.body", "body": reply.farewell(), "more_body": False})
+                last = reply.farewell()
+                if reply.cut:
+                    break_off(scope)
+                else:
+                    await send({"type": "http.response.body", "body": last, "more_body": False})
                 if not self._draining():
                     raise
             relaying.uncancel()  # done by `_listen`, or by a server that has waited long enough: all is said
             return
         finally:
             listening.cancel()
+        if reply.cut:
+            break_off(scope)
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["BoundedHttp", "is_stalled"]
+__all__ = ["BoundedHttp", "break_off", "is_stalled"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
@@ -24,12 +24,25 @@ STALL_S = 30.0
 LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
-_EXTENSION, _STALLED = "pulse.client", "stalled"  # of the ASGI scope
+_EXTENSION, _STALLED, _BREAK_OFF = "pulse.client", "stalled", "break_off"  # of the ASGI scope
 
 
 def is_stalled(scope: Mapping[str, Any]) -> bool:
     """Whether the connection was closed because its client did not read what it had asked for."""
     return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_STALLED))
+
+
+def break_off(scope: Mapping[str, Any]) -> None:
+    """Close the connection in the middle of an answer of bytes, in which nothing can be said: nobody shall take it for whole."""
+    own = scope.get("extensions", {}).get(_EXTENSION, {}).get(_BREAK_OFF)
+    if own is not None:  # another server than ours closes it by itself, since the answer has no end
+        own()
+
+
+def break_off(scope: Mapping[str, Any]) -> None:
+    """Cut the connection of an answer that cannot be finished and in which no error can be said: bytes of a file. Its client must not
+    take what it has for the whole."""
+    scope["extensions"][_EXTENSION][_BREAK_OFF]()
 
 
 class _WhileOpen:
@@ -61,7 +74,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(UNREAD_BYTES)
-        self._told: dict[object, object] = {}
+        self._told: dict[object, object] = {_BREAK_OFF: self._break_off}
         self._while_open = _WhileOpen(transport)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
@@ -69,6 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
         for timer in (self._head_timer, self._linger_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
+        self._told.pop(_BREAK_OFF, None)
         self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
         answering = self._answering
         if answering is not None and not answering.response_complete:  # uvicorn tells the last request that came
@@ -148,6 +162,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
             self._watch_reading()  # the rest; before that, more is written to it, and its size says nothing
 
+    def _break_off(self) -> None:
+        if self._answering is not None:  # whose application has nothing more to say
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        self.transport.abort()
+
     def _close(self) -> None:
         self.transport.close()  # once all is read that was written
         self._watch_reading()
@@ -167,11 +187,24 @@ class BoundedHttp(HttpToolsProtocol):
         unread = self._unread_bytes()
         if unread > max(0, unread_before - LEAST_READ_BYTES):
             self._told[_STALLED] = True
-            if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-            self.transport.abort()
+            self._reset()
         else:
             self._watch_reading()
+
+    def _break_off(self) -> None:
+        answering = self._answering
+        if answering is None or answering.response_complete:
+            return
+        answering.disconnected = True  # else uvicorn complains of an answer without an end
+        if answering.chunked_encoding:
+            self._close()  # what was written arrives, and the end is missing
+        else:
+            self._reset()  # to HTTP/1.0 the end of the connection is the end of the answer
+
+    def _reset(self) -> None:
+        if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
 
     def _unread_bytes(self) -> int:
         """Here and in the kernel, which lets us write on only once much of what it holds has gone: our own part alone would not move

@@ -12,6 +12,7 @@ from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.idempotency.postgres import prune
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.maintenance import ensure_partitions, sweep_open_permits
+from pulse_gateway.videos.postgres import prune_videos
 from pulse_host.database.pool import open_connection
 
 __all__ = ["database_chores"]
@@ -20,7 +21,8 @@ __all__ = ["database_chores"]
 def database_chores(
     url: str, *, on_recovered: Callable[[Sequence[UsageEntry]], None] | None = None
 ) -> dict[str, Callable[[], Awaitable[object]]]:
-    """By name: partitions for the months ahead, ends for calls that were never heard of again, and answers whose time is over.
+    """By name: partitions for the months ahead, ends for calls that were never heard of again, and answers and
+    videos whose time is over.
 
     `on_recovered` is called with the calls that were ended.
 
@@ -30,6 +32,7 @@ def database_chores(
         "partitions": ensure_partitions,
         "permits": partial(sweep_open_permits, on_recovered=on_recovered),
         "answers": prune,
+        "videos": prune_videos,
     }
     return {name: _chore(url, work) for name, work in works.items()}
 
