@@ -39,12 +39,6 @@ def break_off(scope: Mapping[str, Any]) -> None:
         own()
 
 
-def break_off(scope: Mapping[str, Any]) -> None:
-    """Cut the connection of an answer that cannot be finished and in which no error can be said: bytes of a file. Its client must not
-    take what it has for the whole."""
-    scope["extensions"][_EXTENSION][_BREAK_OFF]()
-
-
 class _WhileOpen:
     """A transport as an answer is written to it. uvloop raises for what is written between the end of a connection and the moment
     at which the protocol is told of it."""
@@ -162,12 +156,6 @@ class BoundedHttp(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
             self._watch_reading()  # the rest; before that, more is written to it, and its size says nothing
 
-    def _break_off(self) -> None:
-        if self._answering is not None:  # whose application has nothing more to say
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        self.transport.abort()
-
     def _close(self) -> None:
         self.transport.close()  # once all is read that was written
         self._watch_reading()
@@ -187,7 +175,9 @@ class BoundedHttp(HttpToolsProtocol):
         unread = self._unread_bytes()
         if unread > max(0, unread_before - LEAST_READ_BYTES):
             self._told[_STALLED] = True
-            self._reset()
+            if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.transport.abort()
         else:
             self._watch_reading()
 
@@ -196,15 +186,7 @@ class BoundedHttp(HttpToolsProtocol):
         if answering is None or answering.response_complete:
             return
         answering.disconnected = True  # else uvicorn complains of an answer without an end
-        if answering.chunked_encoding:
-            self._close()  # what was written arrives, and the end is missing
-        else:
-            self._reset()  # to HTTP/1.0 the end of the connection is the end of the answer
-
-    def _reset(self) -> None:
-        if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        self._close()  # what was written arrives; the chunk that ends an answer does not
 
     def _unread_bytes(self) -> int:
         """Here and in the kernel, which lets us write on only once much of what it holds has gone: our own part alone would not move
