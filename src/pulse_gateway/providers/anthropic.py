@@ -38,7 +38,7 @@ class _Sampling(msgspec.Struct):
 _SAMPLING = msgspec.json.Decoder(_Sampling)
 
 
-_OFFERS: Mapping[str, str] = {}
+_OFFERS: Mapping[str, str] = {"count_tokens": "pulse_gateway.providers.anthropic_count:COUNT_TOKENS"}
 """Operation → where its offer is, imported on first use."""
 
 

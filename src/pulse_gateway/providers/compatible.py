@@ -13,12 +13,13 @@ import msgspec
 
 from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOverloaded
 from pulse_gateway.providers.offer import Offer, OfferCall
+from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Authorize, UpstreamCall
 from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
+from pulse_gateway.providers.spelling import Spelling, refuse_tokens, spelled
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
-from pulse_gateway.types.http import Headers, HttpRequest
-from pulse_gateway.wire.json_splice import remove_member, set_members
+from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
 
 __all__ = [
@@ -26,7 +27,9 @@ __all__ = [
     "PERPLEXITY", "TOGETHER", "VLLM", "XAI", "OpenAICompatible",
 ]  # fmt: skip
 
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+# What every copy of OpenAI's API has, and what some have of it.
+_EMBEDDINGS = {"embeddings": "openai.embeddings"}
+_RERANK = {"rerank": "cohere.rerank"}
 
 
 class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +40,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
     `errors`: what its statuses and codes mean.
-    `dialects`: the chat dialects it speaks. `operations`: what it has beside chat, and in which dialect.
+    `dialects`: the chat dialects it speaks. `operations`: what it has beside chat, and in which dialect, or at which
+    `module:NAME` its offer is. `spellings`: by dialect beside chat, what it spells otherwise.
     """
 
     kind: str
@@ -52,6 +56,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorTable = OPENAI_ERRORS
     dialects: frozenset[str] = frozenset({"openai.chat"})
     operations: Mapping[str, str] = {}
+    spellings: Mapping[str, Spelling] = {}
     authorize: Authorize | None = None
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
@@ -59,15 +64,17 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         accepted = "text/event-stream" if call.stream else "application/json"
         headers = self._headers(call, (("content-type", "application/json"), ("accept", accepted)))
         dialect = call.dialect or self.dialect
-        body = self._spelled(call.body) if dialect == "openai.chat" else call.body
+        body = spelled(call.body, self.drops, self.renames) if dialect == "openai.chat" else call.body
         return HttpRequest("POST", self.url(call.deployment, PATHS[dialect]), headers, body)
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         return client if client is not None and client in self.dialects else self.dialect
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
-        dialect = self.operations.get(operation)
-        return None if dialect is None else ShapeOffer(self, dialect)
+        name = self.operations.get(operation)
+        if name is None or ":" in name:
+            return load_offer(name)
+        return ShapeOffer(self, name)
 
     def url(self, deployment: Deployment, path: str, /) -> str:
         base, mark, query = (deployment.base_url or self.base_url).partition("?")
@@ -78,6 +85,15 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
 
     def check_operation(self, operation: str, request: Any, deployment: Deployment, /) -> None:
         """It takes whatever the dialect has."""
+
+    def spelled(self, dialect: str, body: Payload, deployment: Deployment, /) -> Payload:
+        """Raises: UnsupportedParameter, in the dialect's own spelling, for what this vendor left out of its copy."""
+        spelling = self.spellings.get(dialect)
+        if spelling is None:
+            return body
+        if spelling.check is not None:
+            spelling.check(body.data, deployment)
+        return Payload(spelled(body.data, spelling.drops, spelling.renames), body.content_type)
 
     def _headers(self, call: UpstreamCall | OfferCall, own: Headers) -> Headers:
         deployment = call.deployment
@@ -103,16 +119,6 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body, table=self.errors)
 
-    def _spelled(self, body: bytes) -> bytes:
-        """`body` in this vendor's spelling; looked into only if it may hold a member that has one."""
-        for name in self.drops:
-            if b'"%b"' % name.encode() in body:
-                body = remove_member(body, name)
-        for name, theirs in self.renames.items():
-            if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
-                body = set_members(remove_member(body, name), **{theirs: value})
-        return body
-
 
 def _asked_for(field: str, request: ChatRequest) -> str | None:
     """What to name in the refusal when `request` asks for `field`, else None."""
@@ -134,7 +140,12 @@ def _asked_for(field: str, request: ChatRequest) -> str | None:
     return field if asked else None
 
 
-OPENAI_COMPATIBLE = OpenAICompatible(kind="openai_compatible")
+_TEXTS_ALONE = {"openai.embeddings": Spelling(check=refuse_tokens)}
+
+# An address that nobody here knows may have any of it, and answers for it.
+OPENAI_COMPATIBLE = OpenAICompatible(
+    kind="openai_compatible", operations={**_EMBEDDINGS, "moderation": "openai.moderations", **_RERANK}
+)
 
 # Source: https://console.groq.com/docs/openai, https://console.groq.com/docs/errors
 GROQ = OpenAICompatible(
@@ -145,13 +156,19 @@ GROQ = OpenAICompatible(
 )
 
 # It refuses members it does not know, and streams usage unasked.
-# Source: https://docs.mistral.ai/api/endpoint/chat, request types of the `mistralai` SDK
+# Source: https://docs.mistral.ai/api/endpoint/chat and /embeddings, request types of the `mistralai` SDK
 MISTRAL = OpenAICompatible(
     kind="mistral",
     base_url="https://api.mistral.ai/v1",
     refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "tools.strict"}),
     drops=frozenset({"stream_options", "user"}),
     renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
+    operations={**_EMBEDDINGS, "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION"},
+    spellings={
+        "openai.embeddings": Spelling(
+            drops=frozenset({"user"}), renames={"dimensions": "output_dimension"}, check=refuse_tokens
+        )
+    },
 )
 
 # Source: https://api-docs.deepseek.com
@@ -160,11 +177,16 @@ DEEPSEEK = OpenAICompatible(kind="deepseek", base_url="https://api.deepseek.com"
 # Source: https://docs.x.ai/docs/api-reference
 XAI = OpenAICompatible(kind="xai", base_url="https://api.x.ai/v1", refuses=frozenset({"tools.strict"}))
 
-# Source: https://docs.together.ai/docs/openai-api-compatibility
-TOGETHER = OpenAICompatible(kind="together", base_url="https://api.together.ai/v1")
+# Source: https://docs.together.ai/docs/openai-api-compatibility, /reference/embeddings and /docs/rerank-overview
+TOGETHER = OpenAICompatible(
+    kind="together",
+    base_url="https://api.together.ai/v1",
+    operations={**_EMBEDDINGS, **_RERANK},
+    spellings=_TEXTS_ALONE,
+)
 
 # Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility
-FIREWORKS = OpenAICompatible(kind="fireworks", base_url="https://api.fireworks.ai/inference/v1")
+FIREWORKS = OpenAICompatible(kind="fireworks", base_url="https://api.fireworks.ai/inference/v1", operations=_EMBEDDINGS)
 
 # Source: https://inference-docs.cerebras.ai/resources/openai
 CEREBRAS = OpenAICompatible(
@@ -173,11 +195,12 @@ CEREBRAS = OpenAICompatible(
     refuses=frozenset({"presence_penalty", "frequency_penalty"}),
 )
 
-# Source: https://openrouter.ai/docs/api/reference/overview
+# Source: https://openrouter.ai/docs/api/reference/overview, /api-reference/embeddings and /rerank
 OPENROUTER = OpenAICompatible(
     kind="openrouter",
     base_url="https://openrouter.ai/api/v1",
     passed_headers=frozenset({"http-referer", "x-title"}),
+    operations={**_EMBEDDINGS, **_RERANK},
 )
 
 # It documents no list of models, so a probe may be answered with 404 although address and key are right.
@@ -190,10 +213,16 @@ PERPLEXITY = OpenAICompatible(
 
 # Members it does not know it ignores, which would leave a forced tool or a second choice silently unanswered.
 # Source: https://docs.ollama.com/api/openai-compatibility
-OLLAMA = OpenAICompatible(kind="ollama", base_url="http://localhost:11434/v1", refuses=frozenset({"n", "tool_choice"}))
+OLLAMA = OpenAICompatible(
+    kind="ollama",
+    base_url="http://localhost:11434/v1",
+    refuses=frozenset({"n", "tool_choice"}),
+    operations=_EMBEDDINGS,
+    spellings=_TEXTS_ALONE,
+)
 
 # Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server
-VLLM = OpenAICompatible(kind="vllm", base_url="http://localhost:8000/v1")
+VLLM = OpenAICompatible(kind="vllm", base_url="http://localhost:8000/v1", operations={**_EMBEDDINGS, **_RERANK})
 
 # Source: https://lmstudio.ai/docs/developer/openai-compat
-LMSTUDIO = OpenAICompatible(kind="lmstudio", base_url="http://localhost:1234/v1")
+LMSTUDIO = OpenAICompatible(kind="lmstudio", base_url="http://localhost:1234/v1", operations=_EMBEDDINGS)

@@ -21,8 +21,12 @@ _DEFAULT_VERSION = "/v1beta"  # `…-latest` names exist only there
 _COLLECTIONS = ("models", "tunedModels")
 
 
-_OFFERS: Mapping[str, str] = {}
-"""Operation → where its offer is, imported on first use."""
+_OFFERS: Mapping[str, str] = {
+    "embeddings": "pulse_gateway.providers.google_methods:BATCH_EMBED_CONTENTS",
+    "gemini.embed_content": "pulse_gateway.providers.google_methods:EMBED_CONTENT",
+    "count_tokens": "pulse_gateway.providers.google_methods:COUNT_TOKENS",
+}
+"""Operation, or a client's dialect of one, → where its offer is, imported on first use."""
 
 
 class GoogleProvider(Provider):

@@ -8,7 +8,9 @@ from typing import cast
 
 from pulse_gateway.providers.offer import Offer
 
-__all__ = ["load_offer"]
+__all__ = ["load_offer", "own_offer"]
+
+_OWN = {"count_tokens": "pulse_gateway.providers.count_estimate:ESTIMATE"}
 
 
 @cache
@@ -18,3 +20,8 @@ def load_offer(path: str | None) -> Offer | None:
         return None
     module, _, name = path.partition(":")
     return cast("Offer", getattr(import_module(module), name))
+
+
+def own_offer(operation: str) -> Offer | None:
+    """What this gateway does itself where a vendor does not."""
+    return load_offer(_OWN.get(operation))

@@ -47,4 +47,9 @@ OPENAI = OpenAI(
     kind="openai",
     base_url="https://api.openai.com/v1",
     passed_headers=frozenset({"openai-organization", "openai-project", "openai-beta"}),
+    operations={
+        "embeddings": "openai.embeddings",
+        "moderation": "openai.moderations",
+        "count_tokens": "openai.responses.input_tokens",
+    },
 )

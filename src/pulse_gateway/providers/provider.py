@@ -59,7 +59,10 @@ class Provider(Protocol):
         return None
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
-        """An operation beside chat; None: this vendor does not have it for this model."""
+        """An operation beside chat; None: this vendor does not have it for this model.
+
+        Asked first with the client's dialect instead of the operation, where a vendor speaks several of the same operation.
+        """
         return None
 
     @property

@@ -24,6 +24,7 @@ PATHS = {
     "openai.transcriptions": "/audio/transcriptions",
     "openai.translations": "/audio/translations",
     "openai.moderations": "/moderations",
+    "openai.responses.input_tokens": "/responses/input_tokens",
     "cohere.rerank": "/rerank",
 }
 """Dialect → where it is spoken, below the base address."""
@@ -42,6 +43,10 @@ class Shaped(Protocol):
         """Raises: UnsupportedParameter with the neutral field name, for what the vendor left out of the copy."""
         ...
 
+    def spelled(self, dialect: str, body: Payload, deployment: Deployment, /) -> Payload:
+        """A body of `dialect` as this vendor writes it. Raises: UnsupportedParameter for what it would misunderstand."""
+        ...
+
 
 class ShapeOffer(msgspec.Struct, frozen=True):
     """`dialect`, as `vendor` speaks it."""
@@ -50,6 +55,7 @@ class ShapeOffer(msgspec.Struct, frozen=True):
     dialect: str
 
     def forward(self, body: Payload, call: OfferCall, /) -> HttpRequest:
+        body = self.vendor.spelled(self.dialect, body, call.deployment)
         accepted = "text/event-stream" if call.stream else "*/*"
         headers = dict(self.vendor.headers(call))
         headers.setdefault("accept", accepted)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import Message, ReasoningPart
 
-__all__ = ["leave_out", "unsupported"]
+__all__ = ["leave_out", "refuse_extra", "unsupported"]
 
 
 def unsupported(model: Model, param: str, reason: str) -> UnsupportedParameter:
@@ -23,3 +25,12 @@ def leave_out(message: Message, model: Model, dropped: dict[str, None], *, is_la
         raise unsupported(model, message.path, "takes no turn without text")
     if not any(isinstance(part, ReasoningPart) for part in message.parts):  # that is noted as such
         dropped["messages.blank_text"] = None
+
+
+def refuse_extra(extra: Iterable[str], model: Model) -> None:
+    """Refuse the first of the paths that have no neutral form.
+
+    Raises: UnsupportedParameter.
+    """
+    for path in extra:
+        raise unsupported(model, path, f"has no counterpart of {path}")

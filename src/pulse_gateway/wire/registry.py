@@ -18,7 +18,16 @@ DIALECTS = {
 }
 """Of chat, for clients and vendors."""
 
-OPERATIONS: dict[str, str] = {}
+OPERATIONS: dict[str, str] = {
+    "openai.embeddings": "pulse_gateway.wire.embeddings.openai:OpenAIEmbeddings",
+    "gemini.embed_content": "pulse_gateway.wire.embeddings.gemini:GeminiEmbedContent",
+    "gemini.batch_embed_contents": "pulse_gateway.wire.embeddings.gemini:GeminiBatchEmbedContents",
+    "openai.moderations": "pulse_gateway.wire.moderations:OpenAIModerations",
+    "cohere.rerank": "pulse_gateway.wire.rerank:CohereRerank",
+    "anthropic.count_tokens": "pulse_gateway.wire.token_counts.anthropic:AnthropicCountTokens",
+    "gemini.count_tokens": "pulse_gateway.wire.token_counts.gemini:GeminiCountTokens",
+    "openai.responses.input_tokens": "pulse_gateway.wire.token_counts.responses:ResponsesInputTokens",
+}
 """Of everything else."""
 UPSTREAM_DIALECTS = {
     "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",

@@ -1,0 +1,51 @@
+"""How a vendor that copied a dialect spells the members of a request otherwise. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from pulse_gateway.errors import UnsupportedParameter
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.wire.json_splice import remove_member, set_members
+
+__all__ = ["Spelling", "refuse_tokens", "spelled"]
+
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Spelling(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one dialect. `drops` and `renames` as in `spelled`; `check` refuses by name what the vendor left out of its copy."""
+
+    drops: frozenset[str] = frozenset()
+    renames: Mapping[str, str] = {}
+    check: Callable[[bytes, Deployment], None] | None = None
+
+
+def spelled(body: bytes, drops: frozenset[str], renames: Mapping[str, str]) -> bytes:
+    """`body` without the members in `drops`, and with others under the name that the vendor knows them by.
+
+    It is looked into only if it may hold one of them.
+    """
+    for name in drops:
+        if b'"%b"' % name.encode() in body:
+            body = remove_member(body, name)
+    for name, theirs in renames.items():
+        if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
+            body = set_members(remove_member(body, name), **{theirs: value})
+    return body
+
+
+class _Embedded(msgspec.Struct):
+    input: msgspec.Raw = msgspec.Raw()
+
+
+_embedded = msgspec.json.Decoder(_Embedded).decode
+
+
+def refuse_tokens(body: bytes, deployment: Deployment) -> None:
+    """Raises: UnsupportedParameter for an embedding of tokens instead of texts."""
+    written = bytes(_embedded(body).input)
+    if written.startswith(b"[") and written[1:].lstrip()[:1] not in (b'"', b"{"):
+        raise UnsupportedParameter(f"{deployment.name} embeds texts, not lists of tokens", param="input")

@@ -1,0 +1,1 @@
+"""Embeddings in each dialect that has them."""

@@ -1,0 +1,1 @@
+"""How many tokens a prompt is, asked in each dialect of chat."""
