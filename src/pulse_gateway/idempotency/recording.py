@@ -34,6 +34,7 @@ class Recording:
         self.keep_alive: bytes | None = None
         self.ending: Ending | None = None  # known with the last item
         self.ended = False  # and everything about it is settled
+        self.cut = False  # it is not whole, and nothing in it says so
         self.failure: PulseError | None = None
         self._begun = False
         self._max_bytes = max_bytes
@@ -65,8 +66,8 @@ class Recording:
             await self._room
             self._forget_what_was_read()
 
-    def end(self, ending: Ending) -> None:
-        self.ending, self.ended = ending, True
+    def end(self, ending: Ending, *, cut: bool = False) -> None:
+        self.ending, self.ended, self.cut = ending, True, cut
         self._changed()
 
     def complete(self, body: bytes) -> None:
@@ -196,6 +197,11 @@ class Reader:
         self._clock, self._deadline = clock, deadline
         self._said_all = False
         self._unclosed = False
+        self._unsaid = False
+
+    @property
+    def cut(self) -> bool:
+        return self._unsaid or self._recording.cut
 
     def farewell(self) -> bytes:
         """What a client gets whose stream this process breaks off: an error event, or nothing after the end."""
@@ -257,4 +263,5 @@ class Reader:
 
     def _error(self, error: PulseError) -> bytes:
         event = self._render(error)
-        return b"\n\n" + event if self._unclosed else event
+        self._unsaid = not event
+        return b"\n\n" + event if event and self._unclosed else event

@@ -192,7 +192,7 @@ class Execution:
             await asyncio.sleep(0)  # so that whoever waited reads from the first item on, however large that is
             async for item in reply:
                 await recording.append(item, body.ending)
-        recording.end((exchange.outcome, exchange.error))
+        recording.end((exchange.outcome, exchange.error), cut=body.cut)
 
     async def _renew(self) -> None:
         """Hold the key for as long as the request runs."""

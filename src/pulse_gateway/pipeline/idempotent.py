@@ -25,8 +25,10 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import read_envelope
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import Observer
+from pulse_gateway.types.http import Payload, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import Codec, Envelope
+from pulse_gateway.wire.multipart import is_form, parse_form
 from pulse_gateway.wire.operation import OperationFace
 
 __all__ = ["Idempotent"]
@@ -88,7 +90,7 @@ class Idempotent:
         headers = list(recording.headers)
         if not recording.stream:
             return Reply(recording.status, headers, recording.joined())
-        reader = recording.reader(render=partial(_render, exchange), clock=self._clock, deadline=inf)
+        reader = recording.reader(render=partial(_render, exchange, recording), clock=self._clock, deadline=inf)
         reply = Reply(recording.status, headers, stream=reader, keep_alive=recording.keep_alive)
 
         async def leave(outcome: Outcome, error: PulseError | None) -> None:
@@ -109,7 +111,7 @@ class Idempotent:
             headers += (("idempotent-replayed", "true"), ("x-pulse-original-request-id", recording.request_id))
         if not recording.stream:
             return Reply(recording.status, headers, recording.joined())
-        render = partial(_render, exchange)
+        render = partial(_render, exchange, recording)
         reader = recording.reader(render=render, clock=self._clock, deadline=exchange.deadline)
 
         async def leave(exchange: Exchange) -> None:
@@ -137,9 +139,20 @@ def _place(exchange: Exchange) -> Place:
 
 
 def _fingerprint(inbound: Inbound) -> bytes:
-    """What makes a request the same one: its address, and every byte of its body."""
+    """What makes a request the same one: its address, and every byte of its body; of a form, every byte of its parts, since SDKs draw
+    another boundary for each try."""
     address = msgspec.json.encode((inbound.dialect, inbound.operation, inbound.model, inbound.stream))
-    return hashlib.sha256(address + b"\n" + inbound.body).digest()
+    digest = hashlib.sha256(address + b"\n")
+    try:
+        parts = parse_form(Payload(inbound.body, inbound.content_type)) if is_form(inbound.content_type) else None
+    except InvalidRequest:  # it will be refused, and the same bytes for the same reason
+        parts = None
+    if parts is None:
+        digest.update(inbound.body)
+    for part in parts or ():
+        digest.update(msgspec.json.encode((part.name, part.filename, part.content_type, len(part.data))))
+        digest.update(part.data)
+    return digest.digest()
 
 
 def _envelope(execution: Execution, exchange: Exchange) -> Envelope | None:
@@ -152,7 +165,10 @@ def _envelope(execution: Execution, exchange: Exchange) -> Envelope | None:
         return None  # another release could read it, and answered it: that answer counts
 
 
-def _render(exchange: Exchange, error: PulseError) -> bytes:
+def _render(exchange: Exchange, recording: Recording, error: PulseError) -> bytes:
+    """Nothing where the stream is sound or the like, in which nothing can be said."""
+    if not (header(recording.headers, "content-type") or "").startswith("text/event-stream"):
+        return b""
     assert exchange.client is not None  # refused without one
     inbound = exchange.inbound
     if inbound.operation != CHAT:

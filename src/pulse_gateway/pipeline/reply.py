@@ -15,9 +15,13 @@ __all__ = ["Body", "Reply"]
 
 
 class Body(Protocol):
-    """A streamed body. `ending` is how it ended, None while it has not."""
+    """A streamed body. `ending` is how it ended, None while it has not. `cut`: it is over before it was whole, and nothing in it says
+    so."""
 
     ending: tuple[Outcome, PulseError | None] | None
+
+    @property
+    def cut(self) -> bool: ...
 
     @property
     def gone(self) -> bool: ...
@@ -70,6 +74,11 @@ class Reply:
     def gone(self) -> bool:
         """Whether the client has left."""
         return self.stream is not None and self.stream.gone
+
+    @property
+    def cut(self) -> bool:
+        """Whether whoever sends it on has to break the connection off, so that nobody takes what came of it for the whole."""
+        return self.stream is not None and self.stream.cut
 
     def farewell(self) -> Any:
         """The dialect's error event for a stream that this server breaks off; empty when it has already ended."""

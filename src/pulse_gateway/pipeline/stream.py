@@ -35,7 +35,7 @@ class Drains:
 class StreamBody(Generic[T]):
     """Iterates what the client gets. Whatever goes wrong becomes the dialect's error event; nothing ends in silence.
 
-    `ending` is set before the last item is given out. `mark` is called whenever more has been read, before it is given out.
+    `ending` is set before the last item is given out. `cut`: it is not whole, and its last item could not say so. `mark` is called whenever more has been read, before it is given out.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class StreamBody(Generic[T]):
         mark: Callable[[], None],
     ) -> None:
         self.ending: tuple[Outcome, PulseError | None] | None = None
+        self.cut = False
         self._exchange, self._chunks, self._relay, self._held = exchange, chunks, relay, held
         self._window, self._clock = window, clock
         self._drains, self._may_drain = drains, may_drain
@@ -70,7 +71,7 @@ class StreamBody(Generic[T]):
         """What a client gets whose stream this process breaks off: an error event, or nothing after the end."""
         if self._said_all:
             return b""
-        return self._relay.render_error(StoreUnavailable("the gateway is shutting down"), self._exchange.request_id)
+        return self._said(StoreUnavailable("the gateway is shutting down"))
 
     def abandon(self, *, slow: bool = False) -> bool:
         """The client has left. False: the rest is read all the same, for the provider's word on what it used."""
@@ -113,12 +114,12 @@ class StreamBody(Generic[T]):
             self._end(Outcome.INTERRUPTED, error)
             self._said_all = True
             if not exchange.gone:
-                yield relay.render_error(error, exchange.request_id)
+                yield self._said(error)
         except ContentBlocked as error:
             self._end(Outcome.BLOCKED, error)
             self._said_all = True
             if not exchange.gone:
-                yield relay.render_error(error, exchange.request_id)
+                yield self._said(error)
         finally:
             if self._drain_until is not None:
                 self._drains.free += 1
@@ -172,6 +173,12 @@ class StreamBody(Generic[T]):
             if until == self._drain_until:
                 raise StreamInterrupted(f"not drained within {self._drains.seconds:g} s") from error
             raise DeadlineExceeded("the time for this request is over") from error
+
+    def _said(self, error: PulseError) -> Any:
+        """The client dialect's error event; nothing where there can be none."""
+        said = self._relay.render_error(error, self._exchange.request_id)
+        self.cut = not said
+        return said
 
     def _end(self, outcome: Outcome, error: PulseError | None) -> None:
         if self.ending is None:

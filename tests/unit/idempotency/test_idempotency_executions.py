@@ -79,6 +79,7 @@ class Items:
 
     def __init__(self, items: list[bytes]) -> None:
         self.ending: tuple[Outcome, PulseError | None] | None = None
+        self.cut = False
         self._items = items
 
     def farewell(self) -> bytes:
