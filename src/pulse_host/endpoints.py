@@ -21,10 +21,21 @@ class Route(msgspec.Struct, frozen=True):
 FIXED = {
     "/v1/chat/completions": Route("openai.chat"),
     "/v1/messages": Route("anthropic.messages"),
+    "/v1/messages/count_tokens": Route("anthropic.count_tokens", "count_tokens"),
+    "/v1/responses/input_tokens": Route("openai.responses.input_tokens", "count_tokens"),
+    "/v1/embeddings": Route("openai.embeddings", "embeddings"),
+    "/v1/moderations": Route("openai.moderations", "moderation"),
+    "/v1/rerank": Route("cohere.rerank", "rerank"),
     "/v1/videos": Route("openai.videos", "videos"),
 }
 
-_GEMINI_METHODS = {"generateContent": False, "streamGenerateContent": True}
+_GEMINI_METHODS = {
+    "generateContent": Route("gemini", stream=False),
+    "streamGenerateContent": Route("gemini", stream=True),
+    "embedContent": Route("gemini.embed_content", "embeddings"),
+    "batchEmbedContents": Route("gemini.batch_embed_contents", "embeddings"),
+    "countTokens": Route("gemini.count_tokens", "count_tokens"),
+}
 
 
 def gemini_route(rest: str, alt: str | None) -> Route:
@@ -35,7 +46,7 @@ def gemini_route(rest: str, alt: str | None) -> Route:
     model, separator, method = rest.rpartition(":")
     if not separator or not model or method not in _GEMINI_METHODS:
         raise RouteNotFound(f"there is no method {method!r} here; known: {', '.join(_GEMINI_METHODS)}")
-    stream = _GEMINI_METHODS[method]
-    if stream and alt != "sse":
+    route = _GEMINI_METHODS[method]
+    if route.stream and alt != "sse":
         raise InvalidRequest("streams are served as server-sent events; add ?alt=sse to the address", param="alt")
-    return Route("gemini", model=model, stream=stream)
+    return msgspec.structs.replace(route, model=model)

@@ -26,7 +26,7 @@ from pulse_host.ingress import request_id_of
 __all__ = ["EXCEPTION_HANDLERS"]
 
 _log = logging.getLogger("pulse_host")
-_DIALECTS = (("/v1beta/", "gemini"), ("/v1/messages", "anthropic.messages"))
+_DIALECTS = (("/v1beta/", "gemini"), ("/v1/messages", "anthropic.messages"), ("/v1/rerank", "cohere.rerank"))
 _KINDS: dict[int, type[PulseError]] = {
     401: Unauthenticated,
     403: PermissionDenied,

@@ -29,10 +29,21 @@ _OBJECT = Schema(type=OpenAPIType.OBJECT)
 _ROUTES = (
     ("/v1/chat/completions", "OpenAI chat completions", "openai"),
     ("/v1/messages", "Anthropic messages", "anthropic"),
+    ("/v1/messages/count_tokens", "Anthropic count_tokens", "anthropic"),
+    ("/v1/responses/input_tokens", "OpenAI count of a Responses request's tokens", "openai"),
+    ("/v1/embeddings", "OpenAI embeddings", "openai"),
+    ("/v1/moderations", "OpenAI moderations", "openai"),
+    ("/v1/rerank", "Rerank as Cohere, Together, vLLM and OpenRouter have it", "rerank"),
     ("/v1beta/models/{model}:generateContent", "Gemini generateContent", "gemini"),
     ("/v1beta/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+    ("/v1beta/models/{model}:embedContent", "Gemini embedContent", "gemini"),
+    ("/v1beta/models/{model}:batchEmbedContents", "Gemini batchEmbedContents", "gemini"),
+    ("/v1beta/models/{model}:countTokens", "Gemini countTokens", "gemini"),
     ("/v1/models/{model}:generateContent", "Gemini generateContent", "gemini"),
     ("/v1/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+    ("/v1/models/{model}:embedContent", "Gemini embedContent", "gemini"),
+    ("/v1/models/{model}:batchEmbedContents", "Gemini batchEmbedContents", "gemini"),
+    ("/v1/models/{model}:countTokens", "Gemini countTokens", "gemini"),
 )
 _CALL_ERRORS = {
     "400": "invalid_request, unsupported_parameter, content_blocked, context_length_exceeded, upstream_rejected",

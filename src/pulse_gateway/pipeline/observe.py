@@ -75,7 +75,7 @@ class Observe:
 
     def _headers(self, exchange: Exchange) -> list[tuple[str, str]]:
         headers = [("x-request-id", exchange.request_id)]
-        if exchange.client is not None and exchange.client.dialect == "anthropic.messages":
+        if exchange.client is not None and exchange.client.dialect.startswith("anthropic."):
             headers.append(("request-id", exchange.request_id))  # the name Anthropic's SDKs read
         deployment = exchange.deployment
         if deployment is not None and exchange.attempts:
