@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pulse_gateway.testing.simulator.gemini.surface import GeminiSurface
 from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
+from pulse_gateway.testing.simulator.replicate.surface import Replicate
 from pulse_gateway.testing.simulator.stability.surface import Stability
 from pulse_gateway.testing.simulator.surface import MakeSurface
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = (OpenAISurface, GeminiSurface, Stability)
+SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, GeminiSurface, Stability)

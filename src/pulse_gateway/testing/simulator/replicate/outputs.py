@@ -1,0 +1,132 @@
+"""What models make, and where it can be fetched for an hour.
+
+Source: https://replicate.com/docs/topics/predictions/output-files (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pulse_gateway.testing.simulator.answer import compose, fragments
+from pulse_gateway.testing.simulator.config import Answers
+from pulse_gateway.testing.simulator.dice import identifier
+from pulse_gateway.testing.simulator.faults import Faults
+from pulse_gateway.testing.simulator.prompt import Prompt
+from pulse_gateway.testing.simulator.replicate.reading import Wanted
+from pulse_gateway.testing.simulator.samples import Colour, clip, colour, picture
+from pulse_gateway.testing.simulator.tokens import count_text
+
+__all__ = ["KEPT_S", "Delivered", "Made", "Shelf", "make"]
+
+KEPT_S = 3600
+"""How long files can be fetched, in seconds."""
+_TYPES = {"webp": "image/webp", "jpg": "image/jpeg", "png": "image/png"}
+_ENDINGS = {"image/webp": "webp", "image/jpeg": "jpg", "image/png": "png", "video/mp4": "mp4"}
+_SIZES = {
+    "1:1": (1024, 1024), "16:9": (1344, 768), "21:9": (1536, 640), "3:2": (1216, 832), "2:3": (832, 1216),
+    "4:5": (896, 1088), "5:4": (1088, 896), "3:4": (896, 1152), "4:3": (1152, 896), "9:16": (768, 1344),
+    "9:21": (640, 1536),
+}  # fmt: skip
+_SCALES = {"2K": 2, "4K": 4}
+_CLIP_S = 8
+
+
+class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+    """A file, drawn when it is fetched."""
+
+    media_type: str
+    size: tuple[int, int] | None  # of a picture
+    duration_ms: int  # of a clip
+    paint: Colour
+    expires_at: float
+    model: str  # that made it, as sent
+    spec: str
+
+    @property
+    def data(self) -> bytes:
+        if self.size is None:
+            return clip(self.duration_ms, self.paint)
+        return picture(self.media_type, *self.size, self.paint)
+
+
+class Shelf:
+    """Files by path; nobody asks who fetches them, but after an hour they are gone."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, Delivered] = {}
+
+    def put(self, path: str, file: Delivered) -> None:
+        self._files[path] = file
+
+    def get(self, path: str, now_s: float) -> Delivered | None:
+        file = self._files.get(path)
+        return file if file is not None and now_s < file.expires_at else None
+
+    def clear(self) -> None:
+        self._files.clear()
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    output: Any
+    units: dict[str, int]  # what an official model costs
+    metrics: dict[str, int] = {}  # beside the times
+
+
+def make(
+    wanted: Wanted,
+    digest: bytes,
+    prediction_id: str,
+    faults: Faults,
+    answers: Answers,
+    put: Callable[[str, str, tuple[int, int] | None, int, Colour], str],
+) -> Made:
+    """`put` takes a file's name, type, size or duration, and colour, and gives its URL."""
+    match wanted.model.shape:
+        case "text":
+            return _text(wanted, digest, faults, answers)
+        case "transcript":
+            text = "".join(_text(wanted, digest, faults, answers).output)
+            segments = [{"id": 0, "start": 0.0, "end": 2.5, "text": text}]
+            return Made(output={"segments": segments, "transcription": text, "detected_language": "english"}, units={})
+        case "video":
+            duration_ms = int(wanted.input.get("duration", _CLIP_S)) * 1000
+            token = identifier("", prediction_id.encode(), "clip", 32)
+            url = put(f"{token}/output.mp4", "video/mp4", None, duration_ms, colour(digest))
+            return Made(output=url, units={"videos": 1, "video_ms": duration_ms})
+    count = int(wanted.input.get("num_outputs", 1)) if wanted.model.shape == "pictures" else 1
+    media_type = _TYPES.get(str(wanted.input.get("output_format")), wanted.model.media_type)
+    urls = []
+    for at in range(count):
+        token = identifier("", prediction_id.encode(), f"picture {at}", 32)
+        name = f"{token}/out-{at}.{_ENDINGS[media_type]}"
+        urls.append(put(name, media_type, _size(wanted), 0, colour(digest, str(at))))
+    return Made(output=urls if wanted.model.shape == "pictures" else urls[0], units={"images": count})
+
+
+def _text(wanted: Wanted, digest: bytes, faults: Faults, answers: Answers) -> Made:
+    asked, system = (str(wanted.input.get(name, "")) for name in ("prompt", "system_prompt"))
+    limit = wanted.input.get("max_tokens")
+    prompt = Prompt(
+        digest=digest,
+        text=asked,
+        system=system,
+        max_tokens=limit if isinstance(limit, int) else None,
+        stop=[stop for stop in str(wanted.input.get("stop_sequences", "")).split(",") if stop],
+        input_tokens=count_text(system + asked),
+    )
+    answer = compose(prompt, faults, answers)
+    pieces = fragments(answer.choices[0].text, digest, "pieces", faults.chunks)
+    metrics = {"input_token_count": answer.usage.input_total, "output_token_count": answer.usage.output}
+    return Made(output=pieces, units={}, metrics=metrics)
+
+
+def _size(wanted: Wanted) -> tuple[int, int]:
+    width, height = wanted.input.get("width"), wanted.input.get("height")
+    if isinstance(width, int) and isinstance(height, int) and 0 < width <= 4096 and 0 < height <= 4096:
+        return width, height
+    width, height = _SIZES.get(str(wanted.input.get("aspect_ratio", "1:1")), (1024, 1024))
+    scale = _SCALES.get(str(wanted.input.get("resolution")), 1)
+    return width * scale, height * scale
