@@ -28,7 +28,7 @@ from pulse_gateway.types.chat import (
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
 from pulse_gateway.wire.media import media_type_of, utf8_of
 from pulse_gateway.wire.refusals import leave_out, unsupported
-from pulse_gateway.wire.signatures import gemini_signature
+from pulse_gateway.wire.signatures import anthropic_signature
 from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
 __all__ = ["TOOL_NAME", "TurnWriter"]
@@ -149,7 +149,7 @@ class TurnWriter:
                 return self._call(part, path)
             case ReasoningPart(redacted=str() as data):
                 return {"type": "redacted_thinking", "data": data}
-            case ReasoningPart(text, str() as signature) if gemini_signature(signature) is None:
+            case ReasoningPart(text, str() as signature) if anthropic_signature(signature) is not None:
                 return {"type": "thinking", "thinking": text, "signature": signature}
             case ReasoningPart():  # the vendor takes back only the thinking it has signed
                 self._dropped["messages.reasoning"] = None

@@ -9,10 +9,10 @@ from typing import Any
 
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Model
-from pulse_gateway.types.chat import ChatRequest, ReasoningControl, Tool, ToolChoice
+from pulse_gateway.types.chat import ChatRequest, Tool, ToolChoice
 from pulse_gateway.wire.codec import Encoded
-from pulse_gateway.wire.effort_budgets import EFFORTS, effort_for
 from pulse_gateway.wire.foreign_json import to_provider
+from pulse_gateway.wire.openai_chat.effort import effort_of
 from pulse_gateway.wire.openai_chat.encode_messages import FUNCTION_NAME, MessagesEncoder
 from pulse_gateway.wire.refusals import unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
@@ -20,8 +20,6 @@ from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 __all__ = ["encode_request"]
 
 _MAX_STOP_SEQUENCES = 4
-# For a budget of thinking, where the model's own efforts are unknown.
-_USUAL_EFFORTS = ("low", "medium", "high", "xhigh")
 
 
 def encode_request(request: ChatRequest, model: Model) -> Encoded:
@@ -138,34 +136,15 @@ class _RequestEncoder:
 
     def _effort(self) -> str | None:
         control, capabilities = self._request.reasoning, self._model.capabilities
-        effort = self._wanted_effort(control) if control is not None else None
-        if effort is None:
+        effort = None
+        if control is not None:
+            if control.summary is self._is_openai:  # OpenAI never shows reasoning in this dialect, the others always do
+                self._dropped["reasoning.summary"] = None
+            effort = effort_of(control, self._model, self._dropped)
+        if effort is None and self._is_openai and self._request.tools and not capabilities.chat_tools_with_reasoning:
             # Such models take tools only with reasoning off, and not all of them are off by default.
-            off = self._is_openai and self._request.tools and not capabilities.chat_tools_with_reasoning
-            return "none" if off and "none" in (capabilities.efforts or ("none",)) else None
-        if capabilities.thinking == "none" or capabilities.efforts == ():
-            if effort == "none":
-                return None  # nothing to switch off
-            raise self._unsupported("reasoning")
-        if capabilities.efforts is not None and effort not in capabilities.efforts:
-            raise self._unsupported("reasoning", f" with effort {effort}: it takes {', '.join(capabilities.efforts)}")
+            return "none" if "none" in (capabilities.efforts or ("none",)) else None
         return effort
-
-    def _wanted_effort(self, control: ReasoningControl) -> str | None:
-        """None leaves it to the model. OpenAI never shows reasoning in this dialect, the others always do."""
-        if control.summary is self._is_openai:
-            self._dropped["reasoning.summary"] = None
-        budget = control.budget_tokens
-        if control.effort is not None:
-            if budget is not None:
-                self._dropped["reasoning.budget_tokens"] = None  # the effort says it too
-            return control.effort
-        if budget == 0:
-            return "none"
-        if budget is None or budget < 0 or control.adaptive:
-            return None
-        known = self._model.capabilities.efforts
-        return effort_for(budget, EFFORTS if known else _USUAL_EFFORTS, known or None) or EFFORTS[0]
 
 
 def _set(members: dict[str, Any], name: str, value: Any) -> None:

@@ -20,7 +20,10 @@ from pulse_gateway.wire.media import media_type_of, standard_base64, utf8_of
 from pulse_gateway.wire.members import Members
 from pulse_gateway.wire.refusals import unsupported
 
-__all__ = ["decode_assistant_part", "decode_text_part", "decode_user_part", "encode_user_part"]
+__all__ = [
+    "audio_object", "audio_part", "decode_assistant_part", "decode_text_part", "decode_user_part", "document_part",
+    "encode_user_part", "file_data", "image_part", "image_url",
+]  # fmt: skip
 
 _DATA_URL = re.compile(r"data:(?P<media_type>[^;,]+(?:;[^;,=]+=[^;,]*)*);base64,", re.IGNORECASE)
 _AUDIO_TYPES = {"wav": "audio/wav", "mp3": "audio/mp3"}
@@ -56,35 +59,38 @@ def decode_user_part(part: Members) -> Part | None:
         case "text":
             return TextPart(part.need_text("text"))
         case "image_url":
-            return _decode_image(part.need_child("image_url"))
+            return image_part(part.need_child("image_url"), "url")
         case "input_audio":
-            return _decode_audio(part.need_child("input_audio"))
+            return audio_part(part.need_child("input_audio"))
         case "file":
-            return _decode_file(part.need_child("file"))
+            return document_part(part.need_child("file"))
         case _:
             part.leave()
             return None
 
 
-def _decode_image(image: Members) -> ImagePart:
-    url = image.need_text("url")
+def image_part(image: Members, name: str) -> ImagePart:
+    """The image at the URL, or in the data URL, that the member `name` holds."""
+    url = image.need_text(name)
     detail = image.word("detail", _DETAILS)
     detail = None if detail == "auto" else detail
     if url[:5].lower() == "data:":
-        media_type, data = _decode_data_url(url, image.at("url"))
+        media_type, data = _decode_data_url(url, image.at(name))
         return ImagePart(media_type=media_type, data=data, detail=detail)
     if url[:8].lower() == "https://" or url[:7].lower() == "http://":
         return ImagePart(url=url, detail=detail)
-    raise image.wrong("url", "expected an http(s) URL or a base64 data URL")
+    raise image.wrong(name, "expected an http(s) URL or a base64 data URL")
 
 
-def _decode_audio(audio: Members) -> AudioPart | None:
+def audio_part(audio: Members) -> AudioPart | None:
+    """None for a format nobody here knows: left over."""
     data = standard_base64(audio.need_text("data"), audio.at("data"))
     audio_format = audio.need_word("format", _AUDIO_TYPES)
     return AudioPart(_AUDIO_TYPES[audio_format], data) if audio_format else None
 
 
-def _decode_file(file: Members) -> DocumentPart | None:
+def document_part(file: Members) -> DocumentPart | None:
+    """The file in the data URL `file_data`; None for one of another vendor's: its `file_id` is left over."""
     title = file.text("filename")
     if file.peek("file_id") is not None:
         return None
@@ -108,17 +114,14 @@ def encode_user_part(part: Part, message: Message, model: Model) -> dict[str, An
         case TextPart():
             return {"type": "text", "text": part.text}
         case ImagePart():
-            return {"type": "image_url", "image_url": _encode_image(part, message, model)}
+            url = {"url": image_url(part, message, model)}
+            return {"type": "image_url", "image_url": url if part.detail is None else url | {"detail": part.detail}}
         case AudioPart():
-            audio_format = _AUDIO_FORMATS.get(media_type_of(part.media_type) or "")
-            if audio_format is None:
-                raise unsupported(model, message.path, f"does not take audio of type {part.media_type}")
-            return {"type": "input_audio", "input_audio": {"data": part.data, "format": audio_format}}
+            return {"type": "input_audio", "input_audio": audio_object(part, message, model)}
         case DocumentPart(text=str(text)):
             return {"type": "text", "text": text}
         case DocumentPart(data=str(data)):
-            url = f"data:{part.media_type or 'application/pdf'};base64,{data}"
-            return {"type": "file", "file": {"file_data": url, "filename": part.title or "document.pdf"}}
+            return {"type": "file", "file": file_data(part, data)}
         case DocumentPart():
             raise unsupported(model, message.path, "does not take documents by URL")
         case _:
@@ -126,15 +129,28 @@ def encode_user_part(part: Part, message: Message, model: Model) -> dict[str, An
             raise unsupported(model, message.path, f"does not take a {kind} part in a {message.role} message")
 
 
-def _encode_image(image: ImagePart, message: Message, model: Model) -> dict[str, str]:
+def audio_object(audio: AudioPart, message: Message, model: Model) -> dict[str, str]:
+    """Raises: UnsupportedParameter for a format without a word."""
+    audio_format = _AUDIO_FORMATS.get(media_type_of(audio.media_type) or "")
+    if audio_format is None:
+        raise unsupported(model, message.path, f"does not take audio of type {audio.media_type}")
+    return {"data": audio.data, "format": audio_format}
+
+
+def file_data(document: DocumentPart, data: str) -> dict[str, str]:
+    """A document whose bytes are the base64 `data`, under the name it must have."""
+    url = f"data:{document.media_type or 'application/pdf'};base64,{data}"
+    return {"file_data": url, "filename": document.title or "document.pdf"}
+
+
+def image_url(image: ImagePart, message: Message, model: Model) -> str:
+    """Raises: UnsupportedParameter for a type that OpenAI does not take, or a URL that `model` does not fetch."""
     if image.data is not None:
         if image.media_type is None or (model.provider == "openai" and image.media_type not in _OPENAI_IMAGES):
             raise unsupported(
                 model, message.path, f"does not take an image of type {image.media_type or 'nobody names'}"
             )
-        url = f"data:{image.media_type};base64,{image.data}"
-    elif image.url is not None and model.capabilities.image_urls:
-        url = image.url
-    else:
-        raise unsupported(model, message.path, "does not take images by URL")
-    return {"url": url} if image.detail is None else {"url": url, "detail": image.detail}
+        return f"data:{image.media_type};base64,{image.data}"
+    if image.url is not None and model.capabilities.image_urls:
+        return image.url
+    raise unsupported(model, message.path, "does not take images by URL")
