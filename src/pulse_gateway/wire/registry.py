@@ -13,6 +13,7 @@ __all__ = ["DIALECTS", "OPERATIONS", "UPSTREAM_DIALECTS", "codec", "face", "oper
 
 DIALECTS = {
     "openai.chat": "pulse_gateway.wire.openai_chat:OpenAIChatCodec",
+    "openai.responses": "pulse_gateway.wire.openai_responses:OpenAIResponsesCodec",
     "anthropic.messages": "pulse_gateway.wire.anthropic_messages:AnthropicMessagesCodec",
     "gemini": "pulse_gateway.wire.gemini:GeminiCodec",
 }

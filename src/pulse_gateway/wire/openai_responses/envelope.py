@@ -1,0 +1,102 @@
+"""What the gateway reads of a request, and the one thing it changes, while every other byte stays the client's own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
+from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.json_splice import set_members
+from pulse_gateway.wire.openai_responses.schema import ROLES, AnyObject, ItemHead, PartHead, decode_request_head
+
+__all__ = ["read_envelope", "rewrite_request"]
+
+_ATTACHMENTS = frozenset({"input_image", "input_file", "input_audio"})
+_TEXTS = frozenset({"input_text", "output_text"})
+
+
+def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None = None) -> Envelope:
+    """Check the essentials in one decode and read what the gateway acts on.
+
+    `model` and `stream`, where the path of a route has them, win over the body.
+    Raises: InvalidRequest, `param` naming the path of the bad member; UnsupportedParameter for `background`.
+    """
+    head = decode_request_head(body)
+    name = model or head.model
+    if not name:
+        raise InvalidRequest("model: is required", param="model")
+    if head.background:
+        # The answer could be fetched only past the gateway, and nobody would account for it.
+        raise UnsupportedParameter("background: answers are not made in the background here", param="background")
+    prompt = _PromptText()
+    if head.instructions:
+        prompt.texts.append(head.instructions)
+    if head.prompt is not None:
+        for variable in (head.prompt.variables or {}).values():
+            prompt.add(variable if isinstance(variable, str) else [variable], "prompt.variables")
+    if isinstance(head.input, str):
+        prompt.texts.append(head.input)
+    elif head.input:
+        for position, item in enumerate(head.input):
+            _read_item(item, f"input[{position}]", prompt)
+    elif head.previous_response_id is None and head.conversation is None and head.prompt is None:
+        raise InvalidRequest("input: is required", param="input")
+    return Envelope(
+        model=name,
+        stream=bool(head.stream) if stream is None else stream,
+        text="\n".join(prompt.texts),
+        attachments=prompt.attachments,
+        max_output_tokens=head.max_output_tokens,
+    )
+
+
+class _PromptText:
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.attachments = 0
+
+    def add(self, content: str | list[PartHead] | AnyObject | None, path: str) -> None:
+        if isinstance(content, str):
+            self.texts.append(content)
+            return
+        for place, part in enumerate(content if isinstance(content, list) else ()):
+            if part.text is not None:
+                self.texts.append(part.text)
+            elif part.type in _TEXTS:
+                where = f"{path}[{place}].text"
+                raise InvalidRequest(f"{where}: is required", param=where)
+            elif part.refusal is not None:
+                self.texts.append(part.refusal)
+            elif part.type in _ATTACHMENTS:
+                self.attachments += 1
+
+
+def _read_item(item: ItemHead, path: str, prompt: _PromptText) -> None:
+    if item.type is None and item.role is None:
+        raise InvalidRequest(f"{path}.type: is required", param=f"{path}.type")
+    if item.type in (None, "message"):
+        if item.role not in ROLES:
+            raise InvalidRequest(f"{path}.role: is none of {', '.join(ROLES)}", param=f"{path}.role")
+        if not isinstance(item.content, str | list):
+            raise InvalidRequest(f"{path}.content: expected a string or a list of parts", param=f"{path}.content")
+    prompt.add(item.content, f"{path}.content")
+    prompt.add(item.output, f"{path}.output")
+
+
+class _Rewritable(msgspec.Struct):
+    model: str | None = None
+
+
+_rewritable = msgspec.json.Decoder(_Rewritable).decode
+
+
+def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
+    """`body` for `model`; `body` itself if it names that already. A stream of this dialect shows its usage unasked.
+
+    Takes a body that `read_envelope` has checked.
+    Raises: InvalidRequest when a top-level key occurs twice: the vendor might read the other one.
+    """
+    if _rewritable(body).model == model:
+        set_members(body)
+        return body
+    return set_members(body, model=model)
