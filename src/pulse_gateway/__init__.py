@@ -21,8 +21,12 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.telemetry.record import ExchangeRecord
 from pulse_gateway.transport.transport import Transport
 from pulse_gateway.types.chat import ChatReply
+from pulse_gateway.types.embeddings import EmbeddingReply
 from pulse_gateway.types.events import Event
 from pulse_gateway.types.identity import Plan, Principal
+from pulse_gateway.types.moderations import ModerationReply
+from pulse_gateway.types.rerank import RerankReply
+from pulse_gateway.types.token_counts import TokenCount
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 
 __all__ = [
@@ -33,12 +37,14 @@ __all__ = [
     "Config",
     "ConfigError",
     "Content",
+    "EmbeddingReply",
     "Event",
     "ExchangeRecord",
     "Gateway",
     "Inbound",
     "Ledger",
     "Limiter",
+    "ModerationReply",
     "Moderator",
     "Outcome",
     "Permit",
@@ -46,8 +52,10 @@ __all__ = [
     "Principal",
     "PulseError",
     "Reply",
+    "RerankReply",
     "Standing",
     "SystemClock",
+    "TokenCount",
     "Transport",
     "Usage",
     "UsageEntry",

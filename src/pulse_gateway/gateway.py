@@ -26,6 +26,7 @@ from pulse_gateway.limits.limiter import Limiter, Standing
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.moderation.chain import Chain
 from pulse_gateway.moderation.moderator import Moderator
+from pulse_gateway.operations import Operations
 from pulse_gateway.pipeline.admit import Admit
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.call import Call
@@ -71,7 +72,7 @@ _log = logging.getLogger("pulse_gateway")
 _NATIVE_DIALECT = "openai.chat"  # what `messages=[…]` of an embedding program is written in
 
 
-class Gateway:
+class Gateway(Operations):
     """Routes, limits, moderates, retries and meters model calls. Usable as an async context manager.
 
     Every part can be replaced: `limiter`, `ledger`, `answers` (what requests with an idempotency key were answered), `videos` (jobs

@@ -17,7 +17,7 @@ from pulse_gateway.wire.json_splice import set_members
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.whole_answer import WholeAnswer, note
 
-__all__ = ["Counting", "counted"]
+__all__ = ["Counting", "counted", "free"]
 
 _UNCOUNTED = (
     "max_output_tokens", "temperature", "top_p", "top_k", "stop", "n", "seed", "presence_penalty", "frequency_penalty",
