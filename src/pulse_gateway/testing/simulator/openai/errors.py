@@ -55,6 +55,7 @@ _USUAL: dict[int, tuple[str, str | None, str]] = {
 _MESSAGES = {
     "context_length_exceeded": "Your input exceeds the context window of this model.",
     "content_policy_violation": "Your request was rejected by our safety system.",
+    "moderation_blocked": "Your request was rejected by the safety system. If you believe this is an error, contact us.",
 }
 
 
@@ -107,6 +108,7 @@ def injected(faults: Faults) -> Refusal:
         )
     elif code is not None:
         message = _MESSAGES.get(code, message)
+        kind = "image_generation_user_error" if code == "moderation_blocked" else kind
     headers: list[tuple[str, str]] = []
     if faults.retry_after is not None:
         headers.append(("retry-after", faults.retry_after))

@@ -11,6 +11,7 @@ from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.openai.body import json_body
 from pulse_gateway.testing.simulator.openai.embeddings import embeddings
 from pulse_gateway.testing.simulator.openai.errors import Injected
+from pulse_gateway.testing.simulator.openai.images import edit, generate
 from pulse_gateway.testing.simulator.openai.responses.events import event_frame
 from pulse_gateway.testing.simulator.openai.responses.operation import Responses
 from pulse_gateway.testing.simulator.surface import Work
@@ -27,6 +28,8 @@ class Operations:
     def __init__(self, seed: int, config: Config) -> None:
         self._words: dict[tuple[str, str], str] = {  # method and path → the operation's word
             ("POST", "embeddings"): "embeddings",
+            ("POST", "images/generations"): "images",
+            ("POST", "images/edits"): "image_edits",
             ("POST", "responses"): "responses",
             ("POST", "responses/input_tokens"): "responses.input_tokens",
         }
@@ -41,6 +44,8 @@ class Operations:
         self._responses = responses = Responses(seed, config)
         self._operations: dict[str, _Operation] = {
             "embeddings": lambda request, model: embeddings(json_body(request, model), seed),
+            "images": lambda request, model: generate(request, model, seed, config.models),
+            "image_edits": lambda request, model: edit(request, model, seed, config.models),
             "responses": responses.create,
             "responses.input_tokens": responses.count,
             "responses.retrieve": responses.retrieve,
