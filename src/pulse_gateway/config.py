@@ -115,6 +115,12 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = None
     key: Annotated[str | None, Meta(description="API key, as a secret reference")] = None
+    webhook_secret: Annotated[
+        str | None,
+        Meta(
+            description="what the provider signs its calls of `/v1/webhooks/NAME` with (`whsec_…`), as a secret reference; default: asked of the provider"
+        ),
+    ] = None
     base_url: Annotated[
         str | None, Meta(description="default: the vendor's; in the form the vendor's own SDK takes")
     ] = None

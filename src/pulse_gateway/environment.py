@@ -162,6 +162,7 @@ def _resolve(config: Config, source: str, environ: Mapping[str, str]) -> Config:
         name: replace(
             row,
             key=resolve_secret(row.key, f"{source}: providers.{name}.key", environ),
+            webhook_secret=resolve_secret(row.webhook_secret, f"{source}: providers.{name}.webhook_secret", environ),
             headers={
                 header: resolve_secret(value, f"{source}: providers.{name}.headers.{header}", environ, plain=True) or ""
                 for header, value in row.headers.items()

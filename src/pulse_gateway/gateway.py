@@ -49,6 +49,7 @@ from pulse_gateway.pipeline.steps import StepRunner
 from pulse_gateway.pipeline.stream import Drains
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.pipeline.video_jobs import SWEPT_EVERY_S, VIDEOS, VideoJobs
+from pulse_gateway.pipeline.webhooks import WEBHOOKS, Webhooks
 from pulse_gateway.providers import registry as providers
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.health import Health
@@ -288,7 +289,7 @@ class Gateway(Operations):
     def _compose(self, chain: Chain) -> Handler:
         if self._transport is None:
             raise RuntimeError("the gateway is not open")
-        config, clock = self.config, self.clock
+        config, clock, public = self.config, self.clock, self.config.server.public_url
         transport = SchemeTransport(self._transport)
         steps = StepRunner(transport=transport, download=refuse_downloads, clock=clock, supervisor=self._supervisor)
         self.videos = VideoJobs(
@@ -301,6 +302,14 @@ class Gateway(Operations):
             limiter=self.limiter,
             clock=clock,
             supervisor=self._supervisor,
+        )
+        self.webhooks = Webhooks(
+            self.videos,
+            steps=steps,
+            provider_of=self._provider,
+            deployment_of=self.router.deployment,
+            configured_secret=lambda name: config.providers[name].webhook_secret if name in config.providers else None,
+            clock=clock,
         )
         pipeline = compose(
             [
@@ -350,6 +359,7 @@ class Gateway(Operations):
                     supervisor=self._supervisor,
                     drains=self._drains,
                     keepers={VIDEOS: self.videos.keep},
+                    webhook_of=lambda name: None if public is None else f"{public.rstrip('/')}{WEBHOOKS}/{name}",
                 ),
             ),
         )

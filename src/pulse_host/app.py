@@ -29,6 +29,7 @@ from pulse_host.openapi import openapi_document
 from pulse_host.usage.controllers import history_route, usage_route
 from pulse_host.usage.history import HistorySource
 from pulse_host.videos import Videos
+from pulse_host.webhooks import webhook_route
 
 __all__ = ["Services", "create_app", "offline_document"]
 
@@ -112,6 +113,7 @@ def create_app(services: Services) -> Litestar:
     described: list[Any] = [
         usage_route(gateway, keys, anonymous),
         history_route(gateway, keys, anonymous, services.history),
+        webhook_route(gateway),
         health,
         readiness_route(readiness),
     ]

@@ -60,7 +60,8 @@ class Operate:
     """Ask one deployment once for something that is no chat. Returns at the commit point, as `Call` does.
 
     A client that speaks the vendor's own dialect is passed through; for any other the vendor's steps are run, one after the other,
-    and what came of them is said in the client's dialect. `keepers`, by operation, take what a vendor has only begun.
+    and what came of them is said in the client's dialect. `keepers`, by operation, take what a vendor has only begun; `webhook_of` is where a provider
+    may call when it is done.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class Operate:
         supervisor: Supervisor,
         drains: Drains,
         keepers: Mapping[str, Keeper],
+        webhook_of: Callable[[str], str | None],
     ) -> None:
-        self._keepers = keepers
+        self._keepers, self._webhook_of = keepers, webhook_of
         self._transport, self._steps, self._provider_of = transport, steps, provider_of
         self._ledger, self._clock, self._supervisor, self._drains = ledger, clock, supervisor, drains
 
@@ -86,7 +88,10 @@ class Operate:
         offer = _offer(exchange, deployment, provider)
         if offer is None:
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
-        call = _call(exchange, deployment, provider, offer)
+        begun_only = operation in self._keepers
+        call = _call(
+            exchange, deployment, provider, offer, self._webhook_of(deployment.provider) if begun_only else None
+        )
         started = self._clock.monotonic()
         try:
             if face is not None and face.dialect == offer.dialect:
@@ -262,7 +267,9 @@ def _estimated(exchange: Exchange, value: Any = None) -> Headers:
     return (("x-pulse-usage", "estimated"),) if estimated else ()
 
 
-def _call(exchange: Exchange, deployment: Deployment, provider: Provider, offer: Offer) -> OfferCall:
+def _call(
+    exchange: Exchange, deployment: Deployment, provider: Provider, offer: Offer, webhook: str | None
+) -> OfferCall:
     inbound, face = exchange.inbound, exchange.face
     handed_on: Headers = ()
     if face is not None and face.dialect == offer.dialect:
@@ -274,6 +281,7 @@ def _call(exchange: Exchange, deployment: Deployment, provider: Provider, offer:
     return OfferCall(
         deployment=deployment,
         stream=exchange.envelope.stream,
+        webhook=webhook,
         client_headers=handed_on,
         trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
     )
