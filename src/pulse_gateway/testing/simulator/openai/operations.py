@@ -12,8 +12,11 @@ from pulse_gateway.testing.simulator.openai.body import json_body
 from pulse_gateway.testing.simulator.openai.embeddings import embeddings
 from pulse_gateway.testing.simulator.openai.errors import Injected
 from pulse_gateway.testing.simulator.openai.images import edit, generate
+from pulse_gateway.testing.simulator.openai.moderations import moderate
 from pulse_gateway.testing.simulator.openai.responses.events import event_frame
 from pulse_gateway.testing.simulator.openai.responses.operation import Responses
+from pulse_gateway.testing.simulator.openai.speech import speech
+from pulse_gateway.testing.simulator.openai.transcription import transcribe, translate
 from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
@@ -28,8 +31,12 @@ class Operations:
     def __init__(self, seed: int, config: Config) -> None:
         self._words: dict[tuple[str, str], str] = {  # method and path → the operation's word
             ("POST", "embeddings"): "embeddings",
+            ("POST", "audio/speech"): "speech",
+            ("POST", "audio/transcriptions"): "transcription",
+            ("POST", "audio/translations"): "translation",
             ("POST", "images/generations"): "images",
             ("POST", "images/edits"): "image_edits",
+            ("POST", "moderations"): "moderation",
             ("POST", "responses"): "responses",
             ("POST", "responses/input_tokens"): "responses.input_tokens",
         }
@@ -44,8 +51,12 @@ class Operations:
         self._responses = responses = Responses(seed, config)
         self._operations: dict[str, _Operation] = {
             "embeddings": lambda request, model: embeddings(json_body(request, model), seed),
+            "speech": lambda request, model: speech(json_body(request, model), config.models),
+            "transcription": lambda request, model: transcribe(request, model, seed, config.models),
+            "translation": lambda request, model: translate(request, model, seed, config.models),
             "images": lambda request, model: generate(request, model, seed, config.models),
             "image_edits": lambda request, model: edit(request, model, seed, config.models),
+            "moderation": lambda request, model: moderate(json_body(request, model), seed),
             "responses": responses.create,
             "responses.input_tokens": responses.count,
             "responses.retrieve": responses.retrieve,
