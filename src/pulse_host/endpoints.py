@@ -20,6 +20,7 @@ class Route(msgspec.Struct, frozen=True):
 
 FIXED = {
     "/v1/chat/completions": Route("openai.chat"),
+    "/v1/responses": Route("openai.responses"),
     "/v1/messages": Route("anthropic.messages"),
     "/v1/messages/count_tokens": Route("anthropic.count_tokens", "count_tokens"),
     "/v1/responses/input_tokens": Route("openai.responses.input_tokens", "count_tokens"),

@@ -21,12 +21,14 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
+from pulse_gateway.wire.openai_responses.decode import needs_memory
 
 __all__ = [
     "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",
     "PERPLEXITY", "TOGETHER", "VLLM", "XAI", "OpenAICompatible",
 ]  # fmt: skip
 
+_BOTH = frozenset({"openai.chat", "openai.responses"})
 # What every copy of OpenAI's API has, and what some have of it.
 _EMBEDDINGS = {"embeddings": "openai.embeddings"}
 _RERANK = {"rerank": "cohere.rerank"}
@@ -40,7 +42,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
     `errors`: what its statuses and codes mean.
-    `dialects`: the chat dialects it speaks. `operations`: what it has beside chat, and in which dialect, or at which
+    `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to. `operations`: what it has beside chat, and in which dialect, or at which
     `module:NAME` its offer is. `spellings`: by dialect beside chat, what it spells otherwise.
     """
 
@@ -55,6 +57,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     renames: Mapping[str, str] = {}
     errors: ErrorTable = OPENAI_ERRORS
     dialects: frozenset[str] = frozenset({"openai.chat"})
+    remembers: bool = True
     operations: Mapping[str, str] = {}
     spellings: Mapping[str, Spelling] = {}
     authorize: Authorize | None = None
@@ -68,7 +71,11 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         return HttpRequest("POST", self.url(call.deployment, PATHS[dialect]), headers, body)
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
-        return client if client is not None and client in self.dialects else self.dialect
+        if client is None or client not in self.dialects:
+            return self.dialect
+        if client == "openai.responses" and not self.remembers and needs_memory(request()):
+            return self.dialect  # which refuses it by name, where the vendor would pass over it
+        return client
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
         name = self.operations.get(operation)
@@ -153,6 +160,7 @@ GROQ = OpenAICompatible(
     base_url="https://api.groq.com/openai/v1",
     refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name"}),
     errors={**OPENAI_ERRORS, (498, None): UpstreamOverloaded},  # the flex tier has no capacity left
+    dialects=_BOTH,
 )
 
 # It refuses members it does not know, and streams usage unasked.
@@ -175,7 +183,7 @@ MISTRAL = OpenAICompatible(
 DEEPSEEK = OpenAICompatible(kind="deepseek", base_url="https://api.deepseek.com")
 
 # Source: https://docs.x.ai/docs/api-reference
-XAI = OpenAICompatible(kind="xai", base_url="https://api.x.ai/v1", refuses=frozenset({"tools.strict"}))
+XAI = OpenAICompatible(kind="xai", base_url="https://api.x.ai/v1", refuses=frozenset({"tools.strict"}), dialects=_BOTH)
 
 # Source: https://docs.together.ai/docs/openai-api-compatibility, /reference/embeddings and /docs/rerank-overview
 TOGETHER = OpenAICompatible(
@@ -200,6 +208,7 @@ OPENROUTER = OpenAICompatible(
     kind="openrouter",
     base_url="https://openrouter.ai/api/v1",
     passed_headers=frozenset({"http-referer", "x-title"}),
+    dialects=_BOTH,
     operations={**_EMBEDDINGS, **_RERANK},
 )
 
@@ -217,12 +226,16 @@ OLLAMA = OpenAICompatible(
     kind="ollama",
     base_url="http://localhost:11434/v1",
     refuses=frozenset({"n", "tool_choice"}),
+    dialects=_BOTH,
+    remembers=False,
     operations=_EMBEDDINGS,
     spellings=_TEXTS_ALONE,
 )
 
 # Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server
-VLLM = OpenAICompatible(kind="vllm", base_url="http://localhost:8000/v1", operations={**_EMBEDDINGS, **_RERANK})
+VLLM = OpenAICompatible(
+    kind="vllm", base_url="http://localhost:8000/v1", dialects=_BOTH, operations={**_EMBEDDINGS, **_RERANK}
+)
 
 # Source: https://lmstudio.ai/docs/developer/openai-compat
 LMSTUDIO = OpenAICompatible(kind="lmstudio", base_url="http://localhost:1234/v1", operations=_EMBEDDINGS)

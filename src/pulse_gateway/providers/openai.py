@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.providers.compatible import OpenAICompatible
-from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.catalog import Capabilities, Deployment
 from pulse_gateway.types.chat import ChatRequest, ReasoningControl
+from pulse_gateway.wire.openai_responses.encode import lacking
+from pulse_gateway.wire.openai_responses.errors import RESPONSES_ERRORS
 
 __all__ = ["OPENAI", "OpenAI"]
 
@@ -13,21 +17,47 @@ __all__ = ["OPENAI", "OpenAI"]
 _FIXED_WHILE_REASONING = ("temperature", "top_p", "logprobs", "top_logprobs")
 
 
+_CHAT, _RESPONSES = "openai.chat", "openai.responses"
+
+
 class OpenAI(OpenAICompatible, frozen=True, kw_only=True):
-    """Chat Completions with the limits that newer models have there; the Responses API lacks them."""
+    """Chat Completions, and Responses for clients that speak it and for what newer models take nowhere else."""
+
+    dialects: frozenset[str] = frozenset({_CHAT, _RESPONSES})
+
+    def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
+        capabilities = deployment.model.capabilities
+        may_choose = client != _RESPONSES and _RESPONSES in self.dialects
+        if may_choose and not (capabilities.chat_tools and capabilities.chat_tools_with_reasoning):
+            return _RESPONSES if _is_for_responses(request(), capabilities) else _CHAT
+        return OpenAICompatible.dialect_of(self, client, request, deployment)
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         OpenAICompatible.check(self, request, deployment)
         capabilities = deployment.model.capabilities
         reasons = _asks_to_reason(request.reasoning)
-        if request.tools and not capabilities.chat_tools:
-            raise _unsupported(deployment, "tools", "on Chat Completions")
-        if request.tools and reasons and not capabilities.chat_tools_with_reasoning:
-            raise _unsupported(deployment, "reasoning", "together with tools on Chat Completions")
+        if request.tools and _RESPONSES not in self.dialects:
+            if not capabilities.chat_tools:
+                raise _unsupported(deployment, "tools", "on Chat Completions")
+            if reasons and not capabilities.chat_tools_with_reasoning:
+                raise _unsupported(deployment, "reasoning", "together with tools on Chat Completions")
         if reasons:
             for field in _FIXED_WHILE_REASONING:
                 if getattr(request, field) is not None:
                     raise _unsupported(deployment, field, "while it reasons")
+
+
+def _is_for_responses(request: ChatRequest, capabilities: Capabilities) -> bool:
+    """Whether a model that is restricted on Chat Completions takes the request on Responses alone.
+
+    Where nothing is said of reasoning, Chat Completions may still do, with reasoning off. That is the way of requests that say what
+    Responses has no word for; all others let the model reason as it would.
+    """
+    if not request.tools:
+        return False
+    if not capabilities.chat_tools or _asks_to_reason(request.reasoning):
+        return True
+    return not _asks_not_to_reason(request.reasoning) and lacking(request) is None
 
 
 def _asks_to_reason(control: ReasoningControl | None) -> bool:
@@ -39,6 +69,10 @@ def _asks_to_reason(control: ReasoningControl | None) -> bool:
     return not control.adaptive and control.budget_tokens is not None and control.budget_tokens > 0
 
 
+def _asks_not_to_reason(control: ReasoningControl | None) -> bool:
+    return control is not None and (control.effort == "none" or (control.effort is None and control.budget_tokens == 0))
+
+
 def _unsupported(deployment: Deployment, field: str, when: str) -> UnsupportedParameter:
     return UnsupportedParameter(f"{deployment.name} does not support {field} {when}", param=field)
 
@@ -47,6 +81,7 @@ OPENAI = OpenAI(
     kind="openai",
     base_url="https://api.openai.com/v1",
     passed_headers=frozenset({"openai-organization", "openai-project", "openai-beta"}),
+    errors=RESPONSES_ERRORS,
     operations={
         "embeddings": "openai.embeddings",
         "moderation": "openai.moderations",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulse_gateway.errors import UnsupportedParameter, UpstreamQuotaExhausted
-from pulse_gateway.providers.openai import OPENAI
+from pulse_gateway.providers.openai import OPENAI, OpenAI
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.types.catalog import Capabilities, Deployment, Model
@@ -91,19 +91,59 @@ def test_a_streamed_call_elsewhere_with_headers_of_its_own() -> None:
         ({}, {"logprobs": True, "reasoning": HIGH}, "logprobs"),
     ],
 )
-def test_what_a_model_lacks_on_chat_completions_is_refused(
+def test_what_a_model_lacks_on_chat_completions_is_refused_where_there_is_nothing_else(
     capabilities: dict[str, Any], fields: dict[str, Any], param: str
 ) -> None:
+    only_chat = OpenAI(kind="openai", dialects=frozenset({"openai.chat"}))
     with pytest.raises(UnsupportedParameter) as caught:
-        OPENAI.check(request(**fields), deployment(**capabilities))
+        only_chat.check(request(**fields), deployment(**capabilities))
     assert caught.value.param == param
     assert "openai:gpt-x" in caught.value.message
+
+
+NONE = ReasoningControl(effort="none")
+
+
+@pytest.mark.parametrize("client", ["openai.chat", "anthropic.messages", "gemini", None])
+@pytest.mark.parametrize(
+    ("capabilities", "fields", "dialect"),
+    [
+        ({}, {"tools": TOOLS, "reasoning": HIGH}, "openai.chat"),
+        ({"chat_tools": False}, {}, "openai.chat"),
+        ({"chat_tools": False}, {"tools": TOOLS, "reasoning": NONE}, "openai.responses"),
+        ({"chat_tools_with_reasoning": False}, {"reasoning": HIGH}, "openai.chat"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "reasoning": HIGH}, "openai.responses"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "reasoning": NONE}, "openai.chat"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS}, "openai.responses"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "stop": ("END",)}, "openai.chat"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "extra": {"logit_bias": {"1": 1}}}, "openai.chat"),
+        ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "extra": {"verbosity": "low"}}, "openai.responses"),
+    ],
+)
+def test_what_a_model_takes_on_responses_alone_goes_there(
+    client: str | None, capabilities: dict[str, Any], fields: dict[str, Any], dialect: str
+) -> None:
+    assert OPENAI.dialect_of(client, lambda: request(**fields), deployment(**capabilities)) == dialect
+
+
+def test_a_request_is_not_decoded_to_choose_where_there_is_no_choice() -> None:
+    def decoded() -> ChatRequest:
+        raise AssertionError("decoded")
+
+    assert OPENAI.dialect_of("openai.chat", decoded, deployment()) == "openai.chat"
+    assert OPENAI.dialect_of("openai.responses", decoded, deployment(chat_tools=False)) == "openai.responses"
+
+
+def test_a_call_of_responses_goes_to_its_path() -> None:
+    sent = OPENAI.build(UpstreamCall(deployment=deployment(), body=b"{}", stream=False, dialect="openai.responses"))
+    assert sent.url == "https://api.openai.com/v1/responses"
 
 
 @pytest.mark.parametrize(
     "fields",
     [
         {"tools": TOOLS},
+        {"tools": TOOLS, "reasoning": HIGH},
         {"tools": TOOLS, "reasoning": ReasoningControl(effort="none")},
         {"tools": TOOLS, "reasoning": ReasoningControl(budget_tokens=0)},
         {"tools": TOOLS, "reasoning": ReasoningControl(adaptive=True, budget_tokens=100)},

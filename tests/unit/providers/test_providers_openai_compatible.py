@@ -131,3 +131,32 @@ def test_a_vendors_own_statuses() -> None:
 
 def test_openrouter_learns_who_is_asking() -> None:
     assert OPENROUTER.passed_headers == {"http-referer", "x-title"}
+
+
+@pytest.mark.parametrize(
+    ("row", "spoken"),
+    [(GROQ, "openai.responses"), (XAI, "openai.responses"), (MISTRAL, "openai.chat"), (DEEPSEEK, "openai.chat")],
+    ids=lambda value: getattr(value, "kind", value),
+)
+def test_a_client_of_responses_is_passed_on_to_those_that_speak_it(row: OpenAICompatible, spoken: str) -> None:
+    def decoded() -> ChatRequest:
+        raise AssertionError("decoded")
+
+    assert row.dialect_of("openai.responses", decoded, deployment(row)) == spoken
+    assert row.dialect_of("anthropic.messages", decoded, deployment(row)) == "openai.chat"
+
+
+@pytest.mark.parametrize(
+    ("extra", "dialect"),
+    [
+        ({}, "openai.responses"),
+        ({"truncation": "auto"}, "openai.responses"),
+        ({"previous_response_id": "resp_1"}, "openai.chat"),
+        ({"store": True}, "openai.chat"),
+        ({"input[0]": {"type": "item_reference", "id": "rs_1"}}, "openai.chat"),
+    ],
+)
+def test_a_vendor_that_remembers_nothing_is_not_asked_to(extra: dict[str, Any], dialect: str) -> None:
+    """It would pass over what it does not know; said in the dialect of chat, the request is refused by name."""
+    asked = ChatRequest(model="m", messages=(), extra=extra)
+    assert OLLAMA.dialect_of("openai.responses", lambda: asked, deployment(OLLAMA)) == dialect

@@ -21,11 +21,10 @@ from pulse_gateway.wire.members import Members
 from pulse_gateway.wire.openai_responses.items import ItemReader
 from pulse_gateway.wire.openai_responses.schema import decode_request_object
 
-__all__ = ["STATE", "decode_request"]
+__all__ = ["decode_request", "needs_memory"]
 
-STATE = ("previous_response_id", "conversation", "prompt", "background", "store")
-"""Members that want the vendor to remember something. Whoever does not speak this dialect cannot."""
-
+# Members that want the vendor to remember something. Whoever does not speak this dialect cannot.
+_STATE = ("previous_response_id", "conversation", "prompt", "background", "store")
 _LOGPROBS = "message.output_text.logprobs"
 _ENCRYPTED = "reasoning.encrypted_content"  # shown in any case
 # Pure hints: an answer without them is the answer that was asked for.
@@ -54,7 +53,7 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
     members = Members(decode_request_object(body))
     for name, values in _NOTHING_SPECIAL.items():
         members.skip(name, *values)
-    extra = {name: value for name in STATE if (value := members.take(name)) is not None}
+    extra = {name: value for name in _STATE if (value := members.take(name)) is not None}
     hints = {name: value for name in _HINTS if (value := members.take(name)) is not None}
     in_body = members.text("model")
     name = model or in_body or ""
@@ -88,6 +87,14 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
         extra=extra | left,
         hints=hints,
         **fields,
+    )
+
+
+def needs_memory(request: ChatRequest) -> bool:
+    """Whether the client of `request` wants the vendor to remember something, or to know what it has stored."""
+    return any(
+        path in _STATE or (isinstance(value, dict) and value.get("type") == "item_reference")
+        for path, value in request.extra.items()
     )
 
 

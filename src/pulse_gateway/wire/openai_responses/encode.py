@@ -21,10 +21,10 @@ from pulse_gateway.wire.openai_responses.encode_items import InputEncoder
 from pulse_gateway.wire.refusals import unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 
-__all__ = ["encode_request"]
+__all__ = ["encode_request", "lacking"]
 
 # What Chat Completions has too, under the same name, and no other dialect does.
-_AS_IN_CHAT = frozenset({"prompt_cache_options", "prompt_cache_retention"})
+_AS_IN_CHAT = frozenset({"prompt_cache_options", "prompt_cache_retention", "verbosity"})
 _HINTS_AS_IN_CHAT = frozenset({"metadata", "prompt_cache_key", "safety_identifier"})
 _SERVICE_TIERS = ("flex", "scale", "priority", "fast", "ultrafast")
 
@@ -36,6 +36,25 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     InvalidRequest for a schema nested too deeply.
     """
     return _RequestEncoder(request, model).encode()
+
+
+def lacking(request: ChatRequest) -> str | None:
+    """The neutral name, or the path, of something in `request` that Responses has no word for; None where it can say everything."""
+    for field, asked in (
+        ("top_k", request.top_k is not None),
+        ("n", request.n not in (None, 1)),
+        ("seed", request.seed is not None),
+        ("stop", bool(request.stop)),
+        ("presence_penalty", bool(request.presence_penalty)),
+        ("frequency_penalty", bool(request.frequency_penalty)),
+    ):
+        if asked:
+            return field
+    return next((path for path, value in request.extra.items() if not _is_known(path, value)), None)
+
+
+def _is_known(path: str, value: Any) -> bool:
+    return path in _AS_IN_CHAT or (path == "service_tier" and value in _SERVICE_TIERS)
 
 
 class _RequestEncoder:
@@ -69,12 +88,12 @@ class _RequestEncoder:
 
     def _extra(self, body: dict[str, Any]) -> None:
         for path, value in self._request.extra.items():
+            if not _is_known(path, value):
+                raise self._unsupported(path)
             if path == "verbosity":
                 body["text"] = {"verbosity": value}
-            elif path in _AS_IN_CHAT or (path == "service_tier" and value in _SERVICE_TIERS):
-                body[path] = value
             else:
-                raise self._unsupported(path)
+                body[path] = value
 
     def _limits(self, body: dict[str, Any]) -> None:
         limit, most = self._request.max_output_tokens, self._model.max_output_tokens
@@ -86,16 +105,8 @@ class _RequestEncoder:
 
     def _sampling(self, body: dict[str, Any]) -> None:
         request = self._request
-        for field, asked in (
-            ("top_k", request.top_k is not None),
-            ("n", request.n not in (None, 1)),
-            ("seed", request.seed is not None),
-            ("stop", bool(request.stop)),
-            ("presence_penalty", bool(request.presence_penalty)),
-            ("frequency_penalty", bool(request.frequency_penalty)),
-        ):
-            if asked:
-                raise self._unsupported(field, " on Responses")
+        if (field := lacking(request)) is not None:
+            raise self._unsupported(field, " on Responses")
         for field in ("temperature", "top_p", "logprobs", "top_logprobs"):
             value = getattr(request, field)
             if value is None or value is False:
