@@ -20,6 +20,11 @@ DIALECTS = {
 """Of chat, for clients and vendors."""
 
 OPERATIONS: dict[str, str] = {
+    "openai.images.generations": "pulse_gateway.wire.images:ImageGenerations",
+    "openai.images.edits": "pulse_gateway.wire.images:ImageEdits",
+    "openai.speech": "pulse_gateway.wire.audio:Speech",
+    "openai.transcriptions": "pulse_gateway.wire.audio:Transcriptions",
+    "openai.translations": "pulse_gateway.wire.audio:Translations",
     "openai.embeddings": "pulse_gateway.wire.embeddings.openai:OpenAIEmbeddings",
     "gemini.embed_content": "pulse_gateway.wire.embeddings.gemini:GeminiEmbedContent",
     "gemini.batch_embed_contents": "pulse_gateway.wire.embeddings.gemini:GeminiBatchEmbedContents",
