@@ -25,6 +25,11 @@ _OFFERS: Mapping[str, str] = {
     "embeddings": "pulse_gateway.providers.google_methods:BATCH_EMBED_CONTENTS",
     "gemini.embed_content": "pulse_gateway.providers.google_methods:EMBED_CONTENT",
     "count_tokens": "pulse_gateway.providers.google_methods:COUNT_TOKENS",
+    "images": "pulse_gateway.providers.google_media.developer:IMAGES",
+    "image_edits": "pulse_gateway.providers.google_media.developer:IMAGES",
+    "speech": "pulse_gateway.providers.google_media.developer:SPEECH",
+    "transcription": "pulse_gateway.providers.google_media.developer:TRANSCRIPTION",
+    "translation": "pulse_gateway.providers.google_media.developer:TRANSLATION",
 }
 """Operation, or a client's dialect of one, → where its offer is, imported on first use."""
 
@@ -59,6 +64,10 @@ class GoogleProvider(Provider):
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)
+
+    def method_url(self, deployment: Deployment, method: str, /) -> str:
+        """`{base}/v1beta/models/{model}:{method}`."""
+        return f"{self._base(deployment.base_url)}/{_resource(deployment.model.name)}:{method}"
 
     def _base(self, configured: str) -> str:
         """With its version, which a configured one may have already."""
