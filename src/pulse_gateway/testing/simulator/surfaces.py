@@ -7,7 +7,8 @@ from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
 from pulse_gateway.testing.simulator.replicate.surface import Replicate
 from pulse_gateway.testing.simulator.stability.surface import Stability
 from pulse_gateway.testing.simulator.surface import MakeSurface
+from pulse_gateway.testing.simulator.vertex.surface import Vertex
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, GeminiSurface, Stability)
+SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, GeminiSurface, Vertex, Stability)

@@ -30,11 +30,18 @@ _STATUSES: dict[int, tuple[str, str]] = {
 _BY_CODE = {"overloaded": 503, "FAILED_PRECONDITION": 400, "API_KEY_INVALID": 400}
 
 
-def refuse(message: str, *, http: int = 400, status: str | None = None, reason: str | None = None) -> Refusal:
-    """`status` is the gRPC name, `reason` the one in an ErrorInfo detail."""
+def refuse(
+    message: str,
+    *,
+    http: int = 400,
+    status: str | None = None,
+    reason: str | None = None,
+    service: str = "generativelanguage.googleapis.com",
+) -> Refusal:
+    """`status` is the gRPC name, `reason` and `service` the ones in an ErrorInfo detail."""
     error: dict[str, object] = {"code": http, "message": message, "status": status or _status(http)[0]}
     if reason is not None:
-        error["details"] = [_info(reason)]
+        error["details"] = [_info(reason, service)]
     return Refusal(http, error)
 
 
@@ -106,10 +113,10 @@ def _status(http: int) -> tuple[str, str]:
     return _STATUSES.get(http) or _STATUSES[400 if http < 500 else 500]
 
 
-def _info(reason: str) -> dict[str, object]:
+def _info(reason: str, service: str = "generativelanguage.googleapis.com") -> dict[str, object]:
     return {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": reason,
         "domain": "googleapis.com",
-        "metadata": {"service": "generativelanguage.googleapis.com"},
+        "metadata": {"service": service},
     }

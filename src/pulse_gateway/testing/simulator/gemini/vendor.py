@@ -126,8 +126,12 @@ class Gemini:
 
     def check_model(self, model: str, method: str) -> None:
         """Raises: Refusal for a model of another family, or one that cannot do this."""
-        if self._models.check_family and (model.startswith(_FOREIGN) or method not in methods_of(model)):
+        if self._models.check_family and (model.startswith(_FOREIGN) or method not in self.methods(model)):
             raise self.not_found(model, method)
+
+    def methods(self, model: str) -> tuple[str, ...]:
+        """What may be called on it here."""
+        return methods_of(model)
 
     def not_found(self, model: str, method: str) -> Refusal:
         return refuse(
