@@ -93,7 +93,7 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
             raise ConfigError(f"providers.{name}.base_url holds a user or a password, which are not sent; use headers")
     if row.proxy is not None:
         _require_address(row.proxy, f"providers.{name}.proxy")
-    if row.key is not None and not _HEADER_VALUE.fullmatch(row.key):
+    if row.key is not None and not _HEADER_VALUE.fullmatch(row.key) and not _is_document(row.key, described):
         raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
     for header, value in row.headers.items():
         if not _HEADER_NAME.fullmatch(header) or not _HEADER_VALUE.fullmatch(value):
@@ -108,6 +108,11 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         abandoned=row.abandoned,
         proxy=row.proxy,
     )
+
+
+def _is_document(key: str, described: Provider) -> bool:
+    """Whether `key` is a file of credentials, which is no header but what one is made of."""
+    return described.authorize is not None and key.lstrip().startswith("{")
 
 
 def _require_address(url: str, key: str) -> None:

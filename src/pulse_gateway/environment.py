@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from pulse_gateway.cloud_addresses import azure_address, bedrock_address, vertex_address
 from pulse_gateway.config import Config, ProviderConfig, decode, parse_rate
 from pulse_gateway.errors import ConfigError
 
@@ -16,13 +17,26 @@ __all__ = ["VENDORS", "Vendor", "find_config_file", "load_config", "resolve_secr
 
 
 class Vendor(msgspec.Struct, frozen=True, kw_only=True):
-    """Which variables switch a provider on. `keyless`: a base URL alone does, since local servers need no key."""
+    """Which variables switch a provider on. `keyless`: a base URL alone does, since local servers need no key.
+
+    `key_file_variable` names a file that holds the key. `address` puts a base URL together from more `variables`, given the one that
+    is configured; `needs_address`: the vendor has none of its own.
+    """
 
     name: str
     kind: str
     key_variables: tuple[str, ...]
     base_url_variable: str
     keyless: bool = False
+    key_file_variable: str | None = None
+    variables: tuple[str, ...] = ()
+    needs_address: bool = False
+    address: Callable[[Mapping[str, str], str | None], str | None] | None = None
+
+    @property
+    def all_variables(self) -> tuple[str, ...]:
+        file = () if self.key_file_variable is None else (self.key_file_variable,)
+        return (*self.key_variables, *file, self.base_url_variable, *self.variables)
 
 
 def _vendor(
@@ -53,6 +67,35 @@ VENDORS = (
     _vendor("ollama", "OLLAMA", keyless=True),
     _vendor("vllm", "VLLM", keyless=True),
     _vendor("lmstudio", "LMSTUDIO", keyless=True),
+    Vendor(
+        name="azure",
+        kind="azure",
+        key_variables=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+        base_url_variable="AZURE_OPENAI_BASE_URL",
+        variables=("AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"),
+        address=azure_address,
+        needs_address=True,
+    ),
+    Vendor(
+        name="vertex",
+        kind="vertex",
+        key_variables=("VERTEX_API_KEY",),
+        key_file_variable="GOOGLE_APPLICATION_CREDENTIALS",
+        base_url_variable="VERTEX_BASE_URL",
+        variables=("GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_LOCATION"),
+        address=vertex_address,
+        keyless=True,
+    ),
+    Vendor(
+        name="bedrock",
+        kind="bedrock",
+        key_variables=("AWS_BEARER_TOKEN_BEDROCK",),
+        base_url_variable="BEDROCK_BASE_URL",
+        variables=("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        address=bedrock_address,
+        needs_address=True,
+        keyless=True,
+    ),
 )
 
 
@@ -142,18 +185,29 @@ def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
 def _vendors_on(config: Config, environ: Mapping[str, str]) -> dict[str, ProviderConfig]:
     found: dict[str, ProviderConfig] = {}
     for vendor in VENDORS:
-        key = next((environ[name] for name in vendor.key_variables if environ.get(name)), None)
+        key = _key_reference(vendor, environ)
         base_url = environ.get(vendor.base_url_variable)
         written = config.providers.get(vendor.name)
         if written is None and key is None and not (vendor.keyless and base_url):
             continue
         row = written or ProviderConfig(kind=vendor.kind)
+        address = base_url or row.base_url
+        if vendor.address is not None and (row.kind or vendor.name) == vendor.kind:
+            address = vendor.address(environ, address)
+        if written is None and address is None and vendor.needs_address:
+            continue  # a key for something that is nowhere: it may be meant for another program
         # A key in the file was chosen for this provider on purpose; the environment's is the general one.
-        reference = row.key or (
-            f"env:{next(name for name in vendor.key_variables if environ.get(name))}" if key else None
-        )
-        found[vendor.name] = msgspec.structs.replace(row, key=reference, base_url=base_url or row.base_url)
+        found[vendor.name] = msgspec.structs.replace(row, key=row.key or key, base_url=address)
     return found
+
+
+def _key_reference(vendor: Vendor, environ: Mapping[str, str]) -> str | None:
+    """To the first of the vendor's variables that is set. A file is one only beside the variable that says what it is for."""
+    named = next((name for name in vendor.key_variables if environ.get(name)), None)
+    if named is not None:
+        return f"env:{named}"
+    file = environ.get(vendor.key_file_variable) if vendor.key_file_variable is not None else None
+    return f"file:{file}" if file and all(environ.get(name) for name in vendor.variables[:1]) else None
 
 
 def _resolve(config: Config, source: str, environ: Mapping[str, str]) -> Config:

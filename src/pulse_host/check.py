@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -13,13 +14,15 @@ import msgspec
 from pulse_gateway.config import AliasConfig, Config
 from pulse_gateway.errors import ConfigError, ModelNotFound, UpstreamError
 from pulse_gateway.gateway import Gateway
+from pulse_gateway.pipeline.answer import MAX_ERROR_BYTES, read_whole
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import ProviderRow
 from pulse_gateway.transport.httpx_ import HttpxTransport
 from pulse_gateway.transport.redis import RedisClient, RedisRefused
 from pulse_gateway.transport.redis_address import read_address
-from pulse_gateway.types.http import HttpRequest, Timeouts
+from pulse_gateway.types.catalog import Deployment, Model
+from pulse_gateway.types.http import HttpAnswer, HttpRequest, Timeouts
 from pulse_host.client_address import ClientAddresses
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import ignores_policies, open_connection
@@ -151,8 +154,11 @@ def _journal(config: Config) -> Row:
 
 async def _provider(transport: HttpxTransport, row: ProviderRow) -> Row:
     name = f"provider {row.name}"
-    request = provider(row.kind).probe(row.base_url, row.key, row.headers)
+    described = provider(row.kind)
+    request = described.probe(row.base_url, row.key, row.headers)
     try:
+        if described.authorize is not None:
+            request = await described.authorize(request, _deployment(row), partial(_whole, transport, row))
         response = await transport.send(request, _TIMEOUTS, proxy=row.proxy)
         try:
             status = response.status
@@ -165,6 +171,22 @@ async def _provider(transport: HttpxTransport, row: ProviderRow) -> Row:
     if status in {401, 403} or (status == 400 and row.kind == "google"):
         return Row(name, False, f"{_origin(request)} refuses the key (status {status})")
     return Row(name, False, f"{_origin(request)} answers {request.method} with status {status}")
+
+
+def _deployment(row: ProviderRow) -> Deployment:
+    """Of no model: all that a signature needs."""
+    model = Model(provider=row.name, name="")
+    return Deployment(
+        provider=row.name, kind=row.kind, model=model, base_url=row.base_url, key=row.key, headers=row.headers
+    )
+
+
+async def _whole(transport: HttpxTransport, row: ProviderRow, request: HttpRequest) -> HttpAnswer:
+    response = await transport.send(request, _TIMEOUTS, proxy=row.proxy)
+    try:
+        return HttpAnswer(response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True))
+    finally:
+        await response.aclose()
 
 
 def _cause(error: BaseException | None) -> str | None:

@@ -86,7 +86,7 @@ def page() -> str:
     """The whole document."""
     lines = [_INTRO.rstrip()]
     lines += [
-        f"| {', '.join(f'`{name}`' for name in (*vendor.key_variables, vendor.base_url_variable))} | provider `{vendor.name}`: "
+        f"| {', '.join(f'`{name}`' for name in vendor.all_variables)} | provider `{vendor.name}`: "
         f"{'on when its base URL is set' if vendor.keyless else 'on when its key is set'} |"
         for vendor in VENDORS
     ]

@@ -31,6 +31,9 @@ KINDS = {
     "openai": "pulse_gateway.providers.openai:OPENAI",
     "anthropic": "pulse_gateway.providers.anthropic:ANTHROPIC",
     "google": "pulse_gateway.providers.google:GOOGLE",
+    "azure": "pulse_gateway.providers.azure:AZURE",
+    "vertex": "pulse_gateway.providers.vertex:VERTEX",
+    "bedrock": "pulse_gateway.providers.bedrock:BEDROCK",
     "echo": "pulse_gateway.providers.echo:ECHO",
     **{kind: f"pulse_gateway.providers.compatible:{kind.upper()}" for kind in _COMPATIBLE},
 }

@@ -40,6 +40,7 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
         (None, "content_filter"): UpstreamRefusedContent,
         (None, "content_policy_violation"): UpstreamRefusedContent,
         (None, "moderation_blocked"): UpstreamRefusedContent,
+        (None, "ResponsibleAIPolicyViolation"): UpstreamRefusedContent,
         (None, "invalid_api_key"): UpstreamUnauthorized,
         (None, "authentication_error"): UpstreamUnauthorized,
         (None, "unsupported_country_region_territory"): UpstreamUnauthorized,
@@ -70,8 +71,8 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
         (529, None): UpstreamOverloaded,
     }
 )
-"""Source: https://developers.openai.com/api/docs/guides/error-codes (read 2026-11-24); DeploymentNotFound and
-content_filter are Azure's, https://learn.microsoft.com/azure/ai-services/openai/ (read 2026-11-24)."""
+"""Source: https://developers.openai.com/api/docs/guides/error-codes (read 2026-11-24); DeploymentNotFound,
+content_filter and ResponsibleAIPolicyViolation are Azure's, https://learn.microsoft.com/azure/ai-services/openai/ (read 2026-11-24)."""
 
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:window|length|size)|prompt is too long|too many tokens", re.IGNORECASE
@@ -85,6 +86,7 @@ class _Error(msgspec.Struct, frozen=True):
     kind: str | None = None
     code: str | None = None
     param: str | None = None
+    inner: str | None = None  # Azure: the code of `innererror`, or of `inner_error` for pictures
     status: int | None = None  # the status that was meant, where the answer's own says 200
 
 
@@ -105,7 +107,7 @@ def upstream_error(status: int, headers: Headers, body: bytes, *, table: ErrorTa
 def _kind(status: int, error: _Error | None, table: ErrorTable) -> type[UpstreamError]:
     if error is None and status in (404, 405):
         return UpstreamProtocolError  # no vendor speaking: the base URL leads elsewhere
-    words = (error.code, error.kind) if error else ()
+    words = (error.code, error.kind, error.inner) if error else ()
     keys = [(level, word) for word in words if word is not None for level in (status, None)]
     for key in (*keys, (status, None)):
         if kind := table.get(key):
@@ -132,7 +134,9 @@ def _read(body: bytes) -> _Error | None:
         inner = value
     message = _sentence(inner.get("message") or inner.get("detail"))
     code, kind, param = _word(inner.get("code")), _word(inner.get("type")), _word(inner.get("param"))
-    return _Error(message, kind, code, param, _status(inner)) if message or code or kind else None
+    cause = inner.get("innererror") or inner.get("inner_error")
+    reason = _word(cause.get("code")) if isinstance(cause, dict) else None
+    return _Error(message, kind, code, param, reason, _status(inner)) if message or code or kind else None
 
 
 def _status(error: dict[str, Any]) -> int | None:
