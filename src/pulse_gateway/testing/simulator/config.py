@@ -10,7 +10,7 @@ import msgspec
 
 from pulse_gateway.testing.simulator.faults import FaultSpecError, parse_faults
 
-__all__ = ["Answers", "Config", "Keys", "Models", "Pace", "RateLimits", "SimulatorConfigError", "load_config"]
+__all__ = ["Answers", "Aws", "Config", "Keys", "Models", "Pace", "RateLimits", "SimulatorConfigError", "load_config"]
 
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 _Limit = Annotated[int, msgspec.Meta(ge=0)]
@@ -44,6 +44,14 @@ class Keys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     accepted: tuple[str, ...] = ()  # empty: any key
 
 
+class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose signatures Bedrock knows; it takes Bearer keys as everybody else does."""
+
+    access_key_id: str = "AKIASIMULATOR"
+    secret_access_key: str = "simulator-secret"  # noqa: S105 - it opens the simulator, nothing else
+    session_token: str | None = None  # must come with the signature, if there is one
+
+
 class RateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the rate limit headers say. Nothing is enforced: `+status=429` does that."""
 
@@ -73,6 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     answers: Answers = Answers()
     pace: Pace = Pace()
     keys: Keys = Keys()
+    aws: Aws = Aws()
     rate_limits: RateLimits = RateLimits()
     models: Models = Models()
 
@@ -110,6 +119,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "answers": Answers,
     "pace": Pace,
     "keys": Keys,
+    "aws": Aws,
     "rate_limits": RateLimits,
     "models": Models,
 }

@@ -135,6 +135,7 @@ class Connection(asyncio.Protocol):
             query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
             headers=self._headers,
             body=self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            raw_path=path,
         )
         self._waiting.append((request, parser.should_keep_alive()))
 

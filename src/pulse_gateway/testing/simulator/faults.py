@@ -65,6 +65,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     twice: bool = False  # webhooks come two times each
     fail: str | None = None  # a job ends with this error
     filtered: int | None = None  # so many of the things made are held back
+    redacted: bool = False  # reasoning that the caller may read comes encrypted
 
     @property
     def is_error(self) -> bool:
@@ -78,9 +79,9 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 _STEERING = (
     "input", "cached", "cache_write", "reasoning", "tokens", "chunks", "chunk_delay", "refusal", "blocked", "finish",
-    "polls", "twice", "fail", "filtered",
+    "polls", "twice", "fail", "filtered", "redacted",
 )  # fmt: skip
-_FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal", "twice"}
+_FLAGS = {"html", "empty", "no-done", "no-usage", "wrong-length", "one-byte", "split", "refusal", "twice", "redacted"}
 _TEXTS = {"code", "retry-after", "content-type", "blocked", "finish", "at", "fail"}
 # What a key says without a value.
 _BARE: dict[str, str | int] = {"blocked": "SAFETY", "fail": "INTERNAL", "filtered": 1}

@@ -22,6 +22,7 @@ class Request(msgspec.Struct, frozen=True):
     query: dict[str, str]
     headers: dict[str, str]
     body: bytes
+    raw_path: str = ""  # as it came, for signatures over it
 
 
 class Target(msgspec.Struct, frozen=True):

@@ -20,8 +20,6 @@ Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "a
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 _KEPT_S = 3600
 _PREDICT_MS = {"video": (40_000, 50_000), "text": (500, 2_000)}
-_FLAGGED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
-_FAILED = "Prediction failed."
 
 
 def timestamp(at_s: float) -> str:
@@ -37,7 +35,7 @@ class Prediction(msgspec.Struct, kw_only=True):
     digest: bytes
     made: Made
     ending: Status  # how it is going to end
-    flagged: bool
+    failure: str  # what is said if it fails
     polls: int  # how often it is looked at before it is done
     units: dict[str, int]  # of the request that created it; filled when it is done
     created_s: float
@@ -78,7 +76,7 @@ class Prediction(msgspec.Struct, kw_only=True):
             self.start(now_s)
         self._end(self.ending, now_s)
         if self.ending == "failed":
-            self.error = _FLAGGED if self.flagged else _FAILED
+            self.error = self.failure
 
     def cancel(self, now_s: float) -> None:
         self.expire(now_s)

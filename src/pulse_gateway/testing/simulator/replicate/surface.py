@@ -73,6 +73,8 @@ _BEGINNINGS = (
 _PUBLIC = frozenset({"deliver", "stream"})
 _TOKEN = "r8_"  # noqa: S105 - how tokens begin
 _PAGE = 100
+_FLAGGED = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+_FAILED = "Prediction failed."
 
 
 class Replicate:
@@ -191,7 +193,7 @@ class Replicate:
             digest=digest,
             made=make(wanted, digest, prediction_id, steer, self._answers, put),
             ending=_ending(steer),
-            flagged=steer.refusal,
+            failure=_FLAGGED if steer.refusal else steer.fail or _FAILED,
             polls=POLLS if steer.polls is None else steer.polls,
             units=units,
             created_s=now_s,
@@ -293,7 +295,7 @@ def _token(request: Request) -> str:
 
 
 def _ending(steer: Faults) -> Status:
-    if steer.refusal:
+    if steer.refusal or steer.fail is not None:
         return "failed"
     match steer.finish:
         case "failed" | "canceled" | "aborted":
