@@ -1,0 +1,1 @@
+"""Images and sound of Google's models, wherever they run."""
