@@ -120,7 +120,7 @@ class _GeminiEmbeddings(WholeAnswer):
         if len(found) != len(request.input):
             raise not_of_protocol(f"{len(found)} vectors for {len(request.input)} inputs")
         vectors = tuple(each.values for each in found)
-        return EmbeddingReply(model="", vectors=vectors, usage=decode_usage(read.usage_metadata))
+        return EmbeddingReply(model=request.model, vectors=vectors, usage=decode_usage(read.usage_metadata))
 
 
 class GeminiEmbedContent(_GeminiEmbeddings):

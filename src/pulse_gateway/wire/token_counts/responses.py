@@ -12,9 +12,8 @@ from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.token_counts import TokenCount
-from pulse_gateway.wire import registry
-from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.foreign_json import from_provider
+from pulse_gateway.wire.openai_responses import OpenAIResponsesCodec
 from pulse_gateway.wire.operation import EncodedPayload
 from pulse_gateway.wire.token_counts.counted import Counting, counted
 
@@ -36,11 +35,8 @@ _answer = msgspec.json.Decoder(_Answer).decode
 
 class ResponsesInputTokens(Counting):
     dialect = "openai.responses.input_tokens"
-    chat = "openai.responses"
-
-    @property
-    def field_paths(self) -> FieldPaths:
-        return registry.codec(self.chat).field_paths
+    chat = OpenAIResponsesCodec.dialect
+    field_paths = OpenAIResponsesCodec.field_paths
 
     def encode_reply(self, reply: TokenCount, request: ChatRequest) -> Payload:
         body = {"object": "response.input_tokens", "input_tokens": reply.input_tokens}
