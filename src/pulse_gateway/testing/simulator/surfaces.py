@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulse_gateway.testing.simulator.gemini.surface import GeminiSurface
+from pulse_gateway.testing.simulator.openai.azure import Azure, AzureResponses
 from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
 from pulse_gateway.testing.simulator.replicate.surface import Replicate
 from pulse_gateway.testing.simulator.stability.surface import Stability
@@ -11,4 +12,4 @@ from pulse_gateway.testing.simulator.vertex.surface import Vertex
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, GeminiSurface, Vertex, Stability)
+SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, Azure, AzureResponses, GeminiSurface, Vertex, Stability)

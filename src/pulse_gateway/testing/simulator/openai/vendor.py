@@ -9,15 +9,16 @@ import msgspec
 from pulse_gateway.testing.simulator.config import Config, Models
 from pulse_gateway.testing.simulator.faults import Faults, split_model
 from pulse_gateway.testing.simulator.openai.errors import injected, malformed, refuse
-from pulse_gateway.testing.simulator.openai.models import OPENAI_FAMILY, is_retired, traits_of
+from pulse_gateway.testing.simulator.openai.models import OPENAI_FAMILY, Traits, is_retired, traits_of
 from pulse_gateway.testing.simulator.openai.reading import Reader
 from pulse_gateway.testing.simulator.openai.rendering import render_reply, render_stream
 from pulse_gateway.testing.simulator.openai.rules import check, check_messages
 from pulse_gateway.testing.simulator.openai.schema import ChatRequest
+from pulse_gateway.testing.simulator.prompt import Prompt
 from pulse_gateway.testing.simulator.tokens import Tally
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["OpenAI", "check_family", "no_model"]
+__all__ = ["OpenAI", "chat_prompt", "check_family", "no_model"]
 
 _DECODER = msgspec.json.Decoder(ChatRequest)
 _ENCODE = msgspec.json.encode
@@ -75,17 +76,12 @@ class OpenAI:
             ) from error
         model, spec = split_model(chat.model)
         check_family(model, self._models)
-        traits = traits_of(model)
-        check_messages(chat.messages)
-        tally = Tally(self._seed, self.name, model)
-        reader = Reader(tally)
-        text = reader.messages(chat)
-        check(chat, model, traits, text)
+        prompt = chat_prompt(chat, self._seed, self.name, model, traits_of(model))
         stream = bool(chat.stream)
         return Chat(
             model=chat.model,
             fault_spec=spec,
-            prompt=reader.prompt(chat, traits),
+            prompt=prompt,
             stream=stream,
             content_type="text/event-stream; charset=utf-8" if stream else "application/json",
             render=partial(render_stream if stream else render_reply, chat),
@@ -118,6 +114,18 @@ class OpenAI:
         if not frame.startswith(b"data: "):
             return frame[: len(frame) // 2]
         return frame[: len(frame) // 2].rstrip(b"\n") + b"\n\n"
+
+
+def chat_prompt(chat: ChatRequest, seed: int, vendor: str, model: str, traits: Traits) -> Prompt:
+    """What is understood of a chat, once nothing in it is wrong.
+
+    Raises: Refusal.
+    """
+    check_messages(chat.messages)
+    reader = Reader(Tally(seed, vendor, model))
+    text = reader.messages(chat)
+    check(chat, model, traits, text)
+    return reader.prompt(chat, traits)
 
 
 def check_family(model: str, models: Models) -> None:
