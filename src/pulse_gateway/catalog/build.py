@@ -19,8 +19,8 @@ import msgspec
 from genai_prices import types as base
 from genai_prices.data import providers as base_vendors
 
-from pulse_gateway.catalog.rows import DatedPrice, Row
-from pulse_gateway.types.catalog import Capabilities, Rates
+from pulse_gateway.catalog.rows import CHAT, DatedPrice, Row
+from pulse_gateway.types.catalog import Capabilities, Rates, UnitRates
 
 __all__ = ["Built", "build", "render"]
 
@@ -35,30 +35,43 @@ _RATE_OF = {
     "reasoning": "output_reasoning_mtok",
     "audio_output": "output_audio_mtok",
     "image_output": "output_image_mtok",
+    "image_input": "input_image_mtok",
+    "video_input": "input_video_mtok",
+    "video_output": "output_video_mtok",
 }
 """Our class of tokens → genai-prices' name for its price."""
 
-_INPUT_CLASSES = frozenset({"input", "cached_input", "cache_write", "cache_write_long", "audio_input"})
-_OPERATIONS = (
-    ("embedding", r"embed"),
-    ("moderation", r"moderation|guard|safeguard"),
-    ("realtime", r"realtime|live|streaming|voice|native-audio"),
-    ("audio", r"whisper|transcribe|tts|orpheus|voxtral|voice|lyria"),
-    ("video", r"omni|veo|sora"),
-    ("image", r"image|dall-e|nano-banana|imagen"),
-    ("ocr", r"ocr"),
+_INPUT_CLASSES = frozenset(
+    {"input", "cached_input", "cache_write", "cache_write_long", "audio_input", "image_input", "video_input"}
+)
+_OPERATIONS = (  # by the name, where no correction says better
+    (("embeddings",), r"embed"),
+    (("rerank",), r"rerank"),
+    (("moderation",), r"moderation"),
+    (CHAT, r"^gpt-audio|guard"),
+    (("realtime",), r"realtime|live|streaming|voice|native-audio"),
+    (("transcription", "translation"), r"whisper"),
+    (("transcription",), r"transcribe|voxtral-mini"),
+    (("speech",), r"tts|orpheus"),
+    (("music",), r"lyria"),
+    (("videos",), r"^gemini-omni|veo|sora|imagine-video"),
+    (("chat", "images", "image_edits"), r"^gemini.*(?:image|nano-banana)"),
+    (("images", "image_edits"), r"image|dall-e|nano-banana"),
+    (("images",), r"imagen|stable-|flux"),
+    (("ocr",), r"ocr"),
 )
 _SNAPSHOT_OF = r"(?:[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|\d{3}|preview|latest))?"
 
 
 class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One row of corrections.toml. Money is US dollars per million tokens."""
+    """One row of corrections.toml. Money is US dollars, per million tokens or for a unit."""
 
     family: str | None = None
     aliases: tuple[str, ...] = ()
     capabilities: dict[str, Any] = {}
-    operation: str | None = None
+    operations: tuple[str, ...] | None = None
     listed: bool | None = None
+    dimensions: int | None = None
     context_tokens: int | None = None
     max_output_tokens: int | None = None
     note: str | None = None
@@ -72,6 +85,14 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reasoning: Decimal | None = None
     audio_output: Decimal | None = None
     image_output: Decimal | None = None
+    image_input: Decimal | None = None
+    video_input: Decimal | None = None
+    video_output: Decimal | None = None
+    image: dict[str, Decimal] = {}
+    video_second: dict[str, Decimal] = {}
+    audio_minute: Decimal | None = None
+    characters: Decimal | None = None
+    search: Decimal | None = None
 
 
 class LongContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,6 +112,8 @@ class VendorCorrections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     long: dict[str, LongContext] = {}
     families: dict[str, dict[str, Any]] = {}
     models: dict[str, Correction] = {}
+    modalities: dict[str, tuple[str, ...]] = {}  # "text image > text" → models
+    starts: dict[str, tuple[str, ...]] = {}
     shutdowns: dict[str, tuple[str, ...]] = {}
 
 
@@ -142,10 +165,9 @@ def build() -> Built:
             if before.prices and row.prices and (what := _difference(before.prices[0], row.prices[0])):
                 disagreements.append((ours, name, what, correction.note is not None))
             rows[ours, name] = row
-        for day, names in told.shutdowns.items():
-            for name in names:
-                row = rows.get((ours, name)) or _split_off(rows, ours, name)
-                rows[ours, name] = msgspec.structs.replace(row, shutdown=day)
+        for name, facts in _by_name(told).items():
+            row = rows.get((ours, name)) or _split_off(rows, ours, name)
+            rows[ours, name] = msgspec.structs.replace(row, **facts)
     in_order = [_without_needless_aliases(rows[key], rows) for key in sorted(rows)]
     used = {price.source for row in in_order for price in row.prices}
     return Built(in_order, {key: sources[key] for key in sorted(used)}, disagreements)
@@ -175,7 +197,10 @@ def _base_rows(
         name = model.id if model.is_match(model.id) or not spelled else spelled[0]
         if told and (model.id in told.drop or name in told.drop or name.startswith(told.drop_prefixes)):
             continue
-        lacks_context = ours in settings.needs_context_to_be_listed and model.context_window is None
+        operations = CHAT if ours == "openrouter" else _operations(name)
+        lacks_context = (
+            ours in settings.needs_context_to_be_listed and operations == CHAT and model.context_window is None
+        )
         yield Row(
             provider=ours,
             name=name,
@@ -184,7 +209,7 @@ def _base_rows(
                 for alias in spelled
                 if alias != name and not alias.startswith(f"{vendor.id}/") and not re.match(unwanted, alias)
             ),
-            operation="chat" if ours == "openrouter" else _operation(name),
+            operations=operations,
             listed=not (model.deprecated or lacks_context),
             context_tokens=model.context_window,
             prices=tuple(_base_prices(model, name, source, as_of, told)),
@@ -200,10 +225,9 @@ def _exact_names(match: Any) -> Iterator[str]:
             yield from _exact_names(part)
 
 
-def _operation(name: str) -> str:
-    chat_with_audio = name.startswith("gpt-audio")
-    found = (operation for operation, words in _OPERATIONS if re.search(words, name.lower()))
-    return "chat" if chat_with_audio else next(found, "chat")
+def _operations(name: str) -> tuple[str, ...]:
+    found = (operations for operations, words in _OPERATIONS if re.search(words, name.lower()))
+    return next(found, CHAT)
 
 
 def _base_prices(
@@ -219,12 +243,14 @@ def _base_prices(
     for start in (None, *starts):
         price = _dearest_of_the_day(model, date.fromisoformat(start or as_of))
         rates, above_tokens, long_rates = _rates(price, name, told)
-        if rates is not None:
+        units = _base_units(price)
+        if rates is not None or units is not None:
             yield DatedPrice(
                 start=start,
-                rates=rates,
+                rates=rates or Rates(input=0, output=0),
                 long_above_tokens=above_tokens,
                 long_rates=long_rates,
+                units=units,
                 source=source,
                 as_of=as_of,
             )
@@ -244,7 +270,7 @@ def _rates(
     if not given and name.endswith(":free"):
         given = {"input": Decimal(0), "output": Decimal(0)}
     if "input" not in given and "output" not in given:
-        return None, None, None  # billed by the hour, the page or the character
+        return None, None, None  # billed by the hour, the page or the character, if at all
     tiers = [part for part in given.values() if isinstance(part, base.TieredPrices)]
     above_tokens = min((tier.start for part in tiers for tier in part.tiers), default=None)
     factor = told.cache_write_long_factor if told else None
@@ -252,6 +278,16 @@ def _rates(
     if above_tokens is None:
         return rates, None, None
     return rates, above_tokens, _as_rates({ours: _dollars(part, long=True) for ours, part in given.items()}, factor)
+
+
+def _base_units(price: base.ModelPrice) -> UnitRates | None:
+    hours = price.audio_hours if price.audio_hours is not None else price.input_audio_hours
+    if hours is None and price.input_mchars is None:
+        return None
+    return _as_units(
+        audio_minute=None if hours is None else (_dollars(hours, long=False) or Decimal(0)) / 60,
+        characters=_dollars(price.input_mchars, long=False),
+    )
 
 
 def _dollars(price: Decimal | base.TieredPrices | None, *, long: bool) -> Decimal | None:
@@ -269,6 +305,18 @@ def _as_rates(dollars: dict[str, Decimal | None], cache_write_long_factor: Decim
     return Rates(**{"input": 0, "output": 0, **nano})
 
 
+def _as_units(**dollars: Decimal | dict[str, Decimal] | None) -> UnitRates | None:
+    """None when nothing is sold by a unit."""
+    nano: dict[str, Any] = {
+        unit: {variant: _nano_usd(each) for variant, each in amount.items()}
+        if isinstance(amount, dict)
+        else _nano_usd(amount)
+        for unit, amount in dollars.items()
+        if amount is not None and amount != {}
+    }
+    return UnitRates(**nano) if nano else None
+
+
 def _nano_usd(dollars: Decimal) -> int:
     return -int(-dollars * 1_000_000_000 // 1)
 
@@ -281,20 +329,38 @@ def _split_off(rows: dict[tuple[str, str], Row], provider: str, name: str) -> Ro
     for row in rows.values():
         if row.provider == provider and name in row.aliases:
             return msgspec.structs.replace(row, name=name, aliases=())
-    return Row(provider=provider, name=name, operation=_operation(name))
+    return Row(provider=provider, name=name, operations=_operations(name))
+
+
+def _by_name(told: VendorCorrections) -> dict[str, dict[str, Any]]:
+    """What lists of names say, name by name."""
+    facts: dict[str, dict[str, Any]] = {}
+    for modalities, names in told.modalities.items():
+        inputs, _, outputs = modalities.partition(" > ")
+        for name in names:
+            facts.setdefault(name, {}).update(inputs=tuple(inputs.split()), outputs=tuple(outputs.split()))
+    for what, days in (("start", told.starts), ("shutdown", told.shutdowns)):
+        for day, names in days.items():
+            for name in names:
+                facts.setdefault(name, {})[what] = day
+    return facts
 
 
 def _corrected(row: Row, correction: Correction, told: VendorCorrections, as_of: str) -> Row:
     capabilities = {**(told.families[correction.family] if correction.family else {}), **correction.capabilities}
     prices = row.prices
-    if correction.input is not None:
-        dollars = {name: getattr(correction, name) for name in _RATE_OF}
+    dollars = {name: getattr(correction, name) for name in _RATE_OF}
+    units = _as_units(**{name: getattr(correction, name) for name in UnitRates.__struct_fields__})
+    if correction.input is None and any(amount is not None for amount in dollars.values()):
+        raise RuntimeError(f"{row.provider} {row.name}: a price for tokens says what plain input costs")
+    if correction.input is not None or units is not None:
         long = told.long[correction.long] if correction.long else None
         rates = _as_rates(dollars, told.cache_write_long_factor)
         price = DatedPrice(
             rates=rates,
             long_above_tokens=long.above_tokens if long else None,
             long_rates=_multiplied(rates, long) if long else None,
+            units=units,
             source=f"own:{row.provider}",
             as_of=as_of,
         )
@@ -302,8 +368,9 @@ def _corrected(row: Row, correction: Correction, told: VendorCorrections, as_of:
     return msgspec.structs.replace(
         row,
         aliases=tuple(dict.fromkeys((*row.aliases, *correction.aliases))),
-        operation=correction.operation or row.operation,
-        listed=correction.listed if correction.listed is not None else correction.input is not None or row.listed,
+        operations=row.operations if correction.operations is None else correction.operations,
+        listed=correction.listed if correction.listed is not None else prices is not row.prices or row.listed,
+        dimensions=correction.dimensions,
         context_tokens=correction.context_tokens or row.context_tokens,
         max_output_tokens=correction.max_output_tokens or row.max_output_tokens,
         capabilities=msgspec.convert(capabilities, Capabilities) if capabilities else row.capabilities,
@@ -334,6 +401,8 @@ def _difference(before: DatedPrice, after: DatedPrice) -> str:
             was, now = getattr(one, name), getattr(other, name)
             if was is not None and now is not None and was != now:
                 found.append(f"{label}{name} {was / 1e9:g} → {now / 1e9:g}")
+    if before.units is not None and after.units is not None and before.units != after.units:
+        found.append("units")
     return ", ".join(found)
 
 

@@ -68,6 +68,7 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     forced_tool_choice: bool = True
     prefill: bool = True  # a trailing assistant turn is continued
     tools: bool = True
+    chat_completions: bool = True  # OpenAI: served on Chat Completions, not on Responses alone
     chat_tools_with_reasoning: bool = True  # OpenAI: tools on Chat Completions together with reasoning
     chat_tools: bool = True  # OpenAI: tools on Chat Completions at all
     system_mid_conversation: bool = False

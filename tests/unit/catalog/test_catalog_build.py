@@ -10,6 +10,19 @@ from pulse_gateway.catalog.build import Built, build, render
 from pulse_gateway.catalog.rows import CatalogFile
 from pulse_gateway.types.catalog import Rates
 
+OPERATIONS = (
+    "embeddings",
+    "images",
+    "image_edits",
+    "speech",
+    "transcription",
+    "translation",
+    "moderation",
+    "rerank",
+    "count_tokens",
+    "videos",
+)
+
 
 @pytest.fixture(scope="module")
 def built() -> Built:
@@ -51,8 +64,11 @@ def test_every_price_says_where_it_comes_from_and_when_that_was_read(file: Catal
 
 def test_every_day_is_a_day(file: CatalogFile) -> None:
     for row in file.rows:
-        if row.shutdown is not None:
-            datetime.date.fromisoformat(row.shutdown)
+        for text in (row.start, row.shutdown):
+            if text is not None:
+                datetime.date.fromisoformat(text)
+        if row.start is not None and row.shutdown is not None:
+            assert row.start < row.shutdown, row.name
         starts = [price.start for price in row.prices]
         assert starts[:1] in ([], [None])
         assert starts[1:] == sorted(datetime.date.fromisoformat(start or "").isoformat() for start in starts[1:])
@@ -77,7 +93,29 @@ def test_no_name_leads_to_two_rows(file: CatalogFile) -> None:
             seen.add((row.provider, name.lower()))
 
 
-def test_free_models_cost_nothing_and_those_billed_otherwise_have_no_token_price(file: CatalogFile) -> None:
+def test_free_models_cost_nothing_and_those_billed_by_the_page_have_no_price(file: CatalogFile) -> None:
     rows = {(row.provider, row.name): row for row in file.rows}
     assert rows["openrouter", "agentica-org/deepcoder-14b-preview:free"].prices[0].rates == Rates(input=0, output=0)
-    assert rows["openai", "whisper-1"].prices == ()
+    assert rows["mistral", "mistral-ocr-latest"].prices == ()
+
+
+def test_a_row_says_what_its_model_is_for_in_words_that_are_known(file: CatalogFile) -> None:
+    known = {"chat", *OPERATIONS, "realtime", "music", "ocr"}
+    media = {"text", "image", "audio", "video", "document", "embedding"}
+    for row in file.rows:
+        assert row.operations, row.name
+        assert set(row.operations) <= known, row.name
+        assert {*row.inputs, *row.outputs} <= media, row.name
+        assert bool(row.inputs) == bool(row.outputs), row.name
+
+
+def test_every_rate_is_a_whole_number_of_nano_dollars_and_none_is_negative(file: CatalogFile) -> None:
+    for row in file.rows:
+        for price in row.prices:
+            units = msgspec.to_builtins(price.units) if price.units is not None else {}
+            for amount in units.values():
+                assert all(each >= 0 for each in (amount.values() if isinstance(amount, dict) else [amount])), row.name
+
+
+def test_the_file_stays_small() -> None:
+    assert len(_shipped()) < 400_000

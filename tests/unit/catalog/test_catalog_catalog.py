@@ -8,7 +8,10 @@ import time
 import pytest
 
 from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.catalog.cost import cost
+from pulse_gateway.catalog.override import Override
 from pulse_gateway.types.catalog import Capabilities, Model, Price, Rates
+from pulse_gateway.types.usage import Usage
 
 
 def day(text: str) -> float:
@@ -112,7 +115,17 @@ def test_a_model_without_a_long_price_has_none(catalog: Catalog) -> None:
     [
         ("openai", "gpt-6-astra", {"chat_tools": False, "sampling": False, "legacy_max_tokens": False}),
         ("openai", "gpt-6.1-sol", {"chat_tools": False, "efforts": ("low", "medium", "high", "xhigh", "max")}),
-        ("openai", "gpt-6-sol", {"chat_tools": True, "chat_tools_with_reasoning": False, "sampling": True}),
+        (
+            "openai",
+            "gpt-6-sol",
+            {
+                "chat_tools": True,
+                "chat_tools_with_reasoning": False,
+                "sampling": True,
+                "sampling_with_reasoning": False,
+            },
+        ),
+        ("openai", "gpt-5.5-pro", {"chat_completions": False, "chat_tools": False}),
         (
             "openai",
             "gpt-5.4",
@@ -244,19 +257,167 @@ def test_an_announced_price_takes_effect_on_its_day_in_a_running_process() -> No
 def test_only_models_for_the_operation_are_offered(catalog: Catalog) -> None:
     chat = catalog.names("openai")
     assert not [name for name in chat if "embedding" in name or "image" in name or "tts" in name or "whisper" in name]
-    assert "text-embedding-3-large" in [model.name for model in catalog.models("openai", "embedding")]
-    assert "gemini-3-pro-image" in [model.name for model in catalog.models("google", "image")]
+    assert "text-embedding-3-large" in [model.name for model in catalog.models("openai", "embeddings")]
+    assert "gemini-3-pro-image" in [model.name for model in catalog.models("google", "images")]
+    assert {model.name for model in catalog.models("openai", "transcription")} >= {"gpt-transcribe", "whisper-1"}
+    assert {model.name for model in catalog.models("openai", None)} >= {"gpt-4o", "tts-1", "omni-moderation-latest"}
 
 
-def test_models_handed_in_replace_and_add_to_the_shipped_ones() -> None:
-    price = Price(rates=Rates(input=1, output=2), source="our contract", as_of="2026-11-01")
-    mine = Model(provider="openai", name="gpt-4o", price=price)
-    new = Model(provider="openai", name="gpt-of-ours")
-    catalog = Catalog.load(own=[mine, new], now=lambda: day("2026-11-24"))
-    assert catalog.find("openai", "gpt-4o") == mine
-    assert catalog.find("openai", "gpt-of-ours") == new
-    assert catalog.names("openai").count("gpt-4o") == 1
+@pytest.mark.parametrize(
+    ("provider", "name", "operation", "usage", "nano_usd"),
+    [
+        ("openai", "gpt-image-2", "images", Usage(input_tokens=20, image_output_tokens=1_056), 100_000 + 31_680_000),
+        ("openai", "gpt-image-1.5", "image_edits", Usage(image_input_tokens=1_000), 8_000_000),
+        ("openai", "whisper-1", "translation", Usage(audio_ms=30_000), 3_000_000),
+        ("openai", "gpt-transcribe", "transcription", Usage(audio_ms=60_000), 4_500_000),
+        ("openai", "gpt-4o-transcribe", "transcription", Usage(audio_input_tokens=1_000, output_tokens=10), 6_100_000),
+        ("openai", "tts-1", "speech", Usage(characters=100), 1_500_000),
+        ("openai", "gpt-4o-mini-tts", "speech", Usage(input_tokens=10, audio_output_tokens=100), 6_000 + 1_200_000),
+        ("openai", "text-embedding-3-small", "embeddings", Usage(input_tokens=1_000), 20_000),
+        ("openai", "omni-moderation-latest", "moderation", Usage(input_tokens=1_000), 0),
+        ("google", "gemini-3-pro-image", "images", Usage(image_output_tokens=1_120), 134_400_000),
+        ("google", "gemini-embedding-2", "embeddings", Usage(video_input_tokens=100), 1_200_000),
+        ("google", "gemini-omni-1.1-flash", "videos", Usage(video_output_tokens=1_000), 17_500_000),
+        ("google", "gemini-3.8-flash-tts", "speech", Usage(audio_output_tokens=1_000), 9_000_000),
+        ("vertex", "veo-3.1-generate-001", "videos", Usage(video_ms=8_000, variant="1080p"), 3_200_000_000),
+        ("vertex", "veo-3.1-generate-001", "videos", Usage(video_ms=8_000, variant="4k"), 4_800_000_000),
+        ("vertex", "veo-3.1-fast-generate-001", "videos", Usage(video_ms=4_000, variant="720p"), 400_000_000),
+        ("vertex", "imagen-4.0-ultra-generate-001", "images", Usage(images=2), 120_000_000),
+        ("vertex", "gemini-3-pro-image", "images", Usage(image_output_tokens=1_120), 134_400_000),
+        ("stability", "ultra", "images", Usage(images=1, variant="1:1"), 80_000_000),
+        ("stability", "sd3.5-medium", "images", Usage(images=1), 35_000_000),
+        ("replicate", "black-forest-labs/flux-schnell", "images", Usage(images=4), 12_000_000),
+        ("xai", "grok-imagine-image-2.0", "images", Usage(images=1, variant="1024x1024/low"), 40_000_000),
+        ("xai", "grok-imagine-video-1.5", "videos", Usage(video_ms=1_000, variant="720p"), 140_000_000),
+        ("groq", "whisper-large-v3", "transcription", Usage(audio_ms=3_600_000), 111_000_000),
+        ("mistral", "mistral-embed", "embeddings", Usage(input_tokens=1_000), 100_000),
+        ("cohere", "rerank-v3.5", "rerank", Usage(searches=1), 2_000_000),
+        ("azure", "whisper-1", "transcription", Usage(audio_ms=60_000), 6_000_000),
+    ],
+)
+def test_what_is_no_chat_has_its_price(
+    catalog: Catalog, provider: str, name: str, operation: str, usage: Usage, nano_usd: int
+) -> None:
+    model = catalog.model(provider, name)
+    assert operation in model.operations
+    assert model.price is not None
+    assert cost(usage, model.price) == nano_usd
+
+
+def test_a_model_that_nobody_prices_has_no_price(catalog: Catalog) -> None:
+    for provider, name in (
+        ("openai", "gpt-image-2.6-flare"),
+        ("replicate", "google/veo-3.1"),
+        ("google", "gemini-4-carbon"),
+    ):
+        assert catalog.model(provider, name).price is None
+        assert catalog.model(provider, name).operations != ()
+
+
+@pytest.mark.parametrize(
+    ("name", "vendor", "factor"),
+    [
+        ("anthropic.claude-opus-5-5", "anthropic", 10),
+        ("global.anthropic.claude-opus-5-5", "anthropic", 10),
+        ("us.anthropic.claude-opus-5-5", "anthropic", 11),
+        ("us-gov.anthropic.claude-opus-5-5", "anthropic", 12),
+        ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-opus-5-5-v1:0", "anthropic", 11),
+        ("openai.gpt-6-sol", "openai", 11),
+        ("global.openai.gpt-6-sol", "openai", 10),
+    ],
+)
+def test_bedrock_sells_others_models_at_their_price_or_a_part_more(
+    catalog: Catalog, name: str, vendor: str, factor: int
+) -> None:
+    sold = catalog.model("bedrock", name)
+    list_price = catalog.model(vendor, "claude-opus-5-5" if vendor == "anthropic" else "gpt-6-sol").price
+    assert sold.price is not None
+    assert list_price is not None
+    assert (sold.provider, sold.name, sold.shutdown) == (vendor, name, None)
+    assert sold.price.rates.output * 10 == list_price.rates.output * factor
+    if list_price.long_rates is not None:
+        assert sold.price.long_rates is not None
+        assert sold.price.long_rates.input * 10 == list_price.long_rates.input * factor
+    assert (
+        sold.capabilities
+        == catalog.model(vendor, "claude-opus-5-5" if vendor == "anthropic" else "gpt-6-sol").capabilities
+    )
+
+
+def test_a_reseller_has_rows_of_its_own_as_well(catalog: Catalog) -> None:
+    assert dollars(catalog.find("bedrock", "openai.gpt-oss-120b-1:0")) == (0.15, None, None, 0.6)
+    assert dollars(catalog.find("bedrock", "amazon.nova-lite-v1:0")) == (0.06, 0.015, None, 0.24)
+    assert catalog.find("bedrock", "anthropic.claude-of-tomorrow") is None
+    assert catalog.model("bedrock", "anthropic.claude-of-tomorrow").provider == "anthropic"
+    assert catalog.model("azure", "our-deployment").provider == "openai"
+    assert list(catalog.models("azure", None)) == []  # its models go by the names that each account gives them
+    assert {"veo-3.1-generate-001", "gemini-3.8-flash"} <= {model.name for model in catalog.models("vertex", None)}
+    assert "veo-3.1-generate-001" not in {model.name for model in catalog.models("google", None)}
+
+
+def test_models_say_what_they_read_and_make_and_since_when(catalog: Catalog) -> None:
+    for provider, name, inputs, outputs, start in (
+        ("openai", "gpt-5.4", ("text", "image", "document"), ("text",), "2026-03-05"),
+        ("openai", "gpt-audio-1.5", ("text", "audio"), ("text", "audio"), None),
+        ("anthropic", "claude-opus-4-6", ("text", "image", "document"), ("text",), "2026-02-05"),
+        ("google", "gemini-3.8-flash", ("text", "image", "document", "audio", "video"), ("text",), None),
+        ("google", "gemini-3-pro-image", ("text", "image"), ("text", "image"), "2026-05-28"),
+        ("openai", "text-embedding-3-large", ("text",), ("embedding",), None),
+    ):
+        model = catalog.model(provider, name)
+        assert (model.inputs, model.outputs, model.start) == (inputs, outputs, start)
+    assert catalog.model("openai", "text-embedding-3-large").dimensions == 3072
+
+
+CONTRACT = Price(rates=Rates(input=1, output=2), source="our contract", as_of="2026-11-01")
+
+
+def test_what_an_operator_knows_better_goes_over_a_row() -> None:
+    override = Override(price=CONTRACT, max_output_tokens=1_000, capabilities={"prefill": False}, operations=("chat",))
+    catalog = Catalog.load(now=lambda: day("2026-11-24")).overridden({("openai", "GPT-4o"): override})
+    for name in ("gpt-4o", "gpt-4o-2024-11-20"):
+        model = catalog.model("openai", name)
+        assert (model.name, model.price, model.max_output_tokens, model.context_tokens) == (
+            name,
+            CONTRACT,
+            1_000,
+            128_000,
+        )
+        assert model.capabilities.prefill is False
+        assert model.capabilities.thinking == "none"
+        assert model.shutdown == "2027-01-14"
+    assert [name for name in catalog.names("openai") if name.lower() == "gpt-4o"] == ["GPT-4o"]
+    assert catalog.model("openai", "gpt-4o-mini").price != CONTRACT
+    assert catalog.overridden({}).model("openai", "gpt-4o").price != CONTRACT
+
+
+def test_what_an_operator_alone_knows_is_a_model_like_any_other() -> None:
+    overrides = {
+        ("openai", "gpt-of-ours"): Override(price=CONTRACT),
+        ("openai", "gone"): Override(shutdown="2026-11-24"),
+        ("team", "our-gpt"): Override(context_tokens=5),
+        ("openai", "vectors"): Override(operations=("embeddings",), dimensions=8),
+    }
+    catalog = Catalog.load(now=lambda: day("2026-11-24")).overridden(overrides)
+    assert catalog.find("openai", "gpt-of-ours") == Model(provider="openai", name="gpt-of-ours", price=CONTRACT)
     assert "gpt-of-ours" in catalog.names("openai")
+    assert not {"gone", "vectors"} & set(catalog.names("openai"))
+    ours = catalog.model("team", "our-gpt", kind="azure")
+    assert (ours.provider, ours.context_tokens) == ("openai", 5)
+    assert [model.name for model in catalog.models("team", kind="azure")] == ["our-gpt"]
+    assert ("team", "our-gpt") in [(provider, model.name) for provider, model, _ in catalog.rows()]
+
+
+def test_a_row_is_found_by_the_kind_of_a_provider_with_a_name_of_its_own(catalog: Catalog) -> None:
+    assert catalog.model("my-openai", "gpt-4o", kind="openai").price == catalog.model("openai", "gpt-4o").price
+    assert catalog.find("my-openai", "gpt-4o") is None
+
+
+def test_all_rows_are_there_for_operators_with_their_notes(catalog: Catalog) -> None:
+    rows = {(provider, model.name): (model, note) for provider, model, note in catalog.rows()}
+    assert len(rows) > 1_400
+    assert "unverified" in (rows["openai", "gpt-6.2-astra"][1] or "")
+    assert rows["openai", "gpt-4"][0].shutdown == "2026-10-23"
 
 
 def test_loading_is_quick() -> None:
