@@ -68,6 +68,13 @@ VENDORS = (
     _vendor("vllm", "VLLM", keyless=True),
     _vendor("lmstudio", "LMSTUDIO", keyless=True),
     Vendor(
+        name="replicate",
+        kind="replicate",
+        key_variables=("REPLICATE_API_TOKEN",),
+        base_url_variable="REPLICATE_BASE_URL",
+    ),
+    _vendor("stability", "STABILITY"),
+    Vendor(
         name="azure",
         kind="azure",
         key_variables=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),

@@ -31,6 +31,9 @@ __all__ = [
 _BOTH = frozenset({"openai.chat", "openai.responses"})
 # What every copy of OpenAI's API has, and what some have of it.
 _EMBEDDINGS = {"embeddings": "openai.embeddings"}
+_IMAGES = {"images": "openai.images.generations"}
+_LISTENING = {"transcription": "openai.transcriptions", "translation": "openai.translations"}
+_MEDIA = {**_IMAGES, "image_edits": "openai.images.edits", "speech": "openai.speech", **_LISTENING}
 _RERANK = {"rerank": "cohere.rerank"}
 
 
@@ -151,7 +154,7 @@ _TEXTS_ALONE = {"openai.embeddings": Spelling(check=refuse_tokens)}
 
 # An address that nobody here knows may have any of it, and answers for it.
 OPENAI_COMPATIBLE = OpenAICompatible(
-    kind="openai_compatible", operations={**_EMBEDDINGS, "moderation": "openai.moderations", **_RERANK}
+    kind="openai_compatible", operations={**_EMBEDDINGS, **_MEDIA, "moderation": "openai.moderations", **_RERANK}
 )
 
 # Source: https://console.groq.com/docs/openai, https://console.groq.com/docs/errors
@@ -161,6 +164,7 @@ GROQ = OpenAICompatible(
     refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name"}),
     errors={**OPENAI_ERRORS, (498, None): UpstreamOverloaded},  # the flex tier has no capacity left
     dialects=_BOTH,
+    operations={"speech": "openai.speech", **_LISTENING},
 )
 
 # It refuses members it does not know, and streams usage unasked.
@@ -171,7 +175,11 @@ MISTRAL = OpenAICompatible(
     refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "tools.strict"}),
     drops=frozenset({"stream_options", "user"}),
     renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
-    operations={**_EMBEDDINGS, "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION"},
+    operations={
+        **_EMBEDDINGS,
+        "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION",
+        "transcription": "openai.transcriptions",
+    },
     spellings={
         "openai.embeddings": Spelling(
             drops=frozenset({"user"}), renames={"dimensions": "output_dimension"}, check=refuse_tokens
@@ -183,13 +191,19 @@ MISTRAL = OpenAICompatible(
 DEEPSEEK = OpenAICompatible(kind="deepseek", base_url="https://api.deepseek.com")
 
 # Source: https://docs.x.ai/docs/api-reference
-XAI = OpenAICompatible(kind="xai", base_url="https://api.x.ai/v1", refuses=frozenset({"tools.strict"}), dialects=_BOTH)
+XAI = OpenAICompatible(
+    kind="xai",
+    base_url="https://api.x.ai/v1",
+    refuses=frozenset({"tools.strict"}),
+    dialects=_BOTH,
+    operations=_IMAGES,
+)
 
 # Source: https://docs.together.ai/docs/openai-api-compatibility, /reference/embeddings and /docs/rerank-overview
 TOGETHER = OpenAICompatible(
     kind="together",
     base_url="https://api.together.ai/v1",
-    operations={**_EMBEDDINGS, **_RERANK},
+    operations={**_EMBEDDINGS, **_RERANK, **_IMAGES, "speech": "openai.speech", **_LISTENING},
     spellings=_TEXTS_ALONE,
 )
 
@@ -228,13 +242,16 @@ OLLAMA = OpenAICompatible(
     refuses=frozenset({"n", "tool_choice"}),
     dialects=_BOTH,
     remembers=False,
-    operations=_EMBEDDINGS,
+    operations={**_EMBEDDINGS, "transcription": "openai.transcriptions"},
     spellings=_TEXTS_ALONE,
 )
 
 # Source: https://docs.vllm.ai/en/latest/serving/openai_compatible_server
 VLLM = OpenAICompatible(
-    kind="vllm", base_url="http://localhost:8000/v1", dialects=_BOTH, operations={**_EMBEDDINGS, **_RERANK}
+    kind="vllm",
+    base_url="http://localhost:8000/v1",
+    dialects=_BOTH,
+    operations={**_EMBEDDINGS, **_RERANK, "speech": "openai.speech", **_LISTENING},
 )
 
 # Source: https://lmstudio.ai/docs/developer/openai-compat

@@ -86,5 +86,10 @@ OPENAI = OpenAI(
         "embeddings": "openai.embeddings",
         "moderation": "openai.moderations",
         "count_tokens": "openai.responses.input_tokens",
+        "images": "openai.images.generations",
+        "image_edits": "openai.images.edits",
+        "speech": "openai.speech",
+        "transcription": "openai.transcriptions",
+        "translation": "openai.translations",
     },
 )

@@ -34,6 +34,8 @@ KINDS = {
     "azure": "pulse_gateway.providers.azure:AZURE",
     "vertex": "pulse_gateway.providers.vertex:VERTEX",
     "bedrock": "pulse_gateway.providers.bedrock:BEDROCK",
+    "replicate": "pulse_gateway.providers.replicate:REPLICATE",
+    "stability": "pulse_gateway.providers.stability:STABILITY",
     "echo": "pulse_gateway.providers.echo:ECHO",
     **{kind: f"pulse_gateway.providers.compatible:{kind.upper()}" for kind in _COMPATIBLE},
 }
