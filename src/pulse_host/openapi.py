@@ -32,6 +32,11 @@ _ROUTES = (
     ("/v1/messages/count_tokens", "Anthropic count_tokens", "anthropic"),
     ("/v1/responses/input_tokens", "OpenAI count of a Responses request's tokens", "openai"),
     ("/v1/embeddings", "OpenAI embeddings", "openai"),
+    ("/v1/images/generations", "OpenAI images", "openai"),
+    ("/v1/images/edits", "OpenAI edits of images; a form or JSON", "openai"),
+    ("/v1/audio/speech", "OpenAI speech; answered with sound", "openai"),
+    ("/v1/audio/transcriptions", "OpenAI transcription of a recording; a form", "openai"),
+    ("/v1/audio/translations", "OpenAI translation of a recording into English; a form", "openai"),
     ("/v1/moderations", "OpenAI moderations", "openai"),
     ("/v1/rerank", "Rerank as Cohere, Together, vLLM and OpenRouter have it", "rerank"),
     ("/v1beta/models/{model}:generateContent", "Gemini generateContent", "gemini"),
@@ -45,6 +50,8 @@ _ROUTES = (
     ("/v1/models/{model}:batchEmbedContents", "Gemini batchEmbedContents", "gemini"),
     ("/v1/models/{model}:countTokens", "Gemini countTokens", "gemini"),
 )
+_FORM, _JSON = "multipart/form-data", "application/json"
+_BODIES = {"/v1/images/edits": (_FORM, _JSON), "/v1/audio/transcriptions": (_FORM,), "/v1/audio/translations": (_FORM,)}
 _CALL_ERRORS = {
     "400": "invalid_request, unsupported_parameter, content_blocked, context_length_exceeded, upstream_rejected",
     "401": "unauthenticated",
@@ -92,7 +99,9 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 description=f"Request, answer, stream and errors are those of the vendor's own API ({summary}).",
                 tags=[tag],
                 parameters=[*([_model()] if "{model}" in path else []), _idempotency_key()],
-                request_body=RequestBody(content={"application/json": OpenAPIMediaType(schema=_OBJECT)}, required=True),
+                request_body=RequestBody(
+                    content={kind: OpenAPIMediaType(schema=_OBJECT) for kind in _BODIES.get(path, (_JSON,))}, required=True
+                ),
                 responses=_responses("The answer; as text/event-stream when a stream was asked for", _CALL_ERRORS),
             )
         )
