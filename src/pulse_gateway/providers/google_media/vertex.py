@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pulse_gateway.providers.google_media.images import GoogleImages
 from pulse_gateway.providers.google_media.imagen import ImagenImages
+from pulse_gateway.providers.google_media.images import GoogleImages
 from pulse_gateway.providers.google_media.speech import GoogleSpeech
 from pulse_gateway.providers.google_media.transcription import GoogleTranscription
 from pulse_gateway.providers.offer import OfferCall, Steps
