@@ -100,7 +100,8 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 tags=[tag],
                 parameters=[*([_model()] if "{model}" in path else []), _idempotency_key()],
                 request_body=RequestBody(
-                    content={kind: OpenAPIMediaType(schema=_OBJECT) for kind in _BODIES.get(path, (_JSON,))}, required=True
+                    content={kind: OpenAPIMediaType(schema=_OBJECT) for kind in _BODIES.get(path, (_JSON,))},
+                    required=True,
                 ),
                 responses=_responses("The answer; as text/event-stream when a stream was asked for", _CALL_ERRORS),
             )
