@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TypeVar
 
-__all__ = ["Dice", "decode_base64", "identifier", "is_seal", "seal"]
+__all__ = ["Dice", "conceal", "decode_base64", "identifier", "is_concealed", "is_seal", "seal"]
 
 T = TypeVar("T")
 
@@ -49,6 +49,17 @@ def seal(seed: int, *parts: str) -> str:
 def is_seal(seed: int, text: str, *parts: str) -> bool:
     """Whether `text` is the signature of `parts`, in either base64 alphabet."""
     return decode_base64(text, url_safe=True) == _SEAL_PREFIX + _tag(seed, parts)
+
+
+def conceal(seed: int, digest: bytes) -> str:
+    """Something nobody can read, in base64, which only a simulator with the same seed makes or accepts."""
+    return base64.b64encode(_SEAL_PREFIX + digest[:16] + _tag(seed, ("concealed", digest[:16].hex()))).decode()
+
+
+def is_concealed(seed: int, text: str) -> bool:
+    data = decode_base64(text) or b""
+    digest = data[len(_SEAL_PREFIX) : len(_SEAL_PREFIX) + 16]
+    return data == _SEAL_PREFIX + digest + _tag(seed, ("concealed", digest.hex()))
 
 
 def decode_base64(text: str, *, url_safe: bool = False) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pulse_gateway.testing.simulator.bedrock.surface import Bedrock
+from pulse_gateway.testing.simulator.gemini.interactions.surface import Interactions
 from pulse_gateway.testing.simulator.gemini.surface import GeminiSurface
 from pulse_gateway.testing.simulator.openai.azure import Azure, AzureResponses
 from pulse_gateway.testing.simulator.openai.surface import OpenAISurface
@@ -12,4 +14,14 @@ from pulse_gateway.testing.simulator.vertex.surface import Vertex
 
 __all__ = ["SURFACES"]
 
-SURFACES: tuple[MakeSurface, ...] = (Replicate, OpenAISurface, Azure, AzureResponses, GeminiSurface, Vertex, Stability)
+SURFACES: tuple[MakeSurface, ...] = (
+    Replicate,
+    OpenAISurface,
+    Azure,
+    AzureResponses,
+    GeminiSurface,
+    Interactions,
+    Vertex,
+    Stability,
+    Bedrock,
+)

@@ -1,0 +1,1 @@
+"""Amazon Bedrock's runtime: Converse in both forms, token counts, and a few models' own bodies."""
