@@ -15,6 +15,7 @@ from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.config import (
     AliasConfig,
     Config,
+    FetchConfig,
     HookConfig,
     LimitsConfig,
     ModerationConfig,
@@ -32,10 +33,12 @@ from pulse_gateway.providers import registry
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
+from pulse_gateway.transport.public_addresses import Allowed
+from pulse_gateway.transport.public_fetch import PublicFetch
 from pulse_gateway.types.catalog import Price, Rates
 from pulse_gateway.types.identity import Allowance
 
-__all__ = ["build_chain", "build_router", "build_terms"]
+__all__ = ["build_chain", "build_fetch", "build_router", "build_terms"]
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +78,17 @@ def build_chain(config: ModerationConfig, more: Sequence[Moderator] = ()) -> Cha
     """
     return Chain(
         [*(_hook(hook) for hook in config.hooks), *(HookSpec(name=each.name, moderator=each) for each in more)]
+    )
+
+
+def build_fetch(config: FetchConfig) -> PublicFetch:
+    """Raises: ConfigError for an exception that is no address, network or host."""
+    return PublicFetch(
+        enabled=config.enabled,
+        max_bytes=config.max_bytes,
+        timeout_s=config.timeout_s,
+        ports=frozenset(config.ports),
+        allowed=Allowed(config.allow_private),
     )
 
 

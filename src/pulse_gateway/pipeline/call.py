@@ -29,6 +29,7 @@ from pulse_gateway.pipeline.answer import (
 )
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.inline import Inline
 from pulse_gateway.pipeline.moderate import answer_window, review
 from pulse_gateway.pipeline.prepare import Prepared, prepare
 from pulse_gateway.pipeline.reply import Reply
@@ -56,6 +57,7 @@ class Call:
         transport: Transport,
         provider_of: Callable[[str], Provider],
         codec_of: Callable[[str], UpstreamCodec],
+        inline: Inline,
         ledger: Ledger,
         clock: Clock,
         supervisor: Supervisor,
@@ -64,6 +66,7 @@ class Call:
         hold_chars: int,
     ) -> None:
         self._transport, self._provider_of, self._codec_of = transport, provider_of, codec_of
+        self._inline = inline
         self._ledger, self._clock, self._supervisor = ledger, clock, supervisor
         self._drains, self._chain, self._hold_chars = drains, chain, hold_chars
 
@@ -73,7 +76,8 @@ class Call:
         provider = self._provider_of(deployment.kind)
         spoken = None if exchange.chat is None else exchange.chat.dialect
         upstream = self._codec_of(provider.dialect_of(spoken, lambda: exchange.request, deployment))
-        prepared = prepare(exchange, deployment, provider, upstream)
+        files = None if spoken == upstream.dialect else await self._inline(exchange, upstream, deployment.model)
+        prepared = prepare(exchange, deployment, provider, upstream, files)
         exchange.dropped = prepared.dropped
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         response: HttpResponse | None = None

@@ -78,6 +78,7 @@ class Exchange:
         "dropped",
         "envelope",
         "error",
+        "fetched",
         "first_byte_ms",
         "gone",
         "inbound",
@@ -109,6 +110,7 @@ class Exchange:
         self.deadline = float("inf")
         self.principal: Principal | None = None
         self.envelope: Envelope | None = None
+        self.fetched: dict[str, Payload] = {}  # files that the request names, by URL
         self.candidates: Sequence[Deployment] = ()
         self.candidates_left = 0  # how many stand behind the one that is being tried
         self.deployment: Deployment | None = None

@@ -28,12 +28,12 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import Begun, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.providers.offer import Download, Offer, OfferCall, SpokenOffer
+from pulse_gateway.providers.offer import Offer, OfferCall, SpokenOffer
 from pulse_gateway.providers.offers import own_offer
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.http import Headers, HttpAnswer, Payload, header
+from pulse_gateway.types.http import Headers, Payload, header
 from pulse_gateway.types.usage import Outcome, UsageSource
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.operation import OperationCodec
@@ -41,7 +41,7 @@ from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.relay import Relay
 
-__all__ = ["Keeper", "Operate", "refuse_downloads"]
+__all__ = ["Keeper", "Operate"]
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
@@ -49,11 +49,6 @@ _JSON = "application/json"
 
 Keeper = Callable[[Exchange, UsageEntry, Any, Any], Awaitable[Any]]
 """Is given the entry of the attempt, the request and what the vendor said, and returns what the client is told of it."""
-
-
-async def refuse_downloads(step: Download) -> HttpAnswer:
-    """For a gateway that fetches nothing."""
-    raise InvalidRequest("this gateway fetches no addresses; send the data itself", param=step.param)
 
 
 class Operate:

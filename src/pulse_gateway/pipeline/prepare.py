@@ -8,6 +8,7 @@ from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.codec import UpstreamCodec
@@ -27,8 +28,17 @@ class Prepared(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...]
 
 
-def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upstream: UpstreamCodec) -> Prepared:
-    """Raises: UnsupportedParameter naming the field as the client spelled it, InvalidRequest."""
+def prepare(
+    exchange: Exchange,
+    deployment: Deployment,
+    provider: Provider,
+    upstream: UpstreamCodec,
+    translated: ChatRequest | None = None,
+) -> Prepared:
+    """`translated`: the exchange's request with the bytes of files in place of their URLs.
+
+    Raises: UnsupportedParameter naming the field as the client spelled it, InvalidRequest.
+    """
     client, envelope, inbound = exchange.chat, exchange.envelope, exchange.inbound
     assert envelope is not None  # resolved before
     verbatim = client is not None and client.dialect == upstream.dialect
@@ -40,7 +50,9 @@ def prepare(exchange: Exchange, deployment: Deployment, provider: Provider, upst
             if not value.isascii() or not value.isprintable():
                 raise InvalidRequest(f"the header {name} may hold printable ASCII only", param=name)
     else:
-        request = msgspec.structs.replace(exchange.request, model=deployment.model.name, stream=envelope.stream)
+        request = msgspec.structs.replace(
+            translated or exchange.request, model=deployment.model.name, stream=envelope.stream
+        )
         try:
             provider.check(request, deployment)
             encoded = upstream.encode_request(request, deployment.model)

@@ -16,13 +16,13 @@ from pulse_gateway.limits.limiter import Charge
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
-from pulse_gateway.pipeline.operate import refuse_downloads
 from pulse_gateway.pipeline.steps import StepRunner
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.pipeline.video_jobs import VideoJobs
 from pulse_gateway.providers.offer import OfferCall, Steps
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.testing import FakeClock
+from pulse_gateway.transport.public_fetch import PublicFetch
 from pulse_gateway.types.catalog import Deployment, Model, Price, Rates, UnitRates
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.identity import Plan, Principal
@@ -102,7 +102,7 @@ class House:
         self.jobs = VideoJobs(
             self.store,
             steps=StepRunner(
-                transport=transport, download=refuse_downloads, clock=self.clock, supervisor=self.supervisor
+                transport=transport, download=PublicFetch(enabled=False), clock=self.clock, supervisor=self.supervisor
             ),
             transport=transport,
             provider_of=lambda kind: provider,
