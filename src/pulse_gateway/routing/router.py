@@ -5,79 +5,24 @@ from __future__ import annotations
 import difflib
 import random as _random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 
 import msgspec
 
 from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.errors import ModelNotFound
+from pulse_gateway.routing.defaults import MEDIA_NAMES, OTHER_NAMES, SWITCHES, media_targets, vendor_of
+from pulse_gateway.routing.listing import ListedModel, Offers, listed
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.types.catalog import Deployment, Model, Price, Rates
 
-__all__ = ["ListedModel", "Router"]
+__all__ = ["Router"]
 
-_PREFIXES = (
-    ("gpt-", "openai"),
-    ("chatgpt-", "openai"),
-    ("o1", "openai"),
-    ("o3", "openai"),
-    ("o4", "openai"),
-    ("claude", "anthropic"),
-    ("gemini", "google"),
-    ("nano-banana", "google"),
-    ("veo3", "google"),
-    ("veo-3", "google"),
-    ("echo", "echo"),
-)
-_MARKETING = {
-    "nano-banana": "gemini-3.1-flash-image",
-    "nano-banana-pro": "gemini-3-pro-image",
-    "nano-banana-2": "gemini-3.1-flash-image",
-    "nano-banana-2-lite": "gemini-3.1-flash-lite-image",
-    "nano-banana-2.1": "gemini-nano-banana-2.1",
-    "veo3": "veo-3.1-generate-001",
-    "veo-3": "veo-3.1-generate-001",
-}
-"""Names that people use and Google's API does not know. Source: ai.google.dev/gemini-api/docs/models (read 2026-11-24)."""
-
-_OTHER_NAMES = {"gemini": "google", "x-ai": "xai"}
-_SWITCHES = {
-    "openai": "OPENAI_API_KEY",
-    "anthropic": "ANTHROPIC_API_KEY",
-    "google": "GEMINI_API_KEY",
-    "groq": "GROQ_API_KEY",
-    "mistral": "MISTRAL_API_KEY",
-    "deepseek": "DEEPSEEK_API_KEY",
-    "xai": "XAI_API_KEY",
-    "together": "TOGETHER_API_KEY",
-    "fireworks": "FIREWORKS_API_KEY",
-    "cerebras": "CEREBRAS_API_KEY",
-    "openrouter": "OPENROUTER_API_KEY",
-    "perplexity": "PERPLEXITY_API_KEY",
-    "azure": "AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT",
-    "vertex": "GOOGLE_CLOUD_PROJECT and GOOGLE_APPLICATION_CREDENTIALS",
-    "bedrock": "AWS_BEARER_TOKEN_BEDROCK and AWS_REGION",
-    "replicate": "REPLICATE_API_TOKEN",
-    "stability": "STABILITY_API_KEY",
-    "ollama": "OLLAMA_BASE_URL",
-    "vllm": "VLLM_BASE_URL",
-    "lmstudio": "LMSTUDIO_BASE_URL",
-}
-"""The variable that switches a provider on."""
-
+_COLLECTION = "models/"
 _ECHO = ProviderRow(name="echo", kind="echo", base_url="echo:")
 _FREE = Price(rates=Rates(input=0, output=0), source="built in", as_of="2026-11-24")
 _NAMES_KEPT = 2_000  # of models that clients have named
 _LONGEST_NAME = 100  # characters of a client's model name that are looked at and repeated in an error
-
-
-class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model as `GET /v1/models` shows it; `id` is what a client sends to use it."""
-
-    id: str
-    provider: str
-    context_tokens: int | None = None
-    max_output_tokens: int | None = None
-    shutdown: str | None = None
 
 
 class _Choice(msgspec.Struct, frozen=True):
@@ -91,7 +36,8 @@ class _Choice(msgspec.Struct, frozen=True):
 class Router:
     """First match wins: an alias; `provider:model` or `provider/model`; a vendor's prefix; `echo`; the `default`.
 
-    `providers` are those that are switched on, by name. `default` is a model name. `random` draws evenly from [0, 1).
+    `providers` are those that are switched on, by name. `default` is a model name. `random` draws evenly from [0, 1). `offers` tells
+    whether a deployment has an operation, for what is listed.
     """
 
     def __init__(
@@ -101,17 +47,24 @@ class Router:
         catalog: Catalog,
         default: str | None = None,
         random: Callable[[], float] = _random.random,
+        offers: Offers = lambda deployment, operation: True,
     ) -> None:
         self._aliases = {alias.name: alias for alias in aliases}
         self._providers = {_ECHO.name: _ECHO, **providers}
         self._catalog = catalog
         self._default = default
         self._random = random
+        self._offers = offers
         self._day = catalog.day
         self._alias_choices: dict[str, _Choice] = {}
         self._name_choices: dict[str, _Choice] = {}
         self._listed: tuple[ListedModel, ...] | None = None
         self._spellings: dict[str, str] = {}  # what a client may have meant → how to ask for it
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of models, the configuration's own words included."""
+        return self._catalog
 
     def providers(self) -> tuple[ProviderRow, ...]:
         """Every provider that is switched on, the built-in `echo` included."""
@@ -137,17 +90,24 @@ class Router:
 
         Raises: ModelNotFound when the provider is not switched on.
         """
-        return self._deployment(self._switched_on(provider, model, f"{provider}:{model}"))
+        (target,) = self._switched_on(f"{provider}:{model}", Target(provider=provider, model=model))
+        return self._deployment(target)
 
     def models(self) -> tuple[ListedModel, ...]:
-        """What a client may use today: aliases, the chat models of the providers that are switched on, and `echo`."""
+        """What can be used today: aliases, names of media models, the models of the providers that are switched on, and `echo`."""
         self._begin_day()
         if self._listed is None:
-            self._listed = (*self._listed_aliases(), *self._listed_models(), ListedModel(id="echo", provider="echo"))
+            found: dict[str, ListedModel] = {}
+            for each in chain(
+                self._listed_names(self._aliases), self._listed_names(MEDIA_NAMES), self._listed_models()
+            ):
+                if each.operations:
+                    found.setdefault(each.id, each)
+            self._listed = tuple(found.values())
             self._spellings = {}
-            for listed in self._listed:
-                self._spellings.setdefault(listed.id, listed.id)
-                self._spellings.setdefault(listed.id.removeprefix(f"{listed.provider}:"), listed.id)
+            for each in self._listed:
+                self._spellings.setdefault(each.id, each.id)
+                self._spellings.setdefault(each.id.removeprefix(f"{each.provider}:"), each.id)
         return self._listed
 
     # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -160,19 +120,21 @@ class Router:
             self._name_choices.clear()
             self._listed = None
 
-    def _listed_aliases(self) -> Iterator[ListedModel]:
-        for alias in self._aliases.values():
+    def _listed_names(self, names: Iterable[str]) -> Iterator[ListedModel]:
+        for name in names:
             try:
-                leads_to = self.candidates(alias.name)[0].model
+                leads_to = self.candidates(name)[0]
             except ModelNotFound:
                 continue  # none of its providers is switched on
-            yield _listed(alias.name, leads_to.provider, leads_to)
+            yield listed(name, leads_to, self._offers)
 
     def _listed_models(self) -> Iterator[ListedModel]:
         for row in self._providers.values():
-            for model in self._catalog.models(self._vendor(row)):
-                by_prefix = _by_prefix(model.name) == row.name and model.name not in self._aliases
-                yield _listed(model.name if by_prefix else f"{row.name}:{model.name}", row.name, model)
+            for model in self._catalog.models(self._vendor(row), None, kind=row.kind):
+                by_prefix = vendor_of(model.name) == row.name and model.name not in self._aliases
+                deployment = self._deployment(Target(provider=row.name, model=model.name))
+                yield listed(model.name if by_prefix else f"{row.name}:{model.name}", deployment, self._offers)
+        yield from self._listed_names(["echo"])
 
     def names_something(self, model: str) -> bool:
         """Whether `model` leads to a deployment, or would if its provider were switched on."""
@@ -187,8 +149,11 @@ class Router:
         """None: nothing has that name. Raises: ModelNotFound when it leads only to providers that are off."""
         if alias := self._aliases.get(model):
             return self._alias_choice(alias, seen | {model})
-        if target := self._named(model):
-            return _Choice((self._deployment(target),))
+        if model.startswith(_COLLECTION):  # as Gemini's clients write names, also to other dialects
+            return self._choose(model.removeprefix(_COLLECTION), seen=seen | {model})
+        if targets := self._named(model):
+            deployments = tuple(map(self._deployment, targets))
+            return _Choice(deployments[:1], deployments[1:])
         if self._default is not None and self._default not in seen and model != self._default:
             return self._choose(self._default, seen=seen | {model})
         return None
@@ -215,34 +180,44 @@ class Router:
             )
         return _Choice(first, tuple(after.values()), alias.strategy == "weighted" and len(first) > 1)
 
-    def _named(self, model: str) -> Target | None:
-        """`provider:model`, `provider/model`, or a name whose vendor shows. Raises: ModelNotFound when that one is off."""
+    def _named(self, model: str) -> tuple[Target, ...]:
+        """`provider:model`, `provider/model`, or a name whose vendor shows; (): none of these. Raises: ModelNotFound when that one is off."""
         cut = min((at for at in (model.find(":"), model.find("/")) if at > 0), default=-1)
         if cut > 0 and (provider := self._known(model[:cut])) and model[cut + 1 :]:
-            return self._switched_on(provider, model[cut + 1 :], model)
-        if provider := _by_prefix(model):
-            return self._switched_on(provider, _MARKETING.get(model, model), model)
-        return None
+            return self._switched_on(model, Target(provider=provider, model=model[cut + 1 :]))
+        if targets := media_targets(model):
+            return self._switched_on(model, *targets)
+        if provider := vendor_of(model):
+            return self._switched_on(model, Target(provider=provider, model=model))
+        return ()
 
     def _known(self, word: str) -> str | None:
         """The provider that `word` names, switched on or not."""
         if word in self._providers:
             return word
         low = word.lower()
-        low = _OTHER_NAMES.get(low, low)
-        return low if low in self._providers or low in _SWITCHES else None
+        low = OTHER_NAMES.get(low, low)
+        return low if low in self._providers or low in SWITCHES else None
 
-    def _switched_on(self, provider: str, name: str, model: str) -> Target:
-        if provider not in self._providers:
+    def _switched_on(self, model: str, *targets: Target) -> tuple[Target, ...]:
+        """Those whose provider is; at least one. Raises: ModelNotFound."""
+        found = tuple(target for target in targets if target.provider in self._providers)
+        if not found:
+            off = [target.provider for target in targets]
+            which = (
+                f"the provider {off[0]!r}, which is not"
+                if len(off) == 1
+                else f"one of the providers {', '.join(off)}, of which none is"
+            )
             raise ModelNotFound(
-                f"the model {model[:_LONGEST_NAME]!r} needs the provider {provider!r}, which is not switched on; "
-                f"set {self._switch(provider)}",
+                f"the model {model[:_LONGEST_NAME]!r} needs {which} switched on; "
+                f"set {' or '.join(map(self._switch, off))}",
                 param="model",
             )
-        return Target(provider=provider, model=name)
+        return found
 
     def _switch(self, provider: str) -> str:
-        return _SWITCHES.get(provider) or f"[providers.{provider}] in the configuration"
+        return SWITCHES.get(provider) or f"[providers.{provider}] in the configuration"
 
     def _deployment(self, target: Target, alias: Alias | None = None) -> Deployment:
         row = self._providers[target.provider]
@@ -265,14 +240,14 @@ class Router:
         )
 
     def _model(self, row: ProviderRow, name: str) -> Model:
-        found = self._catalog.find(row.name, name) or self._catalog.model(row.kind, name)
+        found = self._catalog.model(row.name, name, kind=row.kind)
         if row.kind == "echo" and found.price is None:
             return msgspec.structs.replace(found, price=_FREE)
         return found
 
     def _vendor(self, row: ProviderRow) -> str:
         """Whose models a provider serves: the vendor it is named after, or whose kind it is."""
-        return row.name if row.name in _SWITCHES else row.kind
+        return row.name if row.name in SWITCHES else row.kind
 
     def _drawn(self, deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
         """All of them, the first drawn by weight, the second among the rest, and so on.
@@ -299,17 +274,3 @@ class Router:
         near = [self._spellings[name] for name in difflib.get_close_matches(asked, self._spellings, n=3, cutoff=0.6)]
         hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; GET /v1/models lists what there is"
         return f"the model {asked!r} does not exist or is not served here{hint}"
-
-
-def _by_prefix(model: str) -> str | None:
-    return next((provider for prefix, provider in _PREFIXES if model.startswith(prefix)), None)
-
-
-def _listed(name: str, provider: str, model: Model) -> ListedModel:
-    return ListedModel(
-        id=name,
-        provider=provider,
-        context_tokens=model.context_tokens,
-        max_output_tokens=model.max_output_tokens,
-        shutdown=model.shutdown,
-    )

@@ -11,7 +11,7 @@ from pulse_gateway.catalog.catalog import Catalog
 from pulse_gateway.errors import ModelNotFound
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
-from pulse_gateway.types.catalog import Price, Rates
+from pulse_gateway.types.catalog import Deployment, Price, Rates
 from pulse_gateway.types.http import Timeouts
 
 TODAY = calendar.timegm((2026, 11, 24, 12, 0, 0))
@@ -60,13 +60,18 @@ def targets(*texts: str) -> tuple[Target, ...]:
         ("o1", "openai:o1"),
         ("o3-pro", "openai:o3-pro"),
         ("o4-mini", "openai:o4-mini"),
+        ("text-embedding-3-small", "openai:text-embedding-3-small"),
+        ("tts-1-hd", "openai:tts-1-hd"),
+        ("whisper-1", "openai:whisper-1"),
+        ("omni-moderation-latest", "openai:omni-moderation-latest"),
         ("claude-opus-5-5", "anthropic:claude-opus-5-5"),
         ("anthropic:claude-opus-5-5", "anthropic:claude-opus-5-5"),
         ("gemini-4-argon", "google:gemini-4-argon"),
         ("nano-banana", "google:gemini-3.1-flash-image"),
         ("nano-banana-pro", "google:gemini-3-pro-image"),
-        ("veo3", "google:veo-3.1-generate-001"),
-        ("veo-3.1-fast-generate-001", "google:veo-3.1-fast-generate-001"),
+        ("nano-banana-pro-preview", "google:nano-banana-pro-preview"),
+        ("models/gemini-4-argon", "google:gemini-4-argon"),
+        ("models/openai:gpt-6-sol", "openai:gpt-6-sol"),
         ("echo", "echo:echo"),
         ("echo-2", "echo:echo-2"),
         ("echo:anything", "echo:anything"),
@@ -74,6 +79,78 @@ def targets(*texts: str) -> tuple[Target, ...]:
 )
 def test_names_lead_to_the_vendor_that_they_show(model: str, deployment: str) -> None:
     assert names(router(), model) == [deployment]
+
+
+MEDIA = {name: row(name) for name in ("google", "vertex", "replicate", "stability")}
+
+
+@pytest.mark.parametrize(
+    ("model", "deployments"),
+    [
+        (
+            "nano-banana",
+            [
+                "google:gemini-3.1-flash-image",
+                "vertex:gemini-3.1-flash-image",
+                "replicate:google/nano-banana-2",
+                "stability:core",
+            ],
+        ),
+        (
+            "nano-banana-pro",
+            [
+                "google:gemini-3-pro-image",
+                "vertex:gemini-3-pro-image",
+                "replicate:google/nano-banana-pro",
+                "stability:ultra",
+            ],
+        ),
+        ("veo3", ["vertex:veo-3.1-generate-001", "replicate:google/veo-3.1"]),
+        ("veo-3", ["vertex:veo-3.1-generate-001", "replicate:google/veo-3.1"]),
+        ("veo-3.1", ["vertex:veo-3.1-generate-001", "replicate:google/veo-3.1"]),
+        ("veo3-fast", ["vertex:veo-3.1-fast-generate-001", "replicate:google/veo-3.1-fast"]),
+        ("veo-3.1-lite", ["vertex:veo-3.1-lite-generate-001", "replicate:google/veo-3.1-fast"]),
+        ("veo-3.0-generate-001", ["vertex:veo-3.0-generate-001", "replicate:google/veo-3.1"]),
+        ("veo-3.1-fast-generate-preview", ["vertex:veo-3.1-fast-generate-preview", "replicate:google/veo-3.1-fast"]),
+    ],
+)
+def test_media_names_lead_to_google_and_then_to_others(model: str, deployments: list[str]) -> None:
+    assert names(router(providers=MEDIA), model) == deployments
+    for provider, alone_on in MEDIA.items():  # each alone is enough, where it has such a model
+        alone = [each for each in deployments if each.startswith(f"{provider}:")]
+        if alone:
+            assert names(router(providers={provider: alone_on}), model) == alone
+
+
+def test_a_media_name_without_any_of_its_providers_says_what_would_switch_one_on() -> None:
+    with pytest.raises(ModelNotFound, match="none is switched on") as caught:
+        router(providers={"openai": row("openai")}).candidates("veo3")
+    assert "GOOGLE_CLOUD_PROJECT" in caught.value.message
+    assert "REPLICATE_API_TOKEN" in caught.value.message
+    assert "STABILITY" not in caught.value.message
+
+
+def test_an_alias_stands_before_a_media_name() -> None:
+    alias = Alias(name="veo3", targets=targets("replicate:google/veo-3"))
+    assert names(router(alias, providers=MEDIA), "veo3") == ["replicate:google/veo-3"]
+
+
+def test_media_models_are_listed_with_what_they_are_for() -> None:
+    def offers(deployment: Deployment, operation: str) -> bool:
+        return (deployment.kind, operation) not in {("google", "videos"), ("google", "image_edits")}
+
+    found = Router((), MEDIA, CATALOG, offers=offers)
+    listed = {each.id: each for each in found.models()}
+    assert listed["nano-banana"].operations == ("chat", "images", "count_tokens")
+    assert listed["gemini-3-pro-image"].operations == ("chat", "images", "count_tokens")
+    assert listed["veo-3"].operations == ("videos",)
+    assert (listed["veo-3"].provider, listed["veo-3.1-generate-001"].provider) == ("vertex", "vertex")
+    assert listed["stability:ultra"].operations == ("images",)
+    assert listed["replicate:google/veo-3.1"].operations == ("videos",)
+    assert not listed["replicate:google/veo-3.1"].priced
+    assert "gemini-omni-1.1-flash" not in listed  # nothing of what it is for is offered here
+    assert listed["gemini-embedding-2"].operations == ("embeddings",)
+    assert (listed["gemini-3-pro-image"].start, listed["gemini-3-pro-image"].priced) == ("2026-05-28", True)
 
 
 def test_an_alias_comes_before_everything_else() -> None:
@@ -272,7 +349,10 @@ def test_models_are_the_aliases_the_catalogs_of_what_is_on_and_echo() -> None:
     assert ids[0] == "house-model"
     assert ids[-1] == "echo"
     assert {"gpt-6-sol", "claude-opus-5-5", "gemini-3.8-flash", "groq:openai/gpt-oss-120b"} < set(ids)
-    assert not {"off", "gpt-4", "xai:grok-4.7", "text-embedding-3-small", "gemini-3-pro-image"} & set(ids)
+    assert not {"off", "gpt-4", "xai:grok-4.7", "veo-3", "dall-e-3"} & set(ids)
+    operations = {model.id: model.operations for model in listed}
+    assert operations["text-embedding-3-small"] == ("embeddings",)
+    assert operations["gpt-6-sol"] == ("chat", "count_tokens")
     assert len(ids) == len(set(ids))
     by_id = {model.id: model for model in listed}
     assert by_id["gpt-5"].shutdown == "2026-12-11"
