@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulse_gateway.testing.simulator.bedrock.surface import Bedrock
+from pulse_gateway.testing.simulator.compatible.vendors import COMPATIBLE
 from pulse_gateway.testing.simulator.gemini.interactions.surface import Interactions
 from pulse_gateway.testing.simulator.gemini.surface import GeminiSurface
 from pulse_gateway.testing.simulator.openai.azure import Azure, AzureResponses
@@ -24,4 +25,5 @@ SURFACES: tuple[MakeSurface, ...] = (
     Vertex,
     Stability,
     Bedrock,
+    *COMPATIBLE,
 )

@@ -1,0 +1,1 @@
+"""Vendors that copied OpenAI's API, each under `/as/NAME/`, with what they do otherwise."""

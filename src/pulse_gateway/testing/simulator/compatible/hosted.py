@@ -1,0 +1,178 @@
+"""Together, Fireworks, Cerebras and Perplexity.
+
+Source: https://docs.together.ai, https://docs.fireworks.ai, https://inference-docs.cerebras.ai and https://docs.perplexity.ai
+(read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.openai.errors import refuse
+from pulse_gateway.testing.simulator.vendor import Refusal
+
+__all__ = ["Cerebras", "Fireworks", "Perplexity", "Together"]
+
+_SOURCE = {"title": "Simulated source", "url": "https://example.com/source", "date": "2026-11-24"}
+
+
+class Together(Compatible):
+    """Namespaced names, `eos`, and log probabilities as two lists."""
+
+    name = "together"
+    offers = frozenset({"embeddings", "rerank", "speech", "transcription", "translation"})
+    extras = frozenset(
+        {"context_length_exceeded_behavior", "echo", "min_p", "repetition_penalty", "safety_model", "top_k"}
+    )
+    reasoners = r"DeepSeek-R1|Qwen3|gpt-oss"
+    finishes: ClassVar[dict[str, str]] = {"stop": "eos"}
+    usage_in = "finish"
+    listed: ClassVar[tuple[str, ...]] = ("deepseek-ai/DeepSeek-V4.1-Flash-1017", "openai/gpt-oss-120b")
+
+    def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+        model = str(body.get("model"))
+        if "/" not in model.partition("+")[0]:
+            raise refuse(
+                f"Unable to access model {model}. Please visit https://api.together.ai/models to view the list of "
+                "supported models.",
+                code="model_not_available",
+                param="model",
+                status=404,
+            )
+
+    def plain(self, body: dict[str, Any]) -> dict[str, Any]:
+        """`logprobs` is a number here."""
+        if isinstance(body.get("logprobs"), int):
+            body["logprobs"] = bool(body["logprobs"])
+        return body
+
+    def reply(self, reply: dict[str, Any], told: Told) -> None:
+        for choice in reply["choices"]:
+            choice["logprobs"] = _two_lists(choice["logprobs"])
+
+    def chunks(self, chunks: list[Chunk], told: Told) -> None:
+        for chunk in chunks:
+            for choice in chunk.data["choices"]:
+                choice["logprobs"] = _two_lists(choice["logprobs"])
+
+
+class Fireworks(Compatible):
+    """The usage in the last chunk, and names with their account in front."""
+
+    name = "fireworks"
+    offers = frozenset({"embeddings", "rerank", "responses", "transcription", "translation"})
+    extras = frozenset(
+        {
+            "context_length_exceeded_behavior",
+            "ignore_eos",
+            "min_p",
+            "mirostat_lr",
+            "repetition_penalty",
+            "top_k",
+            "typical_p",
+        }
+    )
+    reasoners = r"deepseek-r1|qwen3|gpt-oss"
+    usage_in = "finish"
+    listed: ClassVar[tuple[str, ...]] = (
+        "accounts/fireworks/models/deepseek-v4-pro",
+        "accounts/fireworks/models/gpt-oss-120b",
+    )
+
+
+class Cerebras(Compatible):
+    """`reasoning`, times in every answer, and no penalties."""
+
+    name = "cerebras"
+    extras = frozenset({"clear_thinking", "disable_reasoning"})
+    reasoners = r"gpt-oss|qwen-3|glm"
+    reasoning_field = "reasoning"
+    usage_in = "finish"
+    listed: ClassVar[tuple[str, ...]] = ("gpt-oss-120b", "qwen-3-32b")
+
+    def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+        for name in ("frequency_penalty", "presence_penalty", "logit_bias"):
+            if body.get(name):
+                raise refuse(f"Unsupported parameter: {name}", code="wrong_api_format", param=name)
+
+    def plain_message(self, message: dict[str, Any]) -> dict[str, Any]:
+        message.pop("reasoning", None)
+        return message
+
+    def reasoning_tokens(self, body: dict[str, Any], model: str) -> int:
+        return 0 if body.get("disable_reasoning") else super().reasoning_tokens(body, model)
+
+    def reply(self, reply: dict[str, Any], told: Told) -> None:
+        reply["time_info"] = _times(told)
+
+    def chunks(self, chunks: list[Chunk], told: Told) -> None:
+        chunks[-1].data["time_info"] = _times(told)
+
+    def error_body(self, refusal: Refusal) -> Any:
+        """Without an envelope."""
+        return refusal.error
+
+
+class Perplexity(Compatible):
+    """Sources with every piece, a running count of tokens, the finish reason beside the last text, and no `[DONE]`."""
+
+    name = "perplexity"
+    extras = frozenset(
+        {
+            "disable_search", "enable_search_classifier", "language_preference", "last_updated_after_filter", "media_response",
+            "return_images", "return_related_questions", "search_domain_filter", "search_mode", "search_recency_filter",
+            "top_k", "web_search_options",
+        }
+    )  # fmt: skip
+    reasoners = "reasoning|deep-research"
+    reasoning_field = None
+    usage_in = "own"
+    ends_with_done = False
+    listed: ClassVar[tuple[str, ...]] = ("sonar", "sonar-pro", "sonar-reasoning-pro")
+
+    def message(self, message: dict[str, Any], reasoning: str) -> None:
+        """Reasoning is a part of the text."""
+        if reasoning:
+            message["content"] = f"{self.written_reasoning(reasoning)}{message['content'] or ''}"
+
+    def written_reasoning(self, reasoning: str) -> str:
+        return f"<think>\n{reasoning}\n</think>\n\n"
+
+    def reasoning_delta(self, piece: str) -> dict[str, Any]:
+        return {"content": piece}
+
+    def reply(self, reply: dict[str, Any], told: Told) -> None:
+        self._cite(reply)
+
+    def chunks(self, chunks: list[Chunk], told: Told) -> None:
+        usage = chunks[-1].data.get("usage")
+        if usage is not None:
+            chunks.pop()
+        if len(chunks) > 2 and chunks[-1].data["choices"][0]["delta"] == {}:
+            last = chunks.pop()
+            chunks[-1].data["choices"][0]["finish_reason"] = last.data["choices"][0]["finish_reason"]
+            chunks[-1].output_tokens = last.output_tokens
+        for chunk in chunks:
+            self._cite(chunk.data)
+            if usage is not None:
+                sent = usage["prompt_tokens"]
+                so_far = {"completion_tokens": chunk.output_tokens, "total_tokens": sent + chunk.output_tokens}
+                chunk.data["usage"] = {**usage, **so_far}
+        if usage is not None:
+            chunks[-1].data["usage"] = usage
+
+    def _cite(self, body: dict[str, Any]) -> None:
+        body["citations"] = [_SOURCE["url"]]
+        body["search_results"] = [_SOURCE]
+
+
+def _two_lists(scores: dict[str, Any] | None) -> dict[str, Any] | None:
+    if scores is None:
+        return None
+    entries = scores["content"]
+    return {"tokens": [each["token"] for each in entries], "token_logprobs": [each["logprob"] for each in entries]}
+
+
+def _times(told: Told) -> dict[str, float]:
+    return {"queue_time": 0.001, "prompt_time": 0.002, "completion_time": 0.01, "total_time": 0.013}

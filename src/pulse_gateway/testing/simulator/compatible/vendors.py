@@ -1,0 +1,31 @@
+"""Every vendor under `/as/`."""
+
+from __future__ import annotations
+
+from pulse_gateway.testing.simulator.compatible.deepseek import DeepSeek
+from pulse_gateway.testing.simulator.compatible.groq import Groq
+from pulse_gateway.testing.simulator.compatible.hosted import Cerebras, Fireworks, Perplexity, Together
+from pulse_gateway.testing.simulator.compatible.local import VLLM, LMStudio, Ollama
+from pulse_gateway.testing.simulator.compatible.mistral import Mistral
+from pulse_gateway.testing.simulator.compatible.oddities import Oddities
+from pulse_gateway.testing.simulator.compatible.openrouter import OpenRouter
+from pulse_gateway.testing.simulator.compatible.xai import XAI
+from pulse_gateway.testing.simulator.surface import MakeSurface
+
+__all__ = ["COMPATIBLE"]
+
+COMPATIBLE: tuple[MakeSurface, ...] = (
+    Groq,
+    Mistral,
+    DeepSeek,
+    XAI,
+    Together,
+    Fireworks,
+    Cerebras,
+    OpenRouter,
+    Perplexity,
+    Ollama,
+    VLLM,
+    LMStudio,
+    Oddities,
+)
