@@ -121,7 +121,7 @@ class PublicFetch:
                 await transport.aclose()
             except (httpx.TransportError, httpx.InvalidURL) as error:
                 await transport.aclose()
-                raise _Unfetchable(f"is answered by {url.host} with something that is not HTTP") from error
+                raise _Unfetchable(f"is answered by {url.host} in what is not HTTP") from error
             except BaseException:  # cancelled or out of time: nobody knows what state the connection is in
                 await asyncio.shield(transport.aclose())
                 raise
@@ -129,7 +129,7 @@ class PublicFetch:
 
     async def _addresses(self, url: httpx.URL) -> list[str]:
         """The addresses to connect to, all of them allowed."""
-        host = url.host
+        host = url.raw_host.decode("ascii")  # as the connection will have it
         port = url.port or (443 if url.scheme == "https" else 80)
         if port not in self._ports:
             raise _Unfetchable(f"may not be had from port {port}")
