@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import msgspec
 
 from pulse_gateway.testing.simulator.answer import Answer, fragments
+from pulse_gateway.testing.simulator.compatible.pictures import PICTURE_PATH, picture_work
 from pulse_gateway.testing.simulator.compatible.rerank import rerank
 from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.faults import Faults, split_model
@@ -31,7 +32,7 @@ __all__ = ["Chunk", "Compatible", "Told"]
 
 _ENCODE = msgspec.json.encode
 _DECODE = msgspec.json.decode
-_BASE = re.compile(r"(?:(?:openai/v1|api/v1|v1|v2|beta)/)?(.+)")
+_BASE = re.compile(r"(?:(?:openai/v1|api/v1|inference/v1|v1|v2|beta)/)?(.+)")
 _CHAT_MEMBERS = frozenset(ChatRequest.__struct_fields__)
 _CREATED = 1_767_225_600
 _DATA = b"data: "
@@ -95,6 +96,8 @@ class Compatible:
             return Target("chat" if request.method == "POST" else "wrong method")
         if path == "models":
             return Target("models" if request.method == "GET" else "wrong method")
+        if PICTURE_PATH.fullmatch(path):
+            return Target("picture")
         target = Target("rerank") if path == "rerank" else self._operations.target(request.method, path)
         if target is None or target.operation.partition(".")[0] not in {*self.offers, "wrong method"}:
             return Target("unknown path")
@@ -105,7 +108,7 @@ class Compatible:
             raise refuse(f"Unknown request URL: {request.method} {request.path}", code="unknown_url", status=404)
         if target.operation == "wrong method":
             raise refuse("Method not allowed", status=405)
-        if not self.needs_key:
+        if not self.needs_key or target.operation == "picture":
             return
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key or key == "wrong" or (self._accepted and key not in self._accepted):
@@ -127,6 +130,8 @@ class Compatible:
             ]
             data = _ENCODE({"object": "list", "data": models})
             return Work(model="", content_type="application/json", render=lambda faults: [Frame(data)])
+        if target.operation == "picture" and (found := PICTURE_PATH.search(request.path)):
+            return picture_work(found)
         if target.operation == "rerank":
             return rerank(json_body(request, ""), self._seed)
         return self._operations.work(request, target)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.compatible.pictures import together_images
 from pulse_gateway.testing.simulator.openai.errors import refuse
-from pulse_gateway.testing.simulator.vendor import Refusal
+from pulse_gateway.testing.simulator.surface import Work
+from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
 __all__ = ["Cerebras", "Fireworks", "Perplexity", "Together"]
 
@@ -21,7 +23,7 @@ class Together(Compatible):
     """Namespaced names, `eos`, and log probabilities as two lists."""
 
     name = "together"
-    offers = frozenset({"embeddings", "rerank", "speech", "transcription", "translation"})
+    offers = frozenset({"embeddings", "images", "rerank", "speech", "transcription", "translation"})
     extras = frozenset(
         {"context_length_exceeded_behavior", "echo", "min_p", "repetition_penalty", "safety_model", "top_k"}
     )
@@ -40,6 +42,11 @@ class Together(Compatible):
                 param="model",
                 status=404,
             )
+
+    def take(self, request: Request, target: Target) -> Work | Chat:
+        if target.operation == "images":
+            return together_images(request, self._seed)
+        return super().take(request, target)
 
     def plain(self, body: dict[str, Any]) -> dict[str, Any]:
         """`logprobs` is a number here."""

@@ -81,7 +81,7 @@ class VLLM(Compatible):
     """
 
     name = "vllm"
-    offers = frozenset({"embeddings", "rerank", "responses", "transcription", "translation"})
+    offers = frozenset({"embeddings", "rerank", "responses", "speech", "transcription", "translation"})
     ignores_unknown = True
     needs_key = False
     reasoners = r"qwen3|Qwen3|gpt-oss|DeepSeek-R1|older"

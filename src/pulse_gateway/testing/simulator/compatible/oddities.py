@@ -1,6 +1,6 @@
-"""A vendor that does not exist and does what careless ones do, all of it at once.
+"""Two vendors that do not exist: one that does nothing otherwise, and one that does what careless ones do, all at once.
 
-An empty string where OpenAI says null, nothing that could be left out, the finish reason before the last text, the usage
+The latter: an empty string where OpenAI says null, nothing that could be left out, the finish reason before the last text, the usage
 with it, comments, `data:` without its space and in several lines, codes that are numbers, and no `[DONE]`.
 """
 
@@ -13,16 +13,29 @@ import msgspec
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
 from pulse_gateway.testing.simulator.vendor import Refusal
 
-__all__ = ["Oddities"]
+__all__ = ["Oddities", "Plain"]
+
+
+_EVERYTHING = frozenset(
+    {
+        "embeddings", "image_edits", "images", "moderation", "rerank", "responses", "speech", "transcription", "translation",
+    }
+)  # fmt: skip
+
+
+class Plain(Compatible):
+    """OpenAI's API to the letter, behind an address of its own, and rerank."""
+
+    name = "plain"
+    offers = _EVERYTHING
+    listed: ClassVar[tuple[str, ...]] = ("plain-1",)
 
 
 class Oddities(Compatible):
     """Valid for whoever reads tolerantly."""
 
     name = "oddities"
-    offers = frozenset(
-        {"embeddings", "rerank", "responses", "images", "image_edits", "speech", "transcription", "translation"}
-    )
+    offers = _EVERYTHING
     ignores_unknown = True
     needs_key = False
     reasoners = "think"

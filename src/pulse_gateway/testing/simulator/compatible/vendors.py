@@ -7,7 +7,7 @@ from pulse_gateway.testing.simulator.compatible.groq import Groq
 from pulse_gateway.testing.simulator.compatible.hosted import Cerebras, Fireworks, Perplexity, Together
 from pulse_gateway.testing.simulator.compatible.local import VLLM, LMStudio, Ollama
 from pulse_gateway.testing.simulator.compatible.mistral import Mistral
-from pulse_gateway.testing.simulator.compatible.oddities import Oddities
+from pulse_gateway.testing.simulator.compatible.oddities import Oddities, Plain
 from pulse_gateway.testing.simulator.compatible.openrouter import OpenRouter
 from pulse_gateway.testing.simulator.compatible.xai import XAI
 from pulse_gateway.testing.simulator.surface import MakeSurface
@@ -27,5 +27,6 @@ COMPATIBLE: tuple[MakeSurface, ...] = (
     Ollama,
     VLLM,
     LMStudio,
+    Plain,
     Oddities,
 )

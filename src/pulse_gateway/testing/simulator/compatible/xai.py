@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pulse_gateway.testing.simulator.compatible.base import Compatible, Told
+from pulse_gateway.testing.simulator.compatible.pictures import xai_images
 from pulse_gateway.testing.simulator.openai.errors import refuse
-from pulse_gateway.testing.simulator.vendor import Refusal
+from pulse_gateway.testing.simulator.surface import Work
+from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
 __all__ = ["XAI"]
 
@@ -18,7 +20,7 @@ class XAI(Compatible):
     """Reasoning tokens beside the completion tokens, an empty finish reason with tool calls, errors that are a string."""
 
     name = "xai"
-    offers = frozenset({"responses"})
+    offers = frozenset({"images", "responses"})
     extras = frozenset({"deferred", "search_parameters"})
     reasoners = r"grok-(?:[4-9]|3-mini)(?!.*non-reasoning)"
     finishes: ClassVar[dict[str, str]] = {"tool_calls": ""}
@@ -34,6 +36,11 @@ class XAI(Compatible):
         for tool in body.get("tools") or ():
             if isinstance(tool, dict) and "strict" in tool.get("function", {}):
                 raise refuse("Argument not supported on this tool: strict", param="tools")
+
+    def take(self, request: Request, target: Target) -> Work | Chat:
+        if target.operation == "images":
+            return xai_images(request, self._seed)
+        return super().take(request, target)
 
     def plain_message(self, message: dict[str, Any]) -> dict[str, Any]:
         message.pop("reasoning_content", None)
