@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -316,3 +318,153 @@ def test_a_token_that_was_never_given_out_is_no_good(simulation: Simulation) -> 
 def test_express_mode_takes_an_api_key(simulation: Simulation) -> None:
     with genai.Client(vertexai=True, api_key="any", http_options=options(simulation.url)) as client:
         assert client.models.generate_content(model="gemini-3.8-flash", contents="hi").text
+
+
+# ── Interactions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def interactions(developer: genai.Client) -> Any:
+    return developer.interactions
+
+
+def polled(interactions: Any, interaction_id: str) -> tuple[Any, list[str]]:
+    statuses = []
+    for _ in range(9):
+        interaction = interactions.get(interaction_id)
+        statuses.append(interaction.status)
+        if interaction.status not in {"queued", "in_progress"}:
+            return interaction, statuses
+    raise AssertionError("never done")
+
+
+def test_an_interaction_is_answered_whole_and_streamed(interactions: Any) -> None:
+    asked: dict[str, Any] = {
+        "model": "gemini-3.8-flash",
+        "input": [{"type": "text", "text": "Say سلام"}],
+        "system_instruction": "Be brief",
+        "generation_config": {"thinking_summaries": "auto", "thinking_level": "low"},
+    }
+    whole = interactions.create(**asked)
+    assert whole.status == "completed" and "سلام" in whole.output_text
+    assert [step.type for step in whole.steps] == ["thought", "model_output"]
+    usage = whole.usage
+    assert usage.total_tokens == usage.total_input_tokens + usage.total_output_tokens + usage.total_thought_tokens
+    events = list(interactions.create(**asked, stream=True))
+    assert [event.event_type for event in events[:3]] == [
+        "interaction.created",
+        "interaction.status_update",
+        "step.start",
+    ]
+    deltas = [event.delta for event in events if event.event_type == "step.delta"]
+    assert "".join(delta.text for delta in deltas if delta.type == "text") == whole.output_text
+    assert events[-1].event_type == "interaction.completed"
+    assert events[-1].interaction.usage.output_tokens_by_modality == usage.output_tokens_by_modality
+    assert events[-1].interaction.usage.total_tokens == usage.total_tokens
+
+
+def test_an_interaction_is_kept_continued_and_deleted(interactions: Any) -> None:
+    first = interactions.create(model="gemini-3.8-flash", input="one")
+    second = interactions.create(model="gemini-3.8-flash", input="two", previous_interaction_id=first.id)
+    assert second.usage.total_input_tokens > first.usage.total_input_tokens + first.usage.total_output_tokens - 2
+    assert interactions.get(second.id, include_input=True).input == "two"
+    resumed = list(interactions.get(second.id, stream=True, last_event_id=f"{second.id}_3"))
+    assert resumed[0].event_id == f"{second.id}_4"
+    interactions.delete(first.id)
+    with pytest.raises(Exception, match="is not found") as caught:
+        interactions.get(first.id)
+    assert caught.value.body == {"error": {"code": "not_found", "message": f"Interaction '{first.id}' is not found."}}
+
+
+def test_functions_of_an_interaction_are_called_and_answered(interactions: Any) -> None:
+    tools = [
+        {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}}
+    ]
+    first = interactions.create(model="gemini-3.8-flash", input="go", tools=tools)
+    assert first.status == "requires_action"
+    thought, call = first.steps
+    assert thought.signature and call.name == "f" and isinstance(call.arguments["a"], int)
+    events = list(interactions.create(model="gemini-3.8-flash", input="go", tools=tools, stream=True))
+    arguments = "".join(
+        event.delta.arguments
+        for event in events
+        if getattr(getattr(event, "delta", None), "type", "") == "arguments_delta"
+    )
+    assert json.loads(arguments) == call.arguments
+    result = {"type": "function_result", "call_id": call.id, "result": {"found": "قلم"}}
+    second = interactions.create(
+        model="gemini-3.8-flash", input=[result], tools=tools, previous_interaction_id=first.id
+    )
+    assert "قلم" in second.output_text
+    steps = [
+        {"type": "user_input", "content": [{"type": "text", "text": "go"}]},
+        {"type": "thought", "signature": thought.signature},
+        {"type": "function_call", "id": call.id, "name": "f", "arguments": call.arguments},
+        result,
+    ]
+    assert "قلم" in interactions.create(model="gemini-3.8-flash", input=steps, tools=tools).output_text
+    with pytest.raises(Exception, match="missing a thought_signature"):
+        interactions.create(model="gemini-3.8-flash", input=[steps[0], *steps[2:]], tools=tools)
+
+
+@pytest.mark.parametrize("delivery", ["inline", "uri"])
+def test_omni_makes_a_video_in_the_background(
+    simulation: Simulation, developer: genai.Client, interactions: Any, delivery: str
+) -> None:
+    wanted = {"type": "video", "duration": "5s", "aspect_ratio": "9:16", "resolution": "1080p", "delivery": delivery}
+    model = "gemini-omni-1.2-flash+polls=2"
+    started = interactions.create(model=model, input="a cat", response_format=wanted, background=True)
+    assert started.status == "queued"
+    done, statuses = polled(interactions, started.id)
+    assert statuses == ["in_progress", "in_progress", "completed"]
+    assert done.output_video.mime_type == "video/mp4"
+    if delivery == "uri":
+        assert done.output_video.data is None
+        file_id = done.output_video.uri.partition("/files/")[2].partition(":")[0]
+        assert developer.files.download(file=f"files/{file_id}")[4:8] == b"ftyp"
+    else:
+        assert done.output_video.data
+    assert [(each.modality, each.tokens) for each in done.usage.output_tokens_by_modality] == [("video", 42_000)]
+    rows = [row for row in simulation.stats()["requests"] if row["model"] == model][-4:]
+    assert [row["billed"]["output"] for row in rows] == [0, 0, 0, 42_000]
+
+
+def test_omni_makes_a_video_at_once_and_from_a_picture(interactions: Any) -> None:
+    picture = {"type": "image", "mime_type": "image/png", "data": base64.b64encode(PNG).decode()}
+    made = interactions.create(
+        model="gemini-omni-1.1-flash",
+        input=[{"type": "text", "text": "move"}, picture],
+        generation_config={"video_config": {"task": "image_to_video"}},
+    )
+    assert made.status == "completed" and made.output_video.data
+    assert {each.modality: each.tokens for each in made.usage.input_tokens_by_modality} == {"text": 1, "image": 258}
+
+
+def test_an_interaction_in_the_background_is_cancelled_or_fails(interactions: Any) -> None:
+    started = interactions.create(model="gemini-omni-1.2-flash", input="a cat", background=True)
+    assert interactions.cancel(started.id).status == "cancelled"
+    assert interactions.get(started.id).status == "cancelled"
+    with pytest.raises(Exception, match="can be cancelled"):
+        interactions.cancel(started.id)
+    started = interactions.create(model="gemini-omni-1.2-flash+fail=INTERNAL,polls=0", input="a cat", background=True)
+    failed, _ = polled(interactions, started.id)
+    assert failed.status == "failed" and failed.errors[0].code == "internal"
+
+
+def test_an_interaction_makes_pictures_and_speech(interactions: Any) -> None:
+    wanted = {"type": "image", "aspect_ratio": "1:1", "image_size": "1K", "mime_type": "image/jpeg"}
+    made = interactions.create(model="gemini-3-pro-image", input="a cat", response_format=wanted)
+    assert made.output_image.mime_type == "image/jpeg" and made.output_image.data
+    spoken = interactions.create(
+        model="gemini-3.8-flash-tts",
+        input="hello",
+        response_format={"type": "audio"},
+        generation_config={"speech_config": [{"voice": "Puck"}]},
+    )
+    assert spoken.output_audio.mime_type == "audio/l16"
+
+
+def test_omni_is_not_found_by_generate_content(client: genai.Client) -> None:
+    with pytest.raises(errors.ClientError) as caught:
+        client.models.generate_content(model="gemini-omni-1.2-flash", contents="a cat")
+    assert caught.value.code == 404

@@ -6,6 +6,7 @@ Source: https://ai.google.dev/gemini-api/docs/image-generation and /speech-gener
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pulse_gateway.testing.simulator.answer import Choice, fragments
@@ -15,10 +16,21 @@ from pulse_gateway.testing.simulator.gemini.pictures import picture_traits, pixe
 from pulse_gateway.testing.simulator.gemini.schema import GenerateContentRequest, SpeechConfig
 from pulse_gateway.testing.simulator.gemini.speech import PCM, TOKENS_PER_S, tone
 from pulse_gateway.testing.simulator.gemini.turns import picture_parts
-from pulse_gateway.testing.simulator.samples import colour, picture
+from pulse_gateway.testing.simulator.samples import clip, colour, picture
 from pulse_gateway.testing.simulator.tokens import count_bytes
 
-__all__ = ["HELD_BACK", "Picture", "Speech", "Step", "picture_of", "picture_steps", "speech_of", "speech_steps"]
+__all__ = [
+    "HELD_BACK",
+    "Film",
+    "Picture",
+    "Speech",
+    "Step",
+    "film_steps",
+    "picture_of",
+    "picture_steps",
+    "speech_of",
+    "speech_steps",
+]
 
 HELD_BACK = frozenset({"IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "IMAGE_RECITATION", "IMAGE_OTHER", "NO_IMAGE"})
 _MS_PER_CHARACTER = 10
@@ -44,6 +56,14 @@ class Speech(NamedTuple):
 
     voice: str
     duration_ms: int
+
+
+class Film(NamedTuple):
+    """The video that is asked for."""
+
+    duration_ms: int
+    tokens: int
+    keep: Callable[[bytes], str] | None  # takes the file and says where it is; None: it is in the answer itself
 
 
 class Step(NamedTuple):
@@ -119,6 +139,19 @@ def speech_steps(wanted: Speech, choice: Choice, faults: Faults) -> list[Step]:
         parts: list[dict[str, Any]] = [{"inlineData": {"mimeType": PCM, "data": data}}]
         steps.append(Step(parts, tokens, choice.reasoning_tokens, tokens))
     return steps
+
+
+def film_steps(wanted: Film, choice: Choice, digest: bytes, faults: Faults) -> list[Step]:
+    """Nothing, if it was held back."""
+    if faults.refusal or faults.filtered:
+        return []
+    data = clip(wanted.duration_ms, colour(digest, "film"))
+    part: dict[str, Any] = {"mimeType": "video/mp4"}
+    if wanted.keep is None:
+        part = {"inlineData": part | {"data": base64.b64encode(data).decode()}}
+    else:
+        part = {"fileData": part | {"fileUri": wanted.keep(data)}}
+    return [Step([part], wanted.tokens, choice.reasoning_tokens, wanted.tokens)]
 
 
 def _bytes(wanted: Picture, digest: bytes, label: str) -> bytes:

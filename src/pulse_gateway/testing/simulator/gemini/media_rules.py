@@ -17,6 +17,7 @@ _COMBINATIONS: dict[Makes, tuple[frozenset[str], ...]] = {
     "text": (frozenset({"TEXT"}),),
     "image": (frozenset({"TEXT", "IMAGE"}), frozenset({"IMAGE"}), frozenset({"TEXT"})),
     "speech": (frozenset({"AUDIO"}),),
+    "video": (frozenset({"VIDEO"}), frozenset({"TEXT", "VIDEO"})),
 }
 
 

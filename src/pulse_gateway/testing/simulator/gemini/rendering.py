@@ -15,9 +15,11 @@ from pulse_gateway.testing.simulator.dice import identifier, seal
 from pulse_gateway.testing.simulator.faults import Faults
 from pulse_gateway.testing.simulator.gemini.media_rendering import (
     HELD_BACK,
+    Film,
     Picture,
     Speech,
     Step,
+    film_steps,
     picture_steps,
     speech_steps,
 )
@@ -26,7 +28,7 @@ from pulse_gateway.testing.simulator.gemini.turns import call_parts
 from pulse_gateway.testing.simulator.tokens import count_bytes
 from pulse_gateway.testing.simulator.vendor import Frame
 
-__all__ = ["Style", "render_reply", "render_stream", "token_details"]
+__all__ = ["Style", "render_reply", "render_stream", "steps_of", "token_details"]
 
 _ENCODE = msgspec.json.encode
 _FINISH = {
@@ -55,7 +57,7 @@ class Style(NamedTuple):
     service_tier: str
     logprobs: bool
     modalities: dict[str, int]  # of the prompt: tokens of what is not text
-    makes: Picture | Speech | None  # instead of text
+    makes: Picture | Speech | Film | None  # instead of text
 
 
 def render_reply(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
@@ -77,7 +79,7 @@ def render_reply(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
 
 def render_stream(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
     """Partial responses; the last one has the finish reason."""
-    steps, reason = ([], None) if faults.blocked is not None else _steps(style, answer, faults)
+    steps, reason = ([], None) if faults.blocked is not None else steps_of(style, answer, faults)
     frames: list[Frame] = []
     for step in steps:
         candidate: dict[str, Any] = {"index": 0}
@@ -102,7 +104,7 @@ def render_stream(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
     return frames
 
 
-def _steps(style: Style, answer: Answer, faults: Faults) -> tuple[list[Step], str | None]:
+def steps_of(style: Style, answer: Answer, faults: Faults) -> tuple[list[Step], str | None]:
     """What each frame says, and the finish reason if it is not the answer's."""
     if style.makes is not None:
         return _made(style, answer, faults)
@@ -134,7 +136,9 @@ def _made(style: Style, answer: Answer, faults: Faults) -> tuple[list[Step], str
     """The steps of a picture or of speech; the last one has no parts."""
     choice = answer.choices[0]
     reason: str | None = None
-    if isinstance(style.makes, Picture):
+    if isinstance(style.makes, Film):
+        steps = film_steps(style.makes, choice, answer.digest, faults)
+    elif isinstance(style.makes, Picture):
         steps, reason = picture_steps(
             style.makes,
             choice,

@@ -69,8 +69,26 @@ class Gemini:
             raise malformed(error) from error
         model, spec = split_model(target.model)
         self.check_model(model, "streamGenerateContent" if target.stream else "generateContent")
+        prompt, style = self.understand(asked, target.model, stream=target.stream, json_array=target.json_array)
+        return Chat(
+            model=target.model,
+            fault_spec=spec,
+            prompt=prompt,
+            stream=target.stream,
+            content_type="text/event-stream" if target.stream and not target.json_array else JSON,
+            render=partial(render_stream if target.stream else render_reply, style),
+        )
+
+    def understand(
+        self, asked: GenerateContentRequest, name: str, *, stream: bool, json_array: bool = False
+    ) -> tuple[Prompt, Style]:
+        """What the model called `name`, fault suffix and all, is to answer, and how.
+
+        Raises: Refusal.
+        """
+        model, _ = split_model(name)
         traits = traits_of(model)
-        check(asked, model, traits, stream=target.stream)
+        check(asked, model, traits, stream=stream)
         tally = Tally(self._seed, self.name, model)
         conversation = self.heard(asked, tally, traits)
         tools = [tool_of(function, tally) for function in declared(asked)]
@@ -83,23 +101,16 @@ class Gemini:
         style = Style(
             seed=self._seed,
             platform=self.platform,
-            model=target.model,
+            model=name,
             shows_thoughts=asked.generation_config.thinking_config.include_thoughts,
             signs=traits.needs_signatures,
-            json_array=target.json_array,
+            json_array=json_array,
             service_tier=asked.service_tier or "standard",
             logprobs=bool(asked.generation_config.response_logprobs),
             modalities=conversation.modalities,
             makes=makes,
         )
-        return Chat(
-            model=target.model,
-            fault_spec=spec,
-            prompt=prompt,
-            stream=target.stream,
-            content_type="text/event-stream" if target.stream and not target.json_array else JSON,
-            render=partial(render_stream if target.stream else render_reply, style),
-        )
+        return prompt, style
 
     def body(self, request: Request) -> Any:
         """The body with all names in camelCase.
@@ -126,8 +137,12 @@ class Gemini:
 
     def check_model(self, model: str, method: str) -> None:
         """Raises: Refusal for a model of another family, or one that cannot do this."""
-        if self._models.check_family and (model.startswith(_FOREIGN) or method not in self.methods(model)):
+        if self.is_foreign(model) or (self._models.check_family and method not in self.methods(model)):
             raise self.not_found(model, method)
+
+    def is_foreign(self, model: str) -> bool:
+        """Whether it belongs to another vendor."""
+        return self._models.check_family and model.startswith(_FOREIGN)
 
     def methods(self, model: str) -> tuple[str, ...]:
         """What may be called on it here."""
