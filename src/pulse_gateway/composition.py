@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
 from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.catalog.override import Override
+from pulse_gateway.catalog.settings import override_of, price_of
 from pulse_gateway.config import (
     AliasConfig,
     Config,
@@ -19,7 +20,6 @@ from pulse_gateway.config import (
     HookConfig,
     LimitsConfig,
     ModerationConfig,
-    PriceConfig,
     ProviderConfig,
     allowance,
     parse_rate,
@@ -35,7 +35,7 @@ from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.transport.public_addresses import Allowed
 from pulse_gateway.transport.public_fetch import PublicFetch
-from pulse_gateway.types.catalog import Price, Rates
+from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Allowance
 
 __all__ = ["build_chain", "build_fetch", "build_router", "build_terms"]
@@ -51,7 +51,12 @@ def build_router(config: Config, catalog: Catalog, own_providers: Mapping[str, P
     """Raises: ConfigError for a kind, an alias or a default that leads nowhere."""
     rows = {name: _provider_row(name, row, own_providers) for name, row in config.providers.items()}
     aliases = [_alias(name, alias, rows) for name, alias in config.models.items()]
-    router = Router(aliases, rows, catalog, config.default_model)
+
+    def offers(deployment: Deployment, operation: str) -> bool:
+        described = own_providers.get(deployment.kind) or registry.provider(deployment.kind)
+        return described.offer(operation, deployment) is not None
+
+    router = Router(aliases, rows, catalog.overridden(_overrides(config, rows)), config.default_model, offers=offers)
     for name, alias in config.models.items():
         for fallback in alias.fallbacks:
             if not router.names_something(fallback):
@@ -158,22 +163,21 @@ def _alias(name: str, alias: AliasConfig, rows: Mapping[str, ProviderRow]) -> Al
         strategy=alias.strategy,
         fallbacks=tuple(alias.fallbacks),
         timeouts=alias.timeouts,
-        price=None if alias.price is None else _price(alias.price),
+        price=None if alias.price is None else price_of(alias.price, f"models.{name}.price"),
     )
 
 
-def _price(price: PriceConfig) -> Price:
-    def nano(usd_per_million: float | None) -> int | None:
-        # Through the decimal text, so that 0.1 is a tenth and not its nearest binary fraction.
-        return None if usd_per_million is None else int(Decimal(str(usd_per_million)) * 1_000_000_000)
-
-    rates = Rates(
-        input=nano(price.input) or 0,
-        output=nano(price.output) or 0,
-        cached_input=nano(price.cached_input),
-        cache_write=nano(price.cache_write),
-    )
-    return Price(rates=rates, source="configuration", as_of="configured")
+def _overrides(config: Config, rows: Mapping[str, ProviderRow]) -> dict[tuple[str, str], Override]:
+    found: dict[tuple[str, str], Override] = {}
+    for name, written in config.catalog.items():
+        key = f'catalog."{name}"'
+        provider, separator, model = name.partition(":")
+        if not separator or not model:
+            raise ConfigError(f"{key}: the table's name is not of the form provider:model")
+        if provider not in rows and provider not in registry.KINDS:
+            raise ConfigError(f"{key}: there is no provider {provider!r}; known: {', '.join(rows) or 'none'}")
+        found[provider, model] = override_of(written, key)
+    return found
 
 
 def _hook(hook: HookConfig) -> HookSpec:
@@ -228,4 +232,5 @@ def build_terms(config: LimitsConfig) -> Terms:
             for name, model in config.models.items()
         },
         anonymous=parse_rate(config.anonymous, "limits.anonymous"),
+        unpriced=config.unpriced,
     )

@@ -6,25 +6,28 @@ Unknown keys are refused; `decode` names the nearest valid one. Secrets are refe
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pulse_gateway.catalog.settings import CapabilitiesConfig, ModelConfig, PriceConfig
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.explained import explained
+from pulse_gateway.rate_text import parse_rate
 from pulse_gateway.types.http import Timeouts
 from pulse_gateway.types.identity import Allowance, Plan, Rate
 
 __all__ = [
     "AliasConfig",
     "AllowanceConfig",
+    "CapabilitiesConfig",
     "Config",
     "FetchConfig",
     "HookConfig",
     "LimitsConfig",
+    "ModelConfig",
     "ModelLimitsConfig",
     "ModerationConfig",
     "PlanConfig",
@@ -46,7 +49,6 @@ __all__ = [
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(gt=0)]
 PositiveSeconds = Annotated[float, Meta(gt=0)]
-Price = Annotated[float, Meta(ge=0)]
 Amount = Annotated[int, Meta(ge=0, le=2**53 - 1)]  # what Redis compares exactly
 
 
@@ -147,15 +149,6 @@ class TargetConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     weight: Annotated[Positive, Meta(description="share of the traffic under the strategy `weighted`")] = 1
 
 
-class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Overrides a model's price: USD per million tokens."""
-
-    input: Annotated[float, Meta(ge=0, description="fresh input")]
-    output: Annotated[float, Meta(ge=0, description="output and reasoning")]
-    cached_input: Annotated[Price | None, Meta(description="input read from a prompt cache")] = None
-    cache_write: Annotated[Price | None, Meta(description="input written to a prompt cache")] = None
-
-
 class AliasConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A model name of your own. The table's name is what clients send."""
 
@@ -254,6 +247,12 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Positive | None,
         Meta(description="gateways that share the limits, for `local`; default: as many as Redis has seen of late"),
     ] = None
+    unpriced: Annotated[
+        Literal["refuse", "allow"],
+        Meta(
+            description="what becomes of a call that a budget in money applies to, of a model without a known price: 403, or let through and counted as free"
+        ),
+    ] = "refuse"
     without_redis: WithoutRedisConfig = WithoutRedisConfig()
 
 
@@ -355,6 +354,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stores: StoresConfig = StoresConfig()
     providers: dict[str, ProviderConfig] = {}
     models: dict[str, AliasConfig] = {}
+    catalog: dict[str, ModelConfig] = {}
     default_model: Annotated[
         str | None, Meta(description="alias or `provider:model` for names that nothing else matches; default: 404")
     ] = None
@@ -415,28 +415,6 @@ def rate(text: str | None, key: str) -> Rate:
 def nano_usd(amount: float | None) -> int | None:
     """Dollars as they are written in decimal, in nano-USD."""
     return None if amount is None else int((Decimal(str(amount)) * 1_000_000_000).to_integral_value())
-
-
-_RATE = re.compile(r"(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*(ms|s|m|h)")
-_MOST_PER_WINDOW = 10**12
-_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 0.01, 31 * 86_400.0
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def parse_rate(text: str, key: str) -> tuple[int, float] | None:
-    """`"60/60s"` → (60, 60.0); `"100/m"` → (100, 60.0); `"off"` → None. `key` names the setting in the error.
-
-    Raises: ConfigError.
-    """
-    if text.strip().lower() == "off":
-        return None
-    match = _RATE.fullmatch(text.strip())
-    if not match or int(match[1]) < 1 or float(match[2] or 1) <= 0:
-        raise ConfigError(f'{key} = {text!r} is not a rate; write requests/time such as "60/60s", or "off"')
-    amount, window_s = int(match[1]), float(match[2] or 1) * _UNIT_S[match[3]]
-    if amount > _MOST_PER_WINDOW or not _SHORTEST_WINDOW_S <= window_s <= _LONGEST_WINDOW_S:
-        raise ConfigError(f"{key} = {text!r} is out of bounds; at most {_MOST_PER_WINDOW:,}, in 10 ms to 31 days")
-    return amount, window_s
 
 
 _LIMIT_STORES = ("redis", "local")

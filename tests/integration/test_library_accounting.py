@@ -239,6 +239,13 @@ async def test_without_a_price_nothing_is_charged_to_a_budget_unseen(simulator: 
     assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [0]
 
 
+async def test_an_operator_may_let_what_has_no_price_through_a_budget(simulator: Simulator, kept: Kept) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=10**9))
+    async with gateway(simulator.url, kept, limits=LimitsConfig(unpriced="allow")) as made:
+        assert await status_of(made, inbound(principal, model="openai:gpt-4.1-of-tomorrow")) == 200
+    assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [None]
+
+
 async def test_eighty_percent_of_a_budget_and_its_end_are_told_once_each(simulator: Simulator, kept: Kept) -> None:
     unlimited = Principal(user_id="measure", plan=UNLIMITED)
     async with gateway(simulator.url, kept) as made:

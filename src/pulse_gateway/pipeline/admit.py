@@ -44,7 +44,7 @@ class Admit:
         principal, envelope = exchange.principal, exchange.envelope
         assert principal is not None and envelope is not None  # set by the layers outside
         self._ledger.check()
-        if self._terms.has_budget(principal):
+        if self._terms.needs_price(principal):
             _keep_priced(exchange)
         names = (envelope.model, *(name for each in exchange.candidates[:1] for name in (each.name, each.model.name)))
         charges = self._terms.charges(principal, self._quote(exchange), names)
@@ -118,7 +118,7 @@ def _keep_priced(exchange: Exchange) -> None:
         name = exchange.candidates[0].name
         raise PermissionDenied(
             f"a budget in money applies to this caller, and {name} has no known price to charge to it; "
-            "the operator can set one with models.ALIAS.price",
+            f'the operator can set one with [catalog."{name}".price], or let such calls through with limits.unpriced = "allow"',
             param="model",
         )
     exchange.candidates = priced

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -33,7 +34,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What is allowed to whom, as configured; a plan's, a key's and a tenant's own limits stand before these.
 
     `models` are found by the alias that was asked for, `provider:model`, or the model's name. `anonymous`: requests and seconds for
-    an address that sends no valid key; whoever authenticates counts those.
+    an address that sends no valid key; whoever authenticates counts those. `unpriced`: what becomes of calls that a budget applies
+    to, of models without a known price.
     """
 
     user: Allowance = NO_ALLOWANCE
@@ -41,6 +43,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     tenant: Allowance = NO_ALLOWANCE
     models: Mapping[str, ModelTerms] = {}
     anonymous: tuple[int, float] | None = None
+    unpriced: Literal["refuse", "allow"] = "refuse"
 
     def charges(self, principal: Principal, need: Need, names: Sequence[str] = ()) -> list[Charge]:
         """Every charge of one call; `names` are those that its model goes by. The user's monthly tokens are always among them."""
@@ -74,8 +77,12 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
             Charge(account=user, kind="videos", amount=0, cap=plan.videos),
         ]
 
+    def needs_price(self, principal: Principal) -> bool:
+        """Whether money limits this caller, so that a call without a price is not let through."""
+        return self.unpriced == "refuse" and self.has_budget(principal)
+
     def has_budget(self, principal: Principal) -> bool:
-        """Whether money limits this caller, so that a call without a price cannot be let through."""
+        """Whether money limits this caller."""
         return (
             principal.plan.allowance.budget_nano_usd is not None
             or self._of(principal.tenant, self.tenant).budget_nano_usd is not None

@@ -130,7 +130,7 @@ class Router:
 
     def _listed_models(self) -> Iterator[ListedModel]:
         for row in self._providers.values():
-            for model in self._catalog.models(self._vendor(row), None, kind=row.kind):
+            for model in self._catalog.models(row.name, None, kind=self._vendor(row)):
                 by_prefix = vendor_of(model.name) == row.name and model.name not in self._aliases
                 deployment = self._deployment(Target(provider=row.name, model=model.name))
                 yield listed(model.name if by_prefix else f"{row.name}:{model.name}", deployment, self._offers)
