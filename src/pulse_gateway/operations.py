@@ -9,13 +9,16 @@ import msgspec
 
 from pulse_gateway.pipeline.exchange import Inbound
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.types.audio import SpeechReply, TranscriptionReply
 from pulse_gateway.types.embeddings import EmbeddingReply
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.identity import Principal
+from pulse_gateway.types.images import ImageReply
 from pulse_gateway.types.moderations import ModerationReply
 from pulse_gateway.types.rerank import RerankReply
 from pulse_gateway.types.token_counts import TokenCount
 from pulse_gateway.wire import registry as wire
+from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.token_counts.counted import free
 
 __all__ = ["Operations"]
@@ -69,6 +72,59 @@ class Operations(Protocol):
         reply: RerankReply = await self._ask("cohere.rerank", body, self.principal(user, plan))
         return reply
 
+    async def image(
+        self, *, model: str, prompt: str, user: str, plan: str | None = None, **fields: Any
+    ) -> ImageReply:
+        """Images from a text; `fields` are those of OpenAI's images."""
+        body = {"model": model, "prompt": prompt, **fields, "stream": False}
+        reply: ImageReply = await self._ask("openai.images.generations", body, self.principal(user, plan))
+        return reply
+
+    async def edit_image(
+        self,
+        *,
+        model: str,
+        prompt: str,
+        images: Sequence[bytes],
+        user: str,
+        mask: bytes | None = None,
+        plan: str | None = None,
+        **fields: Any,
+    ) -> ImageReply:
+        """Images from images, as files of PNG, JPEG or WebP, and a text; `fields` are those of OpenAI's edits of images."""
+        files = [("image[]", "image", data) for data in images] + ([] if mask is None else [("mask", "mask", mask)])
+        form = _form({"model": model, "prompt": prompt, **fields, "stream": False}, files)
+        reply: ImageReply = await self._ask("openai.images.edits", form, self.principal(user, plan))
+        return reply
+
+    async def speak(
+        self, *, model: str, input: str, voice: str, user: str, plan: str | None = None, **fields: Any
+    ) -> SpeechReply:
+        """A text read aloud, whole; `fields` are those of OpenAI's speech."""
+        body = {"model": model, "input": input, "voice": voice, **fields, "stream_format": "audio"}
+        reply: SpeechReply = await self._ask("openai.speech", body, self.principal(user, plan))
+        return reply
+
+    async def transcribe(
+        self,
+        *,
+        model: str,
+        file: bytes,
+        user: str,
+        name: str = "audio",
+        translate: bool = False,
+        plan: str | None = None,
+        **fields: Any,
+    ) -> TranscriptionReply:
+        """A recording written down, or translated into English; `fields` are those of OpenAI's transcriptions.
+
+        `name` is the file's: its ending says what it is where its bytes do not.
+        """
+        form = _form({"model": model, **fields, "stream": False}, [("file", name, file)])
+        dialect = "openai.translations" if translate else "openai.transcriptions"
+        reply: TranscriptionReply = await self._ask(dialect, form, self.principal(user, plan))
+        return reply
+
     async def count_tokens(
         self, *, model: str, messages: Sequence[Mapping[str, Any]], user: str, plan: str | None = None, **fields: Any
     ) -> TokenCount:
@@ -95,3 +151,17 @@ class Operations(Protocol):
             principal=principal,
         )
         return (await self.handle(inbound)).value
+
+
+def _form(fields: Mapping[str, Any], files: Sequence[tuple[str, str, bytes]]) -> Payload:
+    """As the vendors' SDKs write it: a list is a field `name[]` for each item."""
+    parts: list[FormPart] = []
+    for name, value in fields.items():
+        items = [(f"{name}[]", item) for item in value] if isinstance(value, list | tuple) else [(name, value)]
+        parts += [FormPart(name=each, data=_text(item).encode()) for each, item in items if item is not None]
+    parts += [FormPart(name=field, filename=name, data=data) for field, name, data in files]
+    return build_form(parts)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

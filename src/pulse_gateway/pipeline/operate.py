@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
+import msgspec
+
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import (
     AnswerInterrupted,
@@ -215,7 +217,7 @@ class Operate:
                 value = await keep(exchange, attempt.end(Outcome.COMPLETED), request, value)
             if face is None:
                 attempt.end(Outcome.COMPLETED)
-                return Reply(200, [], value=value)
+                return Reply(200, [], value=_priced(value, exchange.cost_nano_usd))
             try:
                 said = (face.encode_stream if envelope.stream else face.encode_reply)(value, request)
             except UpstreamError as error:
@@ -280,6 +282,13 @@ def _call(
         client_headers=handed_on,
         trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
     )
+
+
+def _priced(value: Any, cost_nano_usd: int | None) -> Any:
+    """A reply with what it cost, if it is of a kind that says so."""
+    if "cost_nano_usd" not in getattr(value, "__struct_fields__", ()):
+        return value
+    return msgspec.structs.replace(value, cost_nano_usd=cost_nano_usd)
 
 
 def _reading_of(value: Any) -> Reading:
