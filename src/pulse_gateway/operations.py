@@ -72,9 +72,7 @@ class Operations(Protocol):
         reply: RerankReply = await self._ask("cohere.rerank", body, self.principal(user, plan))
         return reply
 
-    async def image(
-        self, *, model: str, prompt: str, user: str, plan: str | None = None, **fields: Any
-    ) -> ImageReply:
+    async def image(self, *, model: str, prompt: str, user: str, plan: str | None = None, **fields: Any) -> ImageReply:
         """Images from a text; `fields` are those of OpenAI's images."""
         body = {"model": model, "prompt": prompt, **fields, "stream": False}
         reply: ImageReply = await self._ask("openai.images.generations", body, self.principal(user, plan))
