@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from translation_bodies import BODIES
-from translation_harness import ANY_MODEL, PAIRS, deployment, sent, without
+from translation_harness import PAIRS, deployment, sent, without
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.prepare import Prepared
@@ -37,6 +37,31 @@ SAYS_NOTHING: dict[str, dict[str, tuple[Any, ...] | None]] = {
         "stream": (False,),
         "n": (1,),
         "stop": ([],),
+    },
+    "openai.responses": {
+        "input[].type": ("message",),
+        "input[].id": None,  # under which the vendor keeps it, which means nothing to another
+        "input[].status": ("completed",),
+        "input[].content": ("",),
+        "input[].content[].annotations": ([],),
+        "input[].content[].detail": ("auto",),
+        "input[].output[].detail": ("auto",),
+        "input[].arguments": ("", "{}"),
+        "input[].encrypted_content": None,  # goes with its reasoning, which is reported
+        "include": (["reasoning.encrypted_content"],),  # shown in any case
+        "tools[].parameters": (NO_PARAMETERS,),
+        "tools[].parameters.type": ("object",),
+        "tools[].strict": (False, None),
+        "parallel_tool_calls": (True,),
+        "text.format": ({"type": "text"},),
+        "text.verbosity": ("medium",),
+        "reasoning": ({},),
+        "top_logprobs": (0,),
+        "truncation": ("disabled",),
+        "service_tier": ("auto",),
+        "background": (False,),
+        "store": (False,),
+        "stream": (False,),
     },
     "anthropic.messages": {
         "messages[].content[].is_error": (False,),
@@ -114,10 +139,10 @@ def outcome(prepared: Prepared) -> tuple[str, bytes, tuple[str, ...]]:
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_every_member_has_an_effect(client: str, upstream: str, data: st.DataObject) -> None:
     body = data.draw(BODIES[client](anything=data.draw(st.booleans())))
-    to = deployment(ANY_MODEL[upstream])
+    to = deployment(upstream)
     stream = client == "gemini" and data.draw(st.booleans())
     try:
         whole = sent(client, body, to, stream=stream)

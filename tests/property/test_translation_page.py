@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from translation_harness import ANY_MODEL, deployment, sent
+from translation_harness import deployment, sent
 
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.wire.anthropic_messages.upstream_request import DEFAULT_MAX_TOKENS
@@ -47,7 +47,7 @@ def test_what_the_page_calls_refused_is_refused_by_that_name(
     dialect = DIALECTS[client]
     body = LEAST[dialect] | json.loads(members)
     with pytest.raises(UnsupportedParameter) as caught:
-        sent(dialect, body, deployment(ANY_MODEL[DIALECTS[upstream]]), stream=bool(body.get("stream")))
+        sent(dialect, body, deployment(DIALECTS[upstream]), stream=bool(body.get("stream")))
     assert caught.value.param == path
     assert caught.value.code == "unsupported_parameter"
 
@@ -58,7 +58,7 @@ def test_what_the_page_calls_dropped_is_dropped_and_reported(
 ) -> None:
     dialect = DIALECTS[client]
     body = LEAST[dialect] | json.loads(members)
-    prepared = sent(dialect, body, deployment(ANY_MODEL[DIALECTS[upstream]]), stream=bool(body.get("stream")))
+    prepared = sent(dialect, body, deployment(DIALECTS[upstream]), stream=bool(body.get("stream")))
     assert path in prepared.dropped
 
 
@@ -70,6 +70,6 @@ def test_the_budgets_on_the_page_are_those_in_force() -> None:
 
 
 def test_the_limit_on_the_page_is_the_one_in_force() -> None:
-    prepared = sent("openai.chat", LEAST["openai.chat"], deployment(ANY_MODEL["anthropic.messages"]))
+    prepared = sent("openai.chat", LEAST["openai.chat"], deployment("anthropic.messages"))
     assert msgspec.json.decode(prepared.request.body)["max_tokens"] == DEFAULT_MAX_TOKENS
     assert f"or {DEFAULT_MAX_TOKENS} " in PAGE

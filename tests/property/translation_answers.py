@@ -8,37 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
+from translation_answer import COUNTS, NAMES, Answer, as_json, named, pieces_of
+from translation_responses_answers import responses
 from translation_writer import Draw, call_ids, json_objects, said
 
 __all__ = ["ANSWERS", "Answer", "pieces_of"]
-
-NAMES = st.sampled_from(("get_weather", "lookup-2", "f"))
-COUNTS = st.integers(0, 9_999)
-
-
-class Answer:
-    """`whole` is the body of an answer in one piece, `frames` are those of a stream that says the same."""
-
-    def __init__(self, whole: dict[str, Any], frames: list[bytes]) -> None:
-        self.whole = json.dumps(whole, ensure_ascii=False).encode()
-        self.frames = frames
-
-    @property
-    def stream(self) -> bytes:
-        return b"".join(self.frames)
-
-    def __repr__(self) -> str:
-        return f"Answer({self.whole.decode()}, {self.stream.decode()})"
-
-
-def pieces_of(draw: Draw, text: str) -> list[str]:
-    """`text` cut anywhere."""
-    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=3)))
-    return [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
 
 
 # ── OpenAI, and vendors that copy it ──────────────────────────────────────────────────────────────────────────────────
@@ -77,7 +51,9 @@ def openai(draw: Draw, *, cut_short: bool = False) -> Answer:
     def chunk(delta: dict[str, Any], reason: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": reason}
         return (
-            b"data: " + _json({**head, "object": "chat.completion.chunk", "choices": [choice], "usage": None}) + b"\n\n"
+            b"data: "
+            + as_json({**head, "object": "chat.completion.chunk", "choices": [choice], "usage": None})
+            + b"\n\n"
         )
 
     frames = [chunk({"role": "assistant", "content": ""})]
@@ -95,7 +71,7 @@ def openai(draw: Draw, *, cut_short: bool = False) -> Answer:
         frames.append(_fragment(chunk, place, rest.pop(0)))
     frames.append(chunk({}, finish))
     frames.append(
-        b"data: " + _json({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}) + b"\n\n"
+        b"data: " + as_json({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}) + b"\n\n"
     )
     return Answer({**whole, "usage": usage}, [*frames, b"data: [DONE]\n\n"])
 
@@ -140,15 +116,11 @@ def anthropic(draw: Draw, *, cut_short: bool = False) -> Answer:
         "stop_sequence": None,
         "usage": {**usage, "output_tokens": 1},
     }
-    frames = [_named("message_start", message=opening)]
+    frames = [named("message_start", message=opening)]
     for place, block in enumerate(content):
         frames += _block(draw, place, block)
-    frames += [_named("message_delta", delta=stop, usage=usage), _named("message_stop")]
+    frames += [named("message_delta", delta=stop, usage=usage), named("message_stop")]
     return Answer({**head, "content": content, **stop, "usage": usage}, frames)
-
-
-def _named(kind: str, **members: Any) -> bytes:
-    return f"event: {kind}\n".encode() + b"data: " + _json({"type": kind, **members}) + b"\n\n"
 
 
 def _block(draw: Draw, place: int, block: dict[str, Any]) -> list[bytes]:
@@ -165,10 +137,10 @@ def _block(draw: Draw, place: int, block: dict[str, Any]) -> list[bytes]:
             start["input"] = {}
             text = json.dumps(block["input"], ensure_ascii=False) if block["input"] else ""
             deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces_of(draw, text)]
-    told = [_named("content_block_delta", index=place, delta=delta) for delta in deltas]
-    ping = [_named("ping")] if draw(st.booleans()) else []
-    opened = _named("content_block_start", index=place, content_block=start)
-    return [opened, *ping, *told, _named("content_block_stop", index=place)]
+    told = [named("content_block_delta", index=place, delta=delta) for delta in deltas]
+    ping = [named("ping")] if draw(st.booleans()) else []
+    opened = named("content_block_start", index=place, content_block=start)
+    return [opened, *ping, *told, named("content_block_stop", index=place)]
 
 
 # ── Gemini ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +168,7 @@ def gemini(draw: Draw, *, cut_short: bool = False) -> Answer:
 
     def frame(some: list[dict[str, Any]], **more: Any) -> bytes:
         candidate = {"content": {"parts": some, "role": "model"}, "index": 0, **more}
-        return b"data: " + _json({"candidates": [candidate], **tail}) + b"\r\n\r\n"
+        return b"data: " + as_json({"candidates": [candidate], **tail}) + b"\r\n\r\n"
 
     frames: list[bytes] = []
     for part in parts:
@@ -214,4 +186,9 @@ def _answers(write: Callable[..., Answer]) -> Callable[..., st.SearchStrategy[An
     return answers
 
 
-ANSWERS = {"openai.chat": _answers(openai), "anthropic.messages": _answers(anthropic), "gemini": _answers(gemini)}
+ANSWERS = {
+    "openai.chat": _answers(openai),
+    "openai.responses": _answers(responses),
+    "anthropic.messages": _answers(anthropic),
+    "gemini": _answers(gemini),
+}

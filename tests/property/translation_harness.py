@@ -9,17 +9,18 @@ import msgspec
 
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
 from pulse_gateway.pipeline.prepare import Prepared, prepare
+from pulse_gateway.providers.openai import OpenAI
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.types.catalog import Capabilities, Deployment, Model
 from pulse_gateway.wire.registry import DIALECTS, codec
 
-__all__ = ["ANY_MODEL", "PAIRS", "decoded", "deployment", "has_path", "sent", "without"]
+__all__ = ["ANY_MODEL", "ONLY_RESPONSES", "PAIRS", "decoded", "deployment", "has_path", "sent", "without"]
 
 PAIRS = [(client, upstream) for client in DIALECTS for upstream in DIALECTS if client != upstream]
-KINDS = {"openai.chat": "openai", "anthropic.messages": "anthropic", "gemini": "google"}
 # Of which nothing is known, so that only the dialect itself limits what can be said; each name is of its vendor's family.
 ANY_MODEL = {
     "openai.chat": Model(provider="openai", name="gpt-x"),
+    "openai.responses": Model(provider="openai", name="gpt-r"),
     "anthropic.messages": Model(
         provider="anthropic", name="claude-x", capabilities=Capabilities(system_mid_conversation=True)
     ),
@@ -27,8 +28,15 @@ ANY_MODEL = {
 }
 
 
-def deployment(model: Model, base_url: str = "http://upstream.test") -> Deployment:
-    return Deployment(provider=model.provider, kind=model.provider, model=model, base_url=base_url, key="k")
+# OpenAI as it would be if it had nothing but Responses: what it is asked there is what is looked at, whichever it would choose.
+ONLY_RESPONSES = OpenAI(kind="openai", dialect="openai.responses", dialects=frozenset({"openai.responses"}))
+
+
+def deployment(dialect: str, model: Model | None = None, base_url: str = "http://upstream.test") -> Deployment:
+    """Of a vendor that speaks `dialect`."""
+    model = model or ANY_MODEL[dialect]
+    kind = "translation_harness:ONLY_RESPONSES" if dialect == "openai.responses" else model.provider
+    return Deployment(provider=model.provider, kind=kind, model=model, base_url=base_url, key="k")
 
 
 def sent(client: str, body: dict[str, Any], to: Deployment, *, stream: bool | None = None) -> Prepared:

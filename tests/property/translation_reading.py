@@ -24,6 +24,7 @@ from pulse_gateway.types.events import (
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.codec import Codec
 from pulse_gateway.wire.openai_chat import OpenAIChatCodec
+from pulse_gateway.wire.openai_responses import OpenAIResponsesCodec
 from pulse_gateway.wire.registry import codec
 from pulse_gateway.wire.relay import Translate
 from pulse_gateway.wire.sse import SSEDecoder
@@ -116,7 +117,12 @@ def events_of(dialect: str, stream: bytes) -> list[Event]:
 
 def writing(dialect: str) -> Codec:
     """The codec, with a clock that stands still."""
-    return OpenAIChatCodec(lambda: 0.0) if dialect == "openai.chat" else codec(dialect)
+    match dialect:
+        case "openai.chat":
+            return OpenAIChatCodec(lambda: 0.0)
+        case "openai.responses":
+            return OpenAIResponsesCodec(lambda: 0.0)
+    return codec(dialect)
 
 
 def translated(upstream: str, client: str, chunks: Sequence[bytes]) -> bytes:
@@ -133,7 +139,7 @@ def expected(client: str, read: Read) -> dict[str, Any]:
     finish = read.finish
     if client != "anthropic.messages" and finish in INSTEAD:
         finish = INSTEAD[finish]
-    if client != "openai.chat" and read.refusal and finish is FinishReason.STOP:
+    if not client.startswith("openai.") and read.refusal and finish is FinishReason.STOP:
         finish = FinishReason.CONTENT_FILTER
     if read.calls and finish is FinishReason.STOP:
         finish = FinishReason.TOOL_CALLS

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from types import MappingProxyType
 
-from pulse_gateway.types.chat import ChatReply
+from pulse_gateway.types.catalog import Model
+from pulse_gateway.types.chat import ChatReply, DocumentPart, ImagePart
 from pulse_gateway.wire.client_spelling import FieldPaths
+from pulse_gateway.wire.framing import SSE
 from pulse_gateway.wire.openai_chat.errors import encode_error
 from pulse_gateway.wire.openai_responses.decode import decode_request
 from pulse_gateway.wire.openai_responses.encode import encode_request
@@ -57,6 +59,7 @@ class OpenAIResponsesCodec:
     """
 
     dialect = "openai.responses"
+    framing = SSE
     keep_alive: bytes | None = b": ping\n\n"
     field_paths: FieldPaths = _FIELD_PATHS
 
@@ -68,6 +71,11 @@ class OpenAIResponsesCodec:
     read_reply = staticmethod(read_reply)
     encode_error = staticmethod(encode_error)
     decoder = ResponsesStreamDecoder
+
+    @staticmethod
+    def takes_url(part: ImagePart | DocumentPart, model: Model) -> bool:
+        """A document of any kind; text could be shown only as text, and is still a file here."""
+        return isinstance(part, DocumentPart) or model.capabilities.image_urls
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
