@@ -101,12 +101,13 @@ class VideoJobs:
             created_at=self._clock.now(),
             entry=entry,
             price=deployment.model.price,
-            state=replace(state, status="in_progress") if state.status == "completed" else state,
+            state=replace(state, status="in_progress" if state.status == "completed" else state.status, usage=None),
         )
         try:
             await self._store.add(job)
         except StoreUnavailable:
-            self._charge(job, Usage(), video=False)
+            if (correction := self._correct(job, Usage(), video=False)) is not None:
+                self._supervisor.spawn(self._tell_limits(correction))
             await self._give_up(job)
             raise
         return job
@@ -212,25 +213,28 @@ class VideoJobs:
             return job
         over = state.status in {"completed", "failed"}
         seen = replace(job, state=state, completed_at=self._clock.now() if over else None)
+        correction = None
         if over:
             # First, for it counts once however often it is made; a process that dies in between leaves the job to be seen again.
             if state.status == "failed":
-                self._charge(job, state.usage or Usage(), video=False)
+                correction = self._correct(job, state.usage or Usage(), video=False)
             elif state.usage is not None:
-                self._charge(job, state.usage, video=True)
+                correction = self._correct(job, state.usage, video=True)
         if await self._store.save(seen):
+            if correction is not None:
+                self._supervisor.spawn(self._tell_limits(correction))
             return seen
         return await self._store.find(job.tenant_id, job.user_id, job.id) or seen
 
-    def _charge(self, job: VideoJob, usage: Usage, *, video: bool) -> None:
-        """Correct the ledger so that the job has cost `usage`, and is a `video` or none."""
+    def _correct(self, job: VideoJob, usage: Usage, *, video: bool) -> UsageEntry | None:
+        """Correct the ledger so that the job has cost `usage`, and is a `video` or none. None: it stands there as it is."""
         told = job.entry
         nano_usd = None if job.price is None else cost(usage, job.price)
         difference = _minus(usage, told.usage)
         videos = int(video) - told.videos
         cost_change = None if nano_usd is None or told.cost_nano_usd is None else nano_usd - told.cost_nano_usd
         if not _says_something(difference) and not videos and not cost_change:
-            return
+            return None
         correction = replace(
             told,
             entry_id=str(uuid.uuid5(_CORRECTED, told.entry_id)),
@@ -245,7 +249,7 @@ class VideoJobs:
             error_code=None,
         )
         self._ledger.record(correction)
-        self._supervisor.spawn(self._tell_limits(correction))
+        return correction
 
     async def _tell_limits(self, correction: UsageEntry) -> None:
         """Once the ledger has it, since limits that many replicas share are set right by what it says."""

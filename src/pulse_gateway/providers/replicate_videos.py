@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from urllib.parse import quote, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
 from pulse_gateway.providers.offer import Download, OfferCall, Steps, ask
-from pulse_gateway.providers.video_parts import check_request, picture_of, same_origin
+from pulse_gateway.providers.video_parts import check_request, length_of, picture_of, same_origin
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState, aspect_of, resolution_of
@@ -89,7 +90,7 @@ class ReplicateVideos:
         answer = yield from ask(
             self._request(call, "POST", self._vendor.predictions_url(call.deployment), to_provider(body))
         )
-        return _state(from_provider(_decode, answer.body))
+        return replace(_state(from_provider(_decode, answer.body)), usage=length_of(request))
 
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         answer = yield from ask(self._request(call, "GET", self._prediction(job_id, call)))

@@ -38,7 +38,9 @@ _VERSION = re.compile(r"/v1(?:beta1)?(?=/|\Z)")
 _REGIONAL_HOST = re.compile(r"(?P<location>[a-z0-9-]+)-aiplatform\.googleapis\.com\Z")
 _COLLECTIONS = ("publishers", "endpoints", "models")
 
-_OFFERS: Mapping[str, str] = {}
+_OFFERS: Mapping[str, str] = {
+    "videos": "pulse_gateway.providers.vertex_videos:VEO",
+}
 """Operation, or a client's dialect of one, → where its offer is, imported on first use."""
 
 

@@ -7,19 +7,20 @@ google-genai 3.4 (read 2026-11-24)
 from __future__ import annotations
 
 import base64
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.providers.offer import OfferCall, Steps, ask
-from pulse_gateway.providers.video_parts import check_request, picture_of
+from pulse_gateway.providers.vertex import VERTEX
+from pulse_gateway.providers.video_parts import check_request, length_of, picture_of
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState, aspect_of, resolution_of
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_provider
 
-__all__ = ["VeoVideos", "VertexAddress"]
+__all__ = ["VEO", "VeoVideos"]
 
 _SECONDS = (4, 6, 8)
 _RESOLUTIONS = ("720p", "1080p", "4k")
@@ -52,23 +53,10 @@ class _Operation(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Operation).decode
 
 
-class VertexAddress(Protocol):
-    """What such an offer needs of its vendor."""
-
-    def method_url(self, deployment: Deployment, method: str, /) -> str:
-        """`…/publishers/google/models/{model}:{method}`."""
-        ...
-
-    def own_headers(self, call: OfferCall, /) -> Headers: ...
-
-
 class VeoVideos:
     """A `VideoOffer`. Google knows no way to stop such an operation."""
 
     dialect = None
-
-    def __init__(self, vendor: VertexAddress) -> None:
-        self._vendor = vendor
 
     def check(self, request: VideoRequest, deployment: Deployment, /) -> tuple[str, ...]:
         if request.seconds not in _SECONDS:
@@ -91,7 +79,7 @@ class VeoVideos:
         }
         body = to_provider({"instances": [instance], "parameters": parameters})
         answer = yield from ask(self._request(call, "predictLongRunning", body))
-        return VideoState(id=from_provider(_decode, answer.body).name, status="queued")
+        return VideoState(id=from_provider(_decode, answer.body).name, status="queued", usage=length_of(request))
 
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         return _state((yield from self._operation(job_id, call)))
@@ -115,8 +103,8 @@ class VeoVideos:
         return from_provider(_decode, answer.body)
 
     def _request(self, call: OfferCall, method: str, body: bytes) -> HttpRequest:
-        headers = (("content-type", "application/json"), *self._vendor.own_headers(call))
-        return HttpRequest("POST", self._vendor.method_url(call.deployment, method), headers, body)
+        headers = (("content-type", "application/json"), *VERTEX.own_headers(call))
+        return HttpRequest("POST", VERTEX.method_url(call.deployment, method), headers, body)
 
 
 def _state(seen: _Operation) -> VideoState:
@@ -131,3 +119,6 @@ def _state(seen: _Operation) -> VideoState:
         message = "; ".join(reasons or ()) or "the provider's filter let no video through"
         return VideoState(id=seen.name, status="failed", error_code="content_blocked", error_message=message)
     return VideoState(id=seen.name, status="completed", file="inline")
+
+
+VEO = VeoVideos()

@@ -12,9 +12,10 @@ from pulse_gateway.providers.offer import Download, Step, ask
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpAnswer, header
 from pulse_gateway.types.images import ImageFile
+from pulse_gateway.types.usage import Usage
 from pulse_gateway.types.videos import VideoRequest, aspect_of, resolution_of
 
-__all__ = ["check_request", "picture_of", "same_origin"]
+__all__ = ["check_request", "length_of", "picture_of", "same_origin"]
 
 _ASPECTS = ("16:9", "9:16")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp")
@@ -29,6 +30,11 @@ def check_request(request: VideoRequest, deployment: Deployment, resolutions: tu
         raise UnsupportedParameter(
             f"{deployment.name} makes videos of 16:9 and 9:16 in {known}, not {request.size}", param="size"
         )
+
+
+def length_of(request: VideoRequest) -> Usage:
+    """What a vendor bills that sells videos by the second."""
+    return Usage(video_ms=request.seconds * 1000, variant=resolution_of(request.size))
 
 
 def picture_of(image: ImageFile) -> Generator[Step, Any, tuple[str, str]]:

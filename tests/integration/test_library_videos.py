@@ -1,0 +1,162 @@
+"""Videos through the whole gateway, against the simulator over real sockets: begun, watched, fetched, and charged for what they became."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.config import PlanConfig, ProviderConfig, RetriesConfig
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.testing import FakeClock
+from pulse_gateway.testing.simulator import Simulator
+from pulse_gateway.types.http import Payload
+from pulse_gateway.types.videos import VideoFile
+from pulse_gateway.videos.job import VideoJob
+from pulse_gateway.wire.multipart import FormPart, build_form
+
+VEO, OMNI = "vertex:veo-3.1-generate-001", "google:gemini-omni-1.1-flash"
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde\x00\x00\x00\x0cIDATx\x9cc\xf8\xcf\xc0\x00\x00\x03\x01\x01\x00\xc9\xfe\x92\xef\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(seed=0) as running:
+        yield running
+
+
+class House:
+    def __init__(self, url: str) -> None:
+        providers = {
+            "vertex": ProviderConfig(key="ya29.test", base_url=f"{url}/v1/projects/p/locations/us-central1"),
+            "google": ProviderConfig(key="x", base_url=url),
+        }
+        plans = {"free": PlanConfig(videos=2)}
+        config = Config(
+            providers=providers, plans=plans, default_plan="free", retries=RetriesConfig(base_s=0.01, max_wait_s=0.02)
+        )
+        self.clock, self.ledger = FakeClock(), MemoryLedger()
+        self.gateway = Gateway(config, clock=self.clock, ledger=self.ledger, observers=())
+
+    async def post(self, body: Payload | dict[str, Any], user: str = "alice") -> tuple[int, dict[str, Any]]:
+        payload = body if isinstance(body, Payload) else Payload(msgspec.json.encode(body))
+        reply = await self.gateway.handle(
+            Inbound(
+                dialect="openai.videos",
+                operation="videos",
+                body=payload.data,
+                content_type=payload.content_type,
+                principal=self.gateway.principal(user),
+            )
+        )
+        return reply.status, msgspec.json.decode(reply.body)
+
+    async def ended(self, job_id: str, user: str = "alice") -> VideoJob:
+        for _ in range(20):
+            self.clock.advance(2.0)
+            job = await self.gateway.videos.get("default", user, job_id)
+            if job.over:
+                return job
+        raise AssertionError("it never ended")
+
+    async def content(self, job_id: str) -> bytes:
+        async with self.gateway.videos.content("default", "alice", job_id) as found:
+            return found.data if isinstance(found, VideoFile) else b"".join([piece async for piece in found])
+
+    async def charged(self) -> dict[str, int]:
+        period = self.ledger.entries[0].period
+        balance = (await self.ledger.balances("default", ["alice"], period)).get("alice", {})
+        return {kind: amount for kind, amount in balance.items() if amount}
+
+
+@pytest.fixture
+async def house(simulator: Simulator) -> AsyncIterator[House]:
+    made = House(simulator.url)
+    async with made.gateway:
+        yield made
+
+
+def ask(model: str, **more: Any) -> dict[str, Any]:
+    return {"model": model, "prompt": "غروب الشمس فوق البتراء", "size": "1280x720", **more}
+
+
+@pytest.mark.parametrize("model", [VEO, OMNI])
+async def test_a_video_is_made_watched_and_fetched(house: House, simulator: Simulator, model: str) -> None:
+    status, told = await house.post(ask(model))
+    assert status == 200, told
+    assert (told["object"], told["status"], told["seconds"], told["model"]) == ("video", "queued", "4", model)
+    job = await house.ended(told["id"])
+    assert job.state.status == "completed", job.state
+    content = await house.content(job.id)
+    assert content[4:8] == b"ftyp"
+    charged = await house.charged()
+    assert charged["videos"] == 1
+    if model == VEO:
+        assert charged["cost_nano_usd"] == 4 * 400_000_000
+    else:
+        assert charged["tokens"] > 0 and charged["cost_nano_usd"] > 0
+
+
+@pytest.mark.parametrize("model", [VEO, OMNI])
+async def test_a_form_with_a_picture_is_taken_too(house: House, model: str) -> None:
+    parts = [
+        FormPart(name="model", data=model.encode()),
+        FormPart(name="prompt", data="تحرك".encode()),
+        FormPart(name="seconds", data=b"8"),
+        FormPart(name="size", data=b"720x1280"),
+        FormPart(name="input_reference", data=PNG, filename="صورة.png", content_type="image/png"),
+    ]
+    status, told = await house.post(build_form(parts))
+    assert status == 200, told
+    assert (await house.ended(told["id"])).seconds == 8
+
+
+@pytest.mark.parametrize("model", [f"{VEO}+fail=INTERNAL", f"{VEO}+filtered=1", f"{OMNI}+fail=failed"])
+async def test_a_video_that_comes_to_nothing_costs_nothing(house: House, model: str) -> None:
+    status, told = await house.post(ask(model))
+    assert status == 200, told
+    job = await house.ended(told["id"])
+    assert job.state.status == "failed" and job.state.error_message
+    charged = await house.charged()
+    assert "videos" not in charged
+
+
+async def test_a_quota_of_videos_is_kept_and_what_fails_is_given_back(house: House) -> None:
+    failed = await house.post(ask(f"{VEO}+fail=INTERNAL"))
+    await house.ended(failed[1]["id"])
+    assert [(await house.post(ask(VEO)))[0] for _ in range(3)] == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"size": "1792x1024"}, "size"),
+        ({"seconds": "5"}, "seconds"),
+        ({"size": "wide"}, "size"),
+        ({"seconds": "-1"}, "seconds"),
+        ({"fps": 60}, "fps"),
+        ({"prompt": None}, "prompt"),
+        ({"input_reference": {"file_id": "file_1"}}, "input_reference.file_id"),
+    ],
+)
+async def test_what_cannot_be_made_is_refused_by_name_before_anything_is_sent(
+    house: House, simulator: Simulator, change: dict[str, Any], param: str
+) -> None:
+    status, told = await house.post({**ask(VEO), **change})
+    assert (status, told["error"]["param"]) == (400, param)
+    assert not house.ledger.entries
+
+
+async def test_a_vendor_that_is_busy_is_asked_again_and_a_retired_model_is_not_found(house: House) -> None:
+    asking = asyncio.create_task(house.post(ask(f"{VEO}+status=503,first=1")))
+    while not asking.done():
+        house.clock.advance(0.01)
+        await asyncio.sleep(0.001)  # real sockets, and a clock of our own
+    status, told = await asking
+    assert status == 200, told
+    assert (await house.post(ask("sora-2")))[0] == 404
+    assert (await house.post(ask("google:veo-3.1-generate-001")))[0] in {400, 404}
