@@ -335,6 +335,7 @@ def test_an_answer_written_out() -> None:
                     "content": "ab",
                     "refusal": None,
                     "reasoning_content": "hm",
+                    "reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "hm", "signature": "s"}],
                     "tool_calls": [
                         {
                             "id": "c",

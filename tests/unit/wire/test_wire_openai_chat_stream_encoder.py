@@ -85,6 +85,7 @@ def test_tool_calls_reasoning_refusals_and_logprobs_as_deltas() -> None:
     assert [choice["delta"] for choice in told] == [
         {"role": "assistant", "content": ""},
         {"reasoning_content": "hm"},
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "hm", "signature": "s"}]},
         {
             "tool_calls": [
                 {

@@ -24,7 +24,11 @@ _FIELD_PATHS: FieldPaths = MappingProxyType(
         "model": ("model",),
         "messages": ("messages",),
         "messages.name": ("messages[].name",),
-        "messages.reasoning": ("messages[].reasoning_content", "messages[].reasoning"),
+        "messages.reasoning": (
+            "messages[].reasoning_content",
+            "messages[].reasoning",
+            "messages[].reasoning_details",
+        ),
         "messages.thought_signature": ("messages[].tool_calls[].extra_content.google.thought_signature",),
         "messages.image_detail": ("messages[].content[].image_url.detail",),
         "messages.document_title": ("messages[].content[].file.filename",),

@@ -17,6 +17,7 @@ from pulse_gateway.types.chat import (
 )
 from pulse_gateway.wire.members import Members
 from pulse_gateway.wire.openai_chat.parts import decode_assistant_part, decode_text_part, decode_user_part
+from pulse_gateway.wire.openai_chat.reasoning_details import decode_details
 from pulse_gateway.wire.openai_chat.schema import ROLES
 
 __all__ = ["decode_messages"]
@@ -66,7 +67,9 @@ def _content(entry: Members, decode: Callable[[Members], Part | None]) -> list[A
 def _assistant(entry: Members, calls: dict[str, str]) -> list[Part]:
     """Reasoning first, then what was said, then the calls: the order in which a model makes them."""
     parts: list[Part] = []
-    if reasoning := _reasoning_text(entry):
+    proven = decode_details(entry)
+    parts += proven
+    if (reasoning := _reasoning_text(entry)) and reasoning != "".join(part.text for part in proven):
         parts.append(ReasoningPart(reasoning))
     if isinstance(entry.peek("content"), str):
         if content := entry.text("content"):

@@ -26,6 +26,7 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
 )
 from pulse_gateway.wire.openai_chat.errors import upstream_error
+from pulse_gateway.wire.openai_chat.reasoning_details import encode_details
 from pulse_gateway.wire.openai_chat.schema import (
     Answer,
     ChoiceRecord,
@@ -225,7 +226,7 @@ def read_reply(body: bytes, reading: Reading) -> str:
 
 
 def encode_reply(reply: ChatReply, *, now: Callable[[], float]) -> bytes:
-    """The answer as OpenAI gives it, with the text of reasoning in the extension `reasoning_content`."""
+    """The answer as OpenAI gives it, with reasoning in the extensions `reasoning_content` and `reasoning_details`."""
     body: dict[str, Any] = {
         "id": reply.id,
         "object": "chat.completion",
@@ -254,9 +255,11 @@ def _encode_message(parts: tuple[Part, ...]) -> dict[str, Any]:
         "content": _joined(part.text for part in parts if isinstance(part, TextPart)),
         "refusal": _joined(part.text for part in parts if isinstance(part, RefusalPart)),
     }
-    reasoning = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
-    if reasoning:
+    thinking = [part for part in parts if isinstance(part, ReasoningPart)]
+    if reasoning := "".join(part.text for part in thinking):
         message["reasoning_content"] = reasoning
+    if details := encode_details(thinking):
+        message["reasoning_details"] = details
     calls = [encode_call(part) for part in parts if isinstance(part, ToolCallPart)]
     if calls:
         message["tool_calls"] = calls

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from pulse_gateway.errors import PulseError
+from pulse_gateway.errors import PulseError, UpstreamProtocolError
 from pulse_gateway.types.chat import ReasoningPart, TextPart, ToolCallPart
 from pulse_gateway.types.events import (
     Ended,
@@ -22,6 +22,7 @@ from pulse_gateway.types.events import (
     Finished,
     LogprobsDelta,
     ReasoningDelta,
+    ReasoningSigned,
     RefusalDelta,
     Started,
     TextDelta,
@@ -31,6 +32,7 @@ from pulse_gateway.types.events import (
 )
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_chat.errors import encode_error, upstream_error
+from pulse_gateway.wire.openai_chat.reasoning_details import encode_proof
 from pulse_gateway.wire.openai_chat.reply import (
     decode_finish_reason,
     decode_logprobs,
@@ -44,7 +46,7 @@ from pulse_gateway.wire.openai_chat.reply import (
 )
 from pulse_gateway.wire.openai_chat.schema import ChoiceRecord, Completion, ToolCallRecord, decode_completion
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
-from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.sse import MAX_EVENT_BYTES, ServerSentEvent
 from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
@@ -263,7 +265,8 @@ class ChatStreamDecoder:
 
 
 class ChatStreamEncoder:
-    """Events in, chunks out, as OpenAI's own clients expect them; reasoning goes into the extension `reasoning_content`.
+    """Events in, chunks out, as OpenAI's own clients expect them; reasoning goes into extensions: its text into
+    `reasoning_content`, its proofs into `reasoning_details`.
 
     `Failed` writes nothing: whoever reads the events answers it with `error`, which knows the request's id.
     """
@@ -275,6 +278,9 @@ class ChatStreamEncoder:
         self._head = b""
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._greeted: set[int] = set()
+        self._thinking: dict[int, list[str]] = {}  # by choice: the block that is being told
+        self._thought_chars = 0
+        self._proofs: dict[int, int] = {}  # by choice: how many
         self._usage: Usage | None = None
 
     def encode(self, event: Event) -> bytes:
@@ -282,12 +288,18 @@ class ChatStreamEncoder:
             case Started():
                 return self._start(event) + self._greet(0)
             case TextDelta():
+                if self._thinking:
+                    self._thinking.pop(event.choice, None)
                 return self._chunk(event.choice, {"content": event.text})
             case ReasoningDelta():
+                self._remember(event)
                 return self._chunk(event.choice, {"reasoning_content": event.reasoning})
+            case ReasoningSigned():
+                return self._proof(event)
             case RefusalDelta():
                 return self._chunk(event.choice, {"refusal": event.refusal})
             case ToolCallStarted():
+                self._thinking.pop(event.choice, None)
                 call = ToolCallPart(event.id, event.name, "", event.signature)
                 return self._chunk(event.choice, {"tool_calls": [{"index": event.index, **encode_call(call)}]})
             case ToolArgumentsDelta():
@@ -306,6 +318,22 @@ class ChatStreamEncoder:
     def error(self, error: PulseError, request_id: str) -> bytes:
         """Source: the SDK raises `APIError` for a frame with a top-level `error` (`openai/_streaming.py`, 3.54.0)."""
         return b"data: " + encode_error(error, request_id) + b"\n\n"
+
+    def _remember(self, event: ReasoningDelta) -> None:
+        """A proof may follow, and then stands beside the text that it proves."""
+        self._thought_chars += len(event.reasoning)
+        if self._thought_chars > MAX_EVENT_BYTES:
+            raise UpstreamProtocolError(f"the provider's answer thinks for more than {MAX_EVENT_BYTES} characters")
+        self._thinking.setdefault(event.choice, []).append(event.reasoning)
+
+    def _proof(self, event: ReasoningSigned) -> bytes:
+        text = "" if event.redacted is not None else "".join(self._thinking.pop(event.choice, ()))
+        if not event.signature and event.redacted is None:
+            return b""
+        index = self._proofs.get(event.choice, 0)
+        self._proofs[event.choice] = index + 1
+        part = ReasoningPart(text, event.signature, event.redacted)
+        return self._chunk(event.choice, {"reasoning_details": [encode_proof(part, index)]})
 
     def _start(self, event: Started) -> bytes:
         head = {
