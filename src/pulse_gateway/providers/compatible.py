@@ -217,12 +217,14 @@ CEREBRAS = OpenAICompatible(
     refuses=frozenset({"presence_penalty", "frequency_penalty"}),
 )
 
-# Source: https://openrouter.ai/docs/api/reference/overview, /api-reference/embeddings and /rerank
+# Its Responses refuse what they would have to remember; refused here, the request may still go to another vendor.
+# Source: https://openrouter.ai/docs/api/reference/overview, /api_reference/responses, /api-reference/embeddings and /rerank
 OPENROUTER = OpenAICompatible(
     kind="openrouter",
     base_url="https://openrouter.ai/api/v1",
     passed_headers=frozenset({"http-referer", "x-title"}),
     dialects=_BOTH,
+    remembers=False,
     operations={**_EMBEDDINGS, **_RERANK},
 )
 
@@ -255,4 +257,6 @@ VLLM = OpenAICompatible(
 )
 
 # Source: https://lmstudio.ai/docs/developer/openai-compat
-LMSTUDIO = OpenAICompatible(kind="lmstudio", base_url="http://localhost:1234/v1", operations=_EMBEDDINGS)
+LMSTUDIO = OpenAICompatible(
+    kind="lmstudio", base_url="http://localhost:1234/v1", dialects=_BOTH, operations=_EMBEDDINGS
+)
