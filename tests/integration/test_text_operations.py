@@ -21,7 +21,16 @@ from pulse_gateway.testing.simulator import Simulator
 from pulse_gateway.types.usage import Usage
 
 OPENAI, GOOGLE = "openai:text-embedding-3-small", "google:gemini-embedding-001"
-COUNTED = ["openai:gpt-5.2", "google:gemini-3.8-flash"]
+COUNTED = ["openai:gpt-5.2", "anthropic:claude-opus-5", "google:gemini-3.8-flash"]
+COMPATIBLE = {
+    "mistral": "mistral-embed",
+    "together": "intfloat/multilingual-e5-large-instruct",
+    "fireworks": "nomic-ai/nomic-embed-text-v1.5",
+    "openrouter": "openai/text-embedding-3-small",
+    "ollama": "nomic-embed-text",
+    "vllm": "intfloat/e5-small",
+    "lmstudio": "nomic-embed",
+}
 ARABIC = "ما هي عاصمة الأردن؟"
 
 
@@ -51,9 +60,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 def made(kept: Kept, url: str = "http://vendor.test", transport: Any = None, **settings: Any) -> Gateway:
     providers = {
         "openai": ProviderConfig(key="x", base_url=f"{url}/v1"),
-        "mistral": ProviderConfig(key="x", base_url=f"{url}/v1"),
-        "vllm": ProviderConfig(key="x", base_url=f"{url}/v1"),
-        "ollama": ProviderConfig(key="x", base_url=f"{url}/v1"),
+        **{name: ProviderConfig(key="x", base_url=f"{url}/as/{name}/v1") for name in COMPATIBLE},
         "anthropic": ProviderConfig(key="x", base_url=url),
         "google": ProviderConfig(key="x", base_url=url),
     }
@@ -193,6 +200,49 @@ async def test_a_vendors_refusal_is_said_in_the_clients_dialect(
     )
     with pytest.raises(UpstreamRateLimited):
         await gateway.embed(model=f"{model}+status=429", input="a", user="u")
+
+
+@pytest.mark.parametrize("vendor", COMPATIBLE)
+async def test_vendors_that_copied_openai_embed_for_every_dialect(gateway: Gateway, kept: Kept, vendor: str) -> None:
+    model = f"{vendor}:{COMPATIBLE[vendor]}"
+    body = {"input": ["one", ARABIC], "encoding_format": "base64", "dimensions": 8, "user": "layla"}
+    same = await ask(gateway, "openai.embeddings", model, body)
+    other = await ask(
+        gateway, "gemini.batch_embed_contents", model, contents(model, "one", ARABIC, outputDimensionality=8)
+    )
+    vectors = [list(struct.unpack("<8f", base64.b64decode(each["embedding"]))) for each in same.body["data"]]
+    assert [each["values"] for each in other.body["embeddings"]] == vectors
+    first, second = kept.ledger.entries
+    assert first.usage == second.usage
+    assert first.tokens > 0
+
+
+@pytest.mark.parametrize("vendor", ["together", "vllm", "openrouter"])
+async def test_vendors_that_took_over_coheres_rerank_rank(gateway: Gateway, kept: Kept, vendor: str) -> None:
+    documents = ["Berlin is a city", {"text": "Amman is the capital of Jordan"}]
+    reply = await gateway.rerank(
+        model=f"{vendor}:a/b", query="capital of Jordan", documents=documents, user="u", top_n=1
+    )
+    assert [result.index for result in reply.results] == [1]
+    body = {"query": "capital of Jordan", "documents": documents, "return_documents": True}
+    said = await ask(gateway, "cohere.rerank", f"{vendor}:a/b", body)
+    assert said.body["results"][0]["document"]["text"] == "Amman is the capital of Jordan"
+    assert (kept.entry.operation, kept.entry.source, kept.entry.outcome) == (
+        "rerank",
+        UsageSource.PROVIDER,
+        Outcome.COMPLETED,
+    )
+
+
+async def test_mistral_judges_in_its_own_categories(gateway: Gateway, kept: Kept) -> None:
+    said = await ask(
+        gateway, "openai.moderations", "mistral:mistral-moderation-latest", {"input": ["I will kill you", "a"]}
+    )
+    assert [result["flagged"] for result in said.body["results"]] == [True, False]
+    assert "pii" in said.body["results"][0]["categories"]
+    image = [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
+    refused = await ask(gateway, "openai.moderations", "mistral:mistral-moderation-latest", {"input": image})
+    assert (refused.status, refused.body["error"]["param"]) == (400, "input")
 
 
 async def test_judging_is_free_and_says_what_openai_says(gateway: Gateway, kept: Kept) -> None:
@@ -337,20 +387,6 @@ async def test_what_nobody_counted_is_estimated_and_says_so(kept: Kept) -> None:
     assert translated.body["usage"]["prompt_tokens"] == 10
     for entry in kept.ledger.entries:
         assert (entry.tokens, entry.source) == (10, UsageSource.ESTIMATED)
-
-
-async def test_mistral_judges_in_its_own_categories(kept: Kept) -> None:
-    result = {"categories": {"pii": True, "law": False}, "category_scores": {"pii": 0.9, "law": 0.0}}
-    vendor = Vendor({"id": "i", "model": "mistral-moderation-latest", "results": [result]})
-    async with made(kept, transport=vendor) as gateway:
-        said = await ask(gateway, "openai.moderations", "mistral:m", {"input": "a"})
-        image = [{"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}]
-        refused = await ask(gateway, "openai.moderations", "mistral:m", {"input": image})
-    assert vendor.body == {"model": "m", "input": ["a"]}
-    assert said.body["results"] == [
-        {**result, "flagged": True, "category_applied_input_types": {"pii": ["text"], "law": ["text"]}}
-    ]
-    assert (refused.status, refused.body["error"]["param"]) == (400, "input")
 
 
 async def test_an_answer_that_cannot_be_said_is_an_error_that_is_charged_once(kept: Kept) -> None:
