@@ -180,7 +180,8 @@ async def test_what_was_filtered_is_a_good_answer_with_a_grey_picture(
 async def test_errors_come_on_demand(stability: Stability, simulator: Simulator, status: int, name: str) -> None:
     reply = await stability("generate/core", {"prompt": "p"}, x_simulate=f"status={status}")
     assert (reply.status_code, reply.json()["name"]) == (status, name)
-    assert simulator.stats().requests[0].outcome == "refused"
+    record = simulator.stats().requests[0]
+    assert (record.outcome, record.units) == ("refused", {})
 
 
 @pytest.mark.parametrize(

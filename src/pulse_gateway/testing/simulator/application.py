@@ -93,7 +93,7 @@ class Application:
                     tracker=self.statistics.begin(record),
                 )
             chat = vendor.read(request, target)
-            record.model, record.stream = chat.model, chat.stream
+            record.model, record.stream, record.units = chat.model, chat.stream, chat.units
             faults = self._faults(vendor, chat, request)
         except Refusal as refusal:
             return _refused(_Exchange(vendor, target, request_id, self.statistics.begin(record)), refusal)
@@ -117,9 +117,7 @@ class Application:
         try:
             surface.admit(request, target)
             work = surface.work(request, target)
-            record.model, record.stream = work.model, work.stream
-            if isinstance(work, Work):
-                record.units = work.units
+            record.model, record.stream, record.units = work.model, work.stream, work.units
             faults = self._faults(surface, work, request)
         except Refusal as refusal:
             return _refused(_Exchange(surface, target, request_id, self.statistics.begin(record)), refusal)

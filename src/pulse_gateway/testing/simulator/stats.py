@@ -128,10 +128,12 @@ class Tracker:
         self._counts = counts
 
     def head(self, status: int, usage: Usage | None) -> None:
-        """The head goes out; with a 200 the input is owed."""
+        """The head goes out; with a 200 the input is owed, with an error nothing is."""
         self._record.status = status
         key = str(status)
         self._counts.by_status[key] = self._counts.by_status.get(key, 0) + 1
+        if status >= 400:
+            self._record.units = {}
         if status == 200 and usage is not None:
             owed = Billed(input=usage.input, cached=usage.cached, cache_write=usage.cache_write)
             self._record.billed.add(owed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pulse_gateway.testing.simulator.anthropic.surface import AnthropicSurface
 from pulse_gateway.testing.simulator.bedrock.surface import Bedrock
 from pulse_gateway.testing.simulator.compatible.vendors import COMPATIBLE
 from pulse_gateway.testing.simulator.gemini.interactions.surface import Interactions
@@ -25,5 +26,6 @@ SURFACES: tuple[MakeSurface, ...] = (
     Vertex,
     Stability,
     Bedrock,
+    AnthropicSurface,
     *COMPATIBLE,
 )

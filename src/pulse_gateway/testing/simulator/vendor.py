@@ -62,6 +62,7 @@ class Chat(msgspec.Struct, frozen=True):
     stream: bool
     content_type: str
     render: Callable[[Answer, Faults], list[Frame]]  # one frame unless `stream`
+    units: dict[str, int] = {}  # what is billed beside tokens
 
 
 class Vendor(Protocol):

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pulse_gateway.testing.simulator.answer import Answer, Choice, fragments
-from pulse_gateway.testing.simulator.dice import identifier, seal
+from pulse_gateway.testing.simulator.anthropic.citing import found
+from pulse_gateway.testing.simulator.dice import conceal, identifier, seal
 from pulse_gateway.testing.simulator.faults import Faults
 from pulse_gateway.testing.simulator.tokens import count_bytes
 from pulse_gateway.testing.simulator.vendor import Frame
@@ -40,6 +41,8 @@ class Style(NamedTuple):
     service_tier: str
     speed: str
     geo: str
+    search: str | None = None  # what the web is searched for first
+    citations: tuple[dict[str, Any], ...] = ()  # that the text carries
 
 
 def render_reply(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
@@ -47,11 +50,10 @@ def render_reply(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
     choice = answer.choices[0]
     content: list[dict[str, Any]] = []
     if choice.reasoning:
-        thinking = "" if style.omits_thinking else choice.reasoning
-        signature = seal(style.seed, "thinking", thinking)
-        content.append({"type": "thinking", "thinking": thinking, "signature": signature})
-    if choice.text:
-        content.append({"type": "text", "text": choice.text})
+        content.append(_thinking(style, answer, faults))
+    text = [_text(style, choice, faults)] if choice.text else []
+    search = _search(style, answer, faults)
+    content += text + search if _pauses(style, faults) else search + text
     for at, call in enumerate(choice.calls):
         arguments = msgspec.json.decode(call.arguments) if call.whole else {}
         content.append({"type": "tool_use", "id": _call_id(answer, at), "name": call.name, "input": arguments})
@@ -71,18 +73,19 @@ def render_stream(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
         start["usage"] = _usage(style, answer, 1, 0)
     stream.event("message_start", {"message": start})
     if choice.reasoning:
-        thinking = "" if style.omits_thinking else choice.reasoning
-        stream.open({"type": "thinking", "thinking": "", "signature": ""})
-        for piece in fragments(thinking, answer.digest, "thinking", faults.chunks):
-            stream.thinking(piece)
-        stream.reasoned()
-        stream.delta({"type": "signature_delta", "signature": seal(style.seed, "thinking", thinking)})
-        stream.close()
+        _stream_thinking(stream, _thinking(style, answer, faults), answer, faults)
+    if not _pauses(style, faults):
+        _stream_search(stream, _search(style, answer, faults))
     if choice.text:
-        stream.open({"type": "text", "text": ""})
+        text = _text(style, choice, faults)
+        stream.open({**text, "text": "", **({"citations": []} if "citations" in text else {})})
         for piece in fragments(choice.text, answer.digest, "pieces 0", faults.chunks):
             stream.text(piece)
+        for citation in text.get("citations", ()):
+            stream.delta({"type": "citations_delta", "citation": citation})
         stream.close()
+    if _pauses(style, faults):
+        _stream_search(stream, _search(style, answer, faults))
     for at, call in enumerate(choice.calls):
         stream.output_bytes += len(call.name.encode())
         stream.open({"type": "tool_use", "id": _call_id(answer, at), "name": call.name, "input": {}})
@@ -102,6 +105,32 @@ def render_stream(style: Style, answer: Answer, faults: Faults) -> list[Frame]:
     if not faults.no_done:
         frames.append(Frame(_STOP, answer.usage.output, answer.usage.reasoning))
     return frames
+
+
+def _stream_thinking(stream: _Stream, block: dict[str, Any], answer: Answer, faults: Faults) -> None:
+    if block["type"] == "redacted_thinking":
+        stream.reasoned()
+        stream.open(block)
+        stream.close()
+        return
+    stream.open({"type": "thinking", "thinking": "", "signature": ""})
+    for piece in fragments(block["thinking"], answer.digest, "thinking", faults.chunks):
+        stream.thinking(piece)
+    stream.reasoned()
+    stream.delta({"type": "signature_delta", "signature": block["signature"]})
+    stream.close()
+
+
+def _stream_search(stream: _Stream, blocks: list[dict[str, Any]]) -> None:
+    """The search comes in pieces, its result at once."""
+    for block in blocks:
+        if block["type"] == "server_tool_use":
+            stream.open({**block, "input": {}})
+            stream.delta({"type": "input_json_delta", "partial_json": ""})
+            stream.delta({"type": "input_json_delta", "partial_json": _ENCODE(block["input"]).decode()})
+        else:
+            stream.open(block)
+        stream.close()
 
 
 class _Stream:
@@ -169,6 +198,40 @@ def _message(style: Style, answer: Answer) -> dict[str, Any]:
     }
 
 
+def _thinking(style: Style, answer: Answer, faults: Faults) -> dict[str, Any]:
+    if faults.redacted:
+        return {"type": "redacted_thinking", "data": conceal(style.seed, answer.digest)}
+    thinking = "" if style.omits_thinking else answer.choices[0].reasoning
+    return {"type": "thinking", "thinking": thinking, "signature": seal(style.seed, "thinking", thinking)}
+
+
+def _text(style: Style, choice: Choice, faults: Faults) -> dict[str, Any]:
+    """The text, with everything it may cite if it is an answer at all."""
+    cites = style.citations if faults.fail is None else ()
+    if not cites or choice.refusal or choice.calls or _pauses(style, faults):
+        return {"type": "text", "text": choice.text}
+    return {"type": "text", "text": choice.text, "citations": list(cites)}
+
+
+def _search(style: Style, answer: Answer, faults: Faults) -> list[dict[str, Any]]:
+    """A web search and what it found, or the error that `fail` asks for."""
+    if style.search is None:
+        return []
+    call_id = identifier("srvtoolu_01", answer.digest, "search", 22)
+    content: Any = [found(style.seed, answer.digest)]
+    if faults.fail is not None:
+        content = {"type": "web_search_tool_result_error", "error_code": faults.fail}
+    return [
+        {"type": "server_tool_use", "id": call_id, "name": "web_search", "input": {"query": style.search}},
+        {"type": "web_search_tool_result", "tool_use_id": call_id, "content": content},
+    ]
+
+
+def _pauses(style: Style, faults: Faults) -> bool:
+    """The turn ends within the search, to be continued."""
+    return style.search is not None and faults.finish == "pause_turn"
+
+
 def _call_id(answer: Answer, at: int) -> str:
     return identifier("toolu_01", answer.digest, f"0 {at}", 22)
 
@@ -195,7 +258,7 @@ def _usage(style: Style, answer: Answer, output_tokens: int, reasoning_tokens: i
         },
         "output_tokens": output_tokens + reasoning_tokens,
         "output_tokens_details": {"thinking_tokens": reasoning_tokens},
-        "server_tool_use": None,
+        "server_tool_use": {"web_search_requests": 1, "web_fetch_requests": 0} if style.search is not None else None,
         "service_tier": style.service_tier,
         "speed": style.speed,
         "inference_geo": style.geo,

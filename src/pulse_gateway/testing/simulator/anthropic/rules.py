@@ -14,6 +14,7 @@ from pulse_gateway.testing.simulator.anthropic.errors import malformed, refuse
 from pulse_gateway.testing.simulator.anthropic.models import Traits
 from pulse_gateway.testing.simulator.anthropic.schema import (
     ChoiceAny,
+    ChoiceNone,
     ChoiceTool,
     CustomTool,
     MessagesRequest,
@@ -24,7 +25,7 @@ from pulse_gateway.testing.simulator.anthropic.schema import (
 )
 from pulse_gateway.testing.simulator.schema_shape import schema_problem
 
-__all__ = ["check", "read_tools", "thinking_type"]
+__all__ = ["check", "read_tools", "searches_web", "thinking_type"]
 
 _SAMPLING = ("temperature", "top_p", "top_k")
 
@@ -79,6 +80,18 @@ def read_tools(request: MessagesRequest, traits: Traits) -> list[CustomTool]:
         raise refuse("tools: Tool names must be unique.", error_code="tool_name_conflict")
     _check_choice(request, traits, names)
     return custom
+
+
+def searches_web(request: MessagesRequest) -> bool:
+    """Whether the answer begins with a web search: the tool is there, and may be used."""
+    names = {tool.get("name") for tool in request.tools or () if str(tool.get("type", "")).startswith("web_search_")}
+    match request.tool_choice:
+        case ChoiceNone():
+            return False
+        case ChoiceTool(name=name):
+            return name in names
+        case _:
+            return bool(names)
 
 
 def thinking_type(request: MessagesRequest) -> str | None:

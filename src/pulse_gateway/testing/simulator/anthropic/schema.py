@@ -14,6 +14,7 @@ __all__ = [
     "Base64Image",
     "Block",
     "CacheControl",
+    "CountRequest",
     "DocumentBlock",
     "FileSource",
     "ImageBlock",
@@ -30,6 +31,7 @@ __all__ = [
     "ToolResultBlock",
     "ToolUseBlock",
     "UrlSource",
+    "WebSearchResultBlock",
 ]
 
 _Id = Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_-]+$")]
@@ -153,12 +155,15 @@ class RedactedThinkingBlock(_Strict, tag_field="type", tag="redacted_thinking"):
 
 
 class ServerBlock(Struct, kw_only=True, tag_field="type", tag="server_tool_use"):
-    """Blocks of server tools are let through as they are: those tools are not simulated."""
+    """Blocks of server tools. Of most of them no more is known than that they are there."""
 
+    id: str | UnsetType = UNSET
     cache_control: CacheControl | None = None
 
 
-class _WebSearchResult(ServerBlock, tag_field="type", tag="web_search_tool_result"): ...
+class WebSearchResultBlock(ServerBlock, tag_field="type", tag="web_search_tool_result"):
+    tool_use_id: str
+    content: list[dict[str, Any]] | dict[str, Any]  # results, or an error
 
 
 class _WebFetchResult(ServerBlock, tag_field="type", tag="web_fetch_tool_result"): ...
@@ -189,7 +194,7 @@ Block = (
     | ThinkingBlock
     | RedactedThinkingBlock
     | ServerBlock
-    | _WebSearchResult
+    | WebSearchResultBlock
     | _WebFetchResult
     | _CodeResult
     | _BashResult
@@ -271,24 +276,33 @@ class CustomTool(_Strict):
     allowed_callers: list[str] | UnsetType = UNSET
 
 
-class MessagesRequest(_Strict):
+class _Counted(_Strict):
+    """What every request for an answer, or for a count, may say."""
+
     model: str
-    max_tokens: Annotated[int, Meta(ge=0)]
     messages: list[Message]
     cache_control: CacheControl | None = None
+    output_config: OutputConfig | UnsetType = UNSET
+    speed: Literal["standard", "fast"] | None = None
+    system: str | list[TextOnly] | UnsetType = UNSET
+    thinking: ThinkingEnabled | ThinkingAdaptive | ThinkingDisabled | ThinkingBetweenTools | UnsetType = UNSET
+    tool_choice: ChoiceAuto | ChoiceAny | ChoiceTool | ChoiceNone | UnsetType = UNSET
+    tools: list[dict[str, Any]] | UnsetType = UNSET
+
+
+class CountRequest(_Counted):
+    """Nothing about the answer: there is none."""
+
+
+class MessagesRequest(_Counted, kw_only=True):
+    max_tokens: Annotated[int, Meta(ge=0)]
     container: str | dict[str, Any] | None = None
     diagnostics: Diagnostics | None = None
     inference_geo: str | None = None
     metadata: Metadata | UnsetType = UNSET
-    output_config: OutputConfig | UnsetType = UNSET
     service_tier: Literal["auto", "standard_only"] | UnsetType = UNSET
-    speed: Literal["standard", "fast"] | None = None
     stop_sequences: list[str] | UnsetType = UNSET
     stream: bool | UnsetType = UNSET
-    system: str | list[TextOnly] | UnsetType = UNSET
     temperature: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET  # the rules refuse it where it is gone
-    thinking: ThinkingEnabled | ThinkingAdaptive | ThinkingDisabled | ThinkingBetweenTools | UnsetType = UNSET
-    tool_choice: ChoiceAuto | ChoiceAny | ChoiceTool | ChoiceNone | UnsetType = UNSET
-    tools: list[dict[str, Any]] | UnsetType = UNSET
     top_k: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     top_p: Annotated[float, Meta(ge=0, le=1)] | UnsetType = UNSET

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from pulse_gateway.testing.simulator.anthropic.citing import cite_document, cite_result
 from pulse_gateway.testing.simulator.anthropic.errors import refuse
 from pulse_gateway.testing.simulator.anthropic.models import Traits
 from pulse_gateway.testing.simulator.anthropic.schema import (
@@ -33,8 +34,9 @@ from pulse_gateway.testing.simulator.anthropic.schema import (
     ToolResultBlock,
     ToolUseBlock,
     UrlSource,
+    WebSearchResultBlock,
 )
-from pulse_gateway.testing.simulator.dice import decode_base64, is_seal
+from pulse_gateway.testing.simulator.dice import decode_base64, is_concealed, is_seal
 from pulse_gateway.testing.simulator.media import image_type
 from pulse_gateway.testing.simulator.prompt import Media, ToolResult
 from pulse_gateway.testing.simulator.tokens import Tally
@@ -66,6 +68,9 @@ class Conversation:
         self.last_user = ""
         self.media: list[Media] = []
         self.results: list[ToolResult] = []  # of the last turn
+        self.citations: list[dict[str, Any]] = []  # of what is to be cited, in order
+        self._documents = 0
+        self._search_results = 0
         self.breakpoints = 0
         self.long_cache = False  # some breakpoint asks for one hour
 
@@ -89,7 +94,7 @@ class Conversation:
         turns = self._turns(messages)
         if not turns or turns[0].role != "user":
             raise refuse('messages: first message must use the "user" role')
-        if turns[-1].role == "assistant" and not self._traits.prefill:
+        if turns[-1].role == "assistant" and not self._traits.prefill and not _is_paused(turns[-1]):
             raise refuse(
                 "This model does not support assistant message prefill. The conversation must end with a user message."
             )
@@ -156,6 +161,7 @@ class Conversation:
     def _assistant(self, turn: _Turn, *, is_last: bool) -> dict[str, str]:
         """The turn's tool calls: id → name."""
         calls: dict[str, str] = {}
+        server_calls: set[str] = set()
         for path, block in turn.blocks:
             if not isinstance(block, _OF_ASSISTANT):
                 raise refuse(f"{path}: blocks of this type may only be in user messages")
@@ -173,6 +179,13 @@ class Conversation:
                 if not is_seal(self._seed, block.signature, "thinking", block.thinking):
                     raise refuse(f"{path}: Invalid `signature` in `thinking` block")
                 self._tally.text(block.thinking)
+            elif isinstance(block, RedactedThinkingBlock):
+                if not is_concealed(self._seed, block.data):
+                    raise refuse(f"{path}: Invalid `data` in `redacted_thinking` block")
+            elif isinstance(block, WebSearchResultBlock):
+                self._searched(block, path, server_calls)
+            elif isinstance(block, ServerBlock):
+                server_calls.add(block.id or "")
             elif isinstance(block, DocumentBlock):
                 self._document(block, path)
             self.mark(getattr(block, "cache_control", None))
@@ -180,6 +193,17 @@ class Conversation:
         if is_last and isinstance(last, TextBlock) and last.text != last.text.rstrip():
             raise refuse("messages: final assistant content cannot end with trailing whitespace")
         return calls
+
+    def _searched(self, block: WebSearchResultBlock, path: str, server_calls: set[str]) -> None:
+        if block.tool_use_id not in server_calls:
+            raise refuse(
+                f"{path}: unexpected `tool_use_id` found in `web_search_tool_result` blocks: {block.tool_use_id}. Each "
+                "`web_search_tool_result` block must have a corresponding `server_tool_use` block before it."
+            )
+        for at, result in enumerate(block.content if isinstance(block.content, list) else ()):
+            if not is_concealed(self._seed, str(result.get("encrypted_content", ""))):
+                raise refuse(f"{path}.content.{at}: Invalid `encrypted_content` in `web_search_result` block")
+            self._tally.text(str(result.get("title", "")))
 
     def _user(self, turn: _Turn, calls: dict[str, str]) -> None:
         texts: list[str] = []
@@ -242,6 +266,8 @@ class Conversation:
         elif isinstance(block, DocumentBlock):
             self._document(block, path)
         elif isinstance(block, SearchResultBlock):
+            self._cite(cite_result(block, self._search_results))
+            self._search_results += 1
             self._tally.text(block.source + block.title)
             self._contents(block.content, f"{path}.content")
         elif isinstance(block, ToolReferenceBlock):
@@ -278,6 +304,8 @@ class Conversation:
 
     def _document(self, block: DocumentBlock, path: str) -> None:
         source = block.source
+        self._cite(cite_document(block, self._documents))
+        self._documents += 1
         self._tally.text((block.title or "") + (block.context or ""))
         if isinstance(source, Base64Pdf):
             data = decode_base64(source.data)
@@ -291,6 +319,10 @@ class Conversation:
             self._contents(source.content, f"{path}.source.content")
         else:
             self._reference("document", source, path)
+
+    def _cite(self, citation: dict[str, Any] | None) -> None:
+        if citation is not None:
+            self.citations.append(citation)
 
     def _reference(self, kind: str, source: UrlSource | FileSource, path: str) -> None:
         if isinstance(source, UrlSource):
@@ -314,3 +346,8 @@ class Conversation:
             )
         self.long_cache |= cache_control.ttl == "1h"
         self._tally.mark()
+
+
+def _is_paused(turn: _Turn) -> bool:
+    """It ends within a server tool's work, which is then continued."""
+    return bool(turn.blocks) and isinstance(turn.blocks[-1][1], ServerBlock)

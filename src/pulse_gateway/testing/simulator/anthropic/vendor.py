@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from pulse_gateway.testing.simulator.anthropic.citing import cite_found
 from pulse_gateway.testing.simulator.anthropic.errors import injected, malformed, refuse
+from pulse_gateway.testing.simulator.anthropic.listing import list_models, model_document
 from pulse_gateway.testing.simulator.anthropic.models import ANTHROPIC_FAMILY, Traits, traits_of
 from pulse_gateway.testing.simulator.anthropic.rendering import Style, render_reply, render_stream
-from pulse_gateway.testing.simulator.anthropic.rules import check, read_tools, thinking_type
+from pulse_gateway.testing.simulator.anthropic.rules import check, read_tools, searches_web, thinking_type
 from pulse_gateway.testing.simulator.anthropic.schema import (
     ChoiceAny,
     ChoiceNone,
@@ -26,7 +29,9 @@ from pulse_gateway.testing.simulator.prompt import Prompt, Tool
 from pulse_gateway.testing.simulator.tokens import Tally
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["Anthropic"]
+__all__ = ["Anthropic", "Understood"]
+
+R = TypeVar("R", bound=msgspec.Struct)
 
 _DECODER = msgspec.json.Decoder(MessagesRequest)
 _ENCODE = msgspec.json.encode
@@ -34,7 +39,13 @@ _NEW_VERSION = "2026-10-21"
 _VERSIONS = frozenset({_NEW_VERSION, "2023-06-01"})
 _MAX_BODY_BYTES = 32 * 1024 * 1024
 _FOREIGN = ("gpt-", "chatgpt-", "o1", "o3", "o4", "gemini")
+_QUERY_CHARACTERS = 60
 _THINKING_TOKENS = {"low": 16, "medium": 32, "high": 64, "xhigh": 96, "max": 128}
+
+
+class Understood(NamedTuple):
+    prompt: Prompt
+    conversation: Conversation
 
 
 class Anthropic:
@@ -81,17 +92,52 @@ class Anthropic:
             raise refuse(f'anthropic-version: "{version}" is not a valid version for this API')
 
     def read(self, request: Request, target: Target) -> Chat:
+        chat = self.decode(request, _DECODER)
+        model, spec = split_model(chat.model)
+        understood = self.understand(chat, model, request)
+        stream = bool(chat.stream)
+        conversation, digest = understood.conversation, understood.prompt.digest
+        searches = searches_web(chat)
+        cited = [cite_found(self._seed, digest)] if searches else []
+        style = Style(
+            seed=self._seed,
+            model=chat.model,
+            omits_thinking=_omits_thinking(chat, traits_of(model)),
+            five_minutes=not conversation.long_cache,
+            service_tier="standard",
+            speed=chat.speed or "standard",
+            geo=chat.inference_geo or "global",
+            search=(conversation.last_user or "news")[:_QUERY_CHARACTERS] if searches else None,
+            citations=tuple(cited + conversation.citations),
+        )
+        return Chat(
+            model=chat.model,
+            fault_spec=spec,
+            prompt=understood.prompt,
+            stream=stream,
+            content_type="text/event-stream; charset=utf-8" if stream else "application/json",
+            render=partial(render_stream if stream else render_reply, style),
+            units={"searches": 1} if searches else {},
+        )
+
+    def decode(self, request: Request, decoder: msgspec.json.Decoder[R]) -> R:
+        """Raises: Refusal for a body that does not fit its schema."""
         if len(request.body) > _MAX_BODY_BYTES:
             raise refuse("Request exceeds the maximum size", status=413)
         if not request.headers.get("content-type", "").lower().startswith("application/json"):
             raise refuse("content-type: must be application/json")
         try:
-            chat = _DECODER.decode(request.body)
+            return decoder.decode(request.body)
         except msgspec.ValidationError as error:
             raise malformed(error) from error
         except msgspec.DecodeError as error:
             raise refuse(f"The request body is not valid JSON: {error}") from error
-        model, spec = split_model(chat.model)
+
+    def understand(self, chat: MessagesRequest, model: str, request: Request) -> Understood:
+        """`model` is without its faults.
+
+        Raises: Refusal.
+        """
         self._check_family(model)
         traits = traits_of(model)
         new_version = request.headers["anthropic-version"] == _NEW_VERSION
@@ -107,39 +153,16 @@ class Anthropic:
             conversation.read_system(chat.system)
         conversation.read(chat.messages)
         conversation.mark(chat.cache_control)
-        stream = bool(chat.stream)
-        style = Style(
-            seed=self._seed,
-            model=chat.model,
-            omits_thinking=_omits_thinking(chat, traits),
-            five_minutes=not conversation.long_cache,
-            service_tier="standard",
-            speed=chat.speed or "standard",
-            geo=chat.inference_geo or "global",
-        )
-        return Chat(
-            model=chat.model,
-            fault_spec=spec,
-            prompt=_prompt(chat, traits, tools, conversation, tally),
-            stream=stream,
-            content_type="text/event-stream; charset=utf-8" if stream else "application/json",
-            render=partial(render_stream if stream else render_reply, style),
-        )
+        if conversation.citations and chat.output_config and chat.output_config.format:
+            raise refuse("output_config.format: cannot be used together with citations")
+        return Understood(_prompt(chat, traits, tools, conversation, tally), conversation)
 
     def models(self, target: Target) -> bytes:
         if target.model:
             if not target.model.startswith(ANTHROPIC_FAMILY) and target.model not in self._models.anthropic:
                 raise refuse(f"model: {target.model}", status=404)
-            return _ENCODE(_model(target.model))
-        names = self._models.anthropic
-        return _ENCODE(
-            {
-                "data": [_model(name) for name in names],
-                "has_more": False,
-                "first_id": names[0] if names else None,
-                "last_id": names[-1] if names else None,
-            }
-        )
+            return _ENCODE(model_document(target.model))
+        return _ENCODE(list_models(self._models.anthropic, target.query))
 
     def head(self, request_id: str) -> tuple[tuple[str, str], ...]:
         return (("request-id", request_id), *self._head)
@@ -204,35 +227,3 @@ def _prompt(
 def _omits_thinking(chat: MessagesRequest, traits: Traits) -> bool:
     display = chat.thinking.display if isinstance(chat.thinking, ThinkingEnabled | ThinkingAdaptive) else None
     return traits.omits_thinking if display is None else display == "omitted"
-
-
-def _model(name: str) -> dict[str, object]:
-    traits = traits_of(name)
-    efforts = {effort: {"supported": effort in traits.efforts} for effort in ("low", "medium", "high", "xhigh", "max")}
-    types = {
-        kind: {"supported": kind in traits.thinking} for kind in ("adaptive", "between_tools", "disabled", "enabled")
-    }
-    yes, no = {"supported": True}, {"supported": False}
-    return {
-        "id": name,
-        "type": "model",
-        "display_name": name.replace("-", " ").title(),
-        "created_at": "2026-01-01T00:00:00Z",
-        "lifecycle": "active",
-        "deprecated_at": None,
-        "retires_at": None,
-        "max_input_tokens": 1_000_000,
-        "max_tokens": traits.max_tokens,
-        "capabilities": {
-            "batch": no,
-            "citations": no,
-            "code_execution": no,
-            "context_management": no,
-            "effort": {"supported": bool(traits.efforts), **efforts},
-            "image_input": yes,
-            "pdf_input": yes,
-            "server_tools": {"supported": False, "code_execution": no, "web_search": no},
-            "structured_outputs": yes,
-            "thinking": {"supported": True, "types": types},
-        },
-    }
