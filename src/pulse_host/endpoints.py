@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest, RouteNotFound
 
-__all__ = ["FIXED", "Route", "gemini_route"]
+__all__ = ["FIXED", "Route", "gemini_methods", "gemini_route"]
 
 
 class Route(msgspec.Struct, frozen=True):
-    """`model` and `stream` are set where the path says them."""
+    """`model` and `stream` are set where the path says them. `array`: the stream is wanted as one JSON array."""
 
     dialect: str
     operation: str = "chat"
     model: str | None = None
     stream: bool | None = None
+    array: bool = False
 
 
 FIXED = {
@@ -47,12 +50,17 @@ _GEMINI_METHODS = {
 def gemini_route(rest: str, alt: str | None) -> Route:
     """The route of `/v1beta/models/{rest}`, where `rest` is `MODEL:METHOD` and `alt` the query's.
 
-    Raises: RouteNotFound for another method, InvalidRequest for a stream that is not asked for as events.
+    Raises: RouteNotFound for another method, InvalidRequest for a form of answer that is not served.
     """
     model, separator, method = rest.rpartition(":")
     if not separator or not model or method not in _GEMINI_METHODS:
         raise RouteNotFound(f"there is no method {method!r} here; known: {', '.join(_GEMINI_METHODS)}")
     route = _GEMINI_METHODS[method]
-    if route.stream and alt != "sse":
-        raise InvalidRequest("streams are served as server-sent events; add ?alt=sse to the address", param="alt")
-    return msgspec.structs.replace(route, model=model)
+    if alt not in {None, "json", "sse"}:
+        raise InvalidRequest("alt: is none of json, sse", param="alt")
+    return msgspec.structs.replace(route, model=model, array=bool(route.stream) and alt != "sse")
+
+
+def gemini_methods(operations: Collection[str]) -> list[str]:
+    """What Gemini's clients may call of a model that is for `operations`."""
+    return [method for method, route in _GEMINI_METHODS.items() if route.operation in operations]

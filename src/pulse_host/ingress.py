@@ -32,6 +32,7 @@ from pulse_gateway.wire import registry as wire
 from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
+from pulse_host.json_array import as_array
 from pulse_host.protocol import break_off, is_stalled
 
 __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
@@ -104,7 +105,7 @@ class Ingress:
             inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
         except PulseError as error:
-            await self._refuse(send, inbound, error)
+            await self._refuse(send, inbound, error, array=route.array)
             return
         except _Disconnected:
             return
@@ -115,13 +116,16 @@ class Ingress:
             task.uncancel()  # done by a server that has waited long enough: the client is told, and all is said
             await _send_whole(send, _ending(inbound))
             return
+        if route.array:
+            reply = as_array(reply)
         if reply.stream is None:
             await _send_whole(send, reply)
         else:
             await self._send_stream(reply, scope, receive, send)
 
-    async def _refuse(self, send: Send, inbound: Inbound, error: PulseError) -> None:
-        await _send_whole(send, await self._gateway.refuse(inbound, error))
+    async def _refuse(self, send: Send, inbound: Inbound, error: PulseError, *, array: bool = False) -> None:
+        reply = await self._gateway.refuse(inbound, error)
+        await _send_whole(send, as_array(reply) if array else reply)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if headers.get("content-encoding", "identity") != "identity":
