@@ -36,6 +36,10 @@ class _ArrayBody:
         return self._events.ending
 
     @property
+    def cut(self) -> bool:
+        return self._events.cut
+
+    @property
     def gone(self) -> bool:
         return self._events.gone
 

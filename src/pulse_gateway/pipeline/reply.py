@@ -18,7 +18,8 @@ class Body(Protocol):
     """A streamed body. `ending` is how it ended, None while it has not. `cut`: it is over before it was whole, and nothing in it says
     so."""
 
-    ending: tuple[Outcome, PulseError | None] | None
+    @property
+    def ending(self) -> tuple[Outcome, PulseError | None] | None: ...
 
     @property
     def cut(self) -> bool: ...
