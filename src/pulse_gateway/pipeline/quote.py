@@ -10,6 +10,7 @@ from pulse_gateway.catalog.cost import cost
 from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.terms import Need
+from pulse_gateway.types.token_counts import NOTHING_USED
 from pulse_gateway.wire.token_estimate import estimate_prompt_tokens
 
 __all__ = ["quote"]
@@ -42,6 +43,7 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
         cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
         videos = 0 if expected.video_ms is None else 1
-        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held, expected.images or 0, videos)
+        free = expected == NOTHING_USED
+        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held, expected.images or 0, videos, free)
 
     return need

@@ -15,12 +15,16 @@ __all__ = ["ModelTerms", "Need", "Terms"]
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What is held for a call until it is known what it used. `cost_nano_usd` None: none of its deployments has a price."""
+    """What is held for a call until it is known what it used. `cost_nano_usd` None: none of its deployments has a price.
+
+    `free`: it costs nothing, so that it goes through however little is left; it is counted as a request all the same.
+    """
 
     tokens: int
     cost_nano_usd: int | None
     images: int = 0
     videos: int = 0
+    free: bool = False
 
 
 class ModelTerms(msgspec.Struct, frozen=True):
@@ -49,7 +53,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         """Every charge of one call; `names` are those that its model goes by. The user's monthly tokens are always among them."""
         plan, user, tokens = principal.plan, user_account(principal.user_id), need.tokens
         charges = self._limits(user, self._of(plan.allowance, self.user), need)
-        charges.append(Charge(account=user, kind="tokens", amount=tokens, cap=plan.tokens))
+        charges.append(Charge(account=user, kind="tokens", amount=tokens, cap=None if need.free else plan.tokens))
         if need.images:
             charges.append(Charge(account=user, kind="images", amount=need.images, cap=plan.images))
         if need.videos:
@@ -106,11 +110,11 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         found = []
         if (requests := _rate(allowance.requests)) is not None:
             found.append(Charge(account=account, kind=REQUESTS, amount=1, cap=requests[0], window_s=requests[1]))
-        if (tokens := _rate(allowance.tokens)) is not None:
+        if (tokens := _rate(allowance.tokens)) is not None and not need.free:
             found.append(Charge(account=account, kind="tokens", amount=need.tokens, cap=tokens[0], window_s=tokens[1]))
         if allowance.concurrency is not None:
             found.append(Charge(account=account, kind=CONCURRENCY, amount=1, cap=allowance.concurrency))
-        if allowance.budget_nano_usd is not None:
+        if allowance.budget_nano_usd is not None and not need.free:
             amount = need.cost_nano_usd or 0
             found.append(Charge(account=account, kind=COST, amount=amount, cap=allowance.budget_nano_usd))
         return found
