@@ -14,7 +14,7 @@ from vendor_stub import Vendor
 from pulse_gateway import Config, Gateway, Inbound, Outcome, UsageSource
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import LimitsConfig, ModerationConfig, PlanConfig, ProviderConfig, RetriesConfig
-from pulse_gateway.errors import ContentBlocked, RateLimited, UnsupportedParameter, UpstreamRateLimited
+from pulse_gateway.errors import ContentBlocked, QuotaExceeded, RateLimited, UnsupportedParameter, UpstreamRateLimited
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.testing.simulator import Simulator
@@ -420,13 +420,20 @@ async def test_where_a_vendor_does_not_count_nobody_is_asked_and_the_estimate_sa
 
 
 async def test_counting_needs_no_quota_but_is_a_request_like_any_other(kept: Kept) -> None:
-    plans = {"small": PlanConfig(tokens=1)}
-    settings = {"plans": plans, "default_plan": "small", "limits": LimitsConfig(requests="3/60s")}
-    async with made(kept, transport=Vendor({"input_tokens": 5}), **settings) as gateway:
-        for model in ("vllm:m", "anthropic:m", "vllm:m"):
-            await gateway.count_tokens(model=model, user="u", **COUNT)
-        with pytest.raises(RateLimited):
-            await gateway.count_tokens(model="vllm:m", user="u", **COUNT)
+    """Neither tokens in a window, nor those of a month, nor money: all of them are used up here by one embedding."""
+    plans = {"small": PlanConfig(tokens=1, budget_usd=0.000001)}
+    limits = LimitsConfig(requests="4/60s", tokens="1/60s")
+    vendor = Vendor({"data": [{"embedding": [1.0]}], "usage": {"prompt_tokens": 90}, "input_tokens": 5})
+    async with made(kept, transport=vendor, plans=plans, default_plan="small", limits=limits) as gateway:
+        await gateway.embed(model=OPENAI, input="a", user="u")
+        with pytest.raises((QuotaExceeded, RateLimited)):
+            await gateway.embed(model=OPENAI, input="a", user="u")
+        for _ in range(3):
+            await gateway.count_tokens(model="openai:gpt-5.2", user="u", **COUNT)
+        with pytest.raises(RateLimited, match="request"):
+            await gateway.count_tokens(model="openai:gpt-5.2", user="u", **COUNT)
+        standings = {each.kind: each.used for each in await gateway.usage(gateway.principal("u"))}
+    assert standings["tokens"] == 90
 
 
 async def test_texts_are_reviewed_but_what_is_to_be_judged_is_not(kept: Kept) -> None:
