@@ -132,6 +132,10 @@ class Replicate(Provider):
         name = deployment.model.name
         return name if _VERSION.fullmatch(name) else None
 
+    def webhook_secret_request(self, call: OfferCall, /) -> HttpRequest:
+        """Asks what it signs its calls of a webhook with."""
+        return HttpRequest("GET", f"{self.base(call.deployment)}/webhooks/default/secret", self.own_headers(call))
+
 
 def _refuse_chat(deployment: Deployment) -> NoReturn:
     raise UnsupportedParameter(f"{deployment.name} has no chat; it makes images and videos", param="model")
