@@ -108,7 +108,11 @@ def _part(block: dict[str, Any]) -> Part | None:
 
 
 def _result(block: dict[str, Any]) -> Any:
-    return TextPart(json.dumps(block["json"])) if "json" in block else _part(block)
+    return (
+        TextPart(json.dumps(block["json"], ensure_ascii=False, separators=(",", ":")))
+        if "json" in block
+        else _part(block)
+    )
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
