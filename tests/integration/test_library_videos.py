@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,16 +11,18 @@ import msgspec
 import pytest
 
 from pulse_gateway import Config, Gateway, Inbound
-from pulse_gateway.config import PlanConfig, ProviderConfig, RetriesConfig
+from pulse_gateway.config import PlanConfig, ProviderConfig, RetriesConfig, ServerConfig
+from pulse_gateway.errors import NotFound, Unauthenticated
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.testing.simulator import Simulator
-from pulse_gateway.types.http import Payload
+from pulse_gateway.types.http import Headers, Payload
 from pulse_gateway.types.videos import VideoFile
 from pulse_gateway.videos.job import VideoJob
 from pulse_gateway.wire.multipart import FormPart, build_form
 
 VEO, OMNI = "vertex:veo-3.1-generate-001", "google:gemini-omni-1.1-flash"
+REPLICATE = "replicate:google/veo-3.1"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00\x90wS\xde\x00\x00\x00\x0cIDATx\x9cc\xf8\xcf\xc0\x00\x00\x03\x01\x01\x00\xc9\xfe\x92\xef\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
@@ -30,16 +33,21 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 class House:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, public_url: str | None = None) -> None:
         providers = {
             "vertex": ProviderConfig(key="ya29.test", base_url=f"{url}/v1/projects/p/locations/us-central1"),
             "google": ProviderConfig(key="x", base_url=url),
+            "replicate": ProviderConfig(key="r8_x", base_url=url),
         }
         plans = {"free": PlanConfig(videos=2)}
         config = Config(
-            providers=providers, plans=plans, default_plan="free", retries=RetriesConfig(base_s=0.01, max_wait_s=0.02)
+            server=ServerConfig(public_url=public_url),
+            providers=providers,
+            plans=plans,
+            default_plan="free",
+            retries=RetriesConfig(base_s=0.01, max_wait_s=0.02),
         )
-        self.clock, self.ledger = FakeClock(), MemoryLedger()
+        self.clock, self.ledger = FakeClock(time.time()), MemoryLedger()
         self.gateway = Gateway(config, clock=self.clock, ledger=self.ledger, observers=())
 
     async def post(self, body: Payload | dict[str, Any], user: str = "alice") -> tuple[int, dict[str, Any]]:
@@ -84,7 +92,7 @@ def ask(model: str, **more: Any) -> dict[str, Any]:
     return {"model": model, "prompt": "غروب الشمس فوق البتراء", "size": "1280x720", **more}
 
 
-@pytest.mark.parametrize("model", [VEO, OMNI])
+@pytest.mark.parametrize("model", [VEO, OMNI, REPLICATE])
 async def test_a_video_is_made_watched_and_fetched(house: House, simulator: Simulator, model: str) -> None:
     status, told = await house.post(ask(model))
     assert status == 200, told
@@ -97,11 +105,11 @@ async def test_a_video_is_made_watched_and_fetched(house: House, simulator: Simu
     assert charged["videos"] == 1
     if model == VEO:
         assert charged["cost_nano_usd"] == 4 * 400_000_000
-    else:
+    elif model == OMNI:
         assert charged["tokens"] > 0 and charged["cost_nano_usd"] > 0
 
 
-@pytest.mark.parametrize("model", [VEO, OMNI])
+@pytest.mark.parametrize("model", [VEO, OMNI, REPLICATE])
 async def test_a_form_with_a_picture_is_taken_too(house: House, model: str) -> None:
     parts = [
         FormPart(name="model", data=model.encode()),
@@ -115,7 +123,9 @@ async def test_a_form_with_a_picture_is_taken_too(house: House, model: str) -> N
     assert (await house.ended(told["id"])).seconds == 8
 
 
-@pytest.mark.parametrize("model", [f"{VEO}+fail=INTERNAL", f"{VEO}+filtered=1", f"{OMNI}+fail=failed"])
+@pytest.mark.parametrize(
+    "model", [f"{VEO}+fail=INTERNAL", f"{VEO}+filtered=1", f"{OMNI}+fail=failed", f"{REPLICATE}+fail=failed"]
+)
 async def test_a_video_that_comes_to_nothing_costs_nothing(house: House, model: str) -> None:
     status, told = await house.post(ask(model))
     assert status == 200, told
@@ -160,3 +170,54 @@ async def test_a_vendor_that_is_busy_is_asked_again_and_a_retired_model_is_not_f
     assert status == 200, told
     assert (await house.post(ask("sora-2")))[0] == 404
     assert (await house.post(ask("google:veo-3.1-generate-001")))[0] in {400, 404}
+
+
+class Door:
+    """An HTTP server with one room: hands what is posted to it on to a gateway's webhooks."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+        self.heard: asyncio.Queue[tuple[Headers, bytes]] = asyncio.Queue()
+        self.url = ""
+
+    async def __aenter__(self) -> Door:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        pairs = (line.partition(":") for line in head[1:] if line)
+        headers = tuple((name.lower(), value.strip()) for name, _, value in pairs)
+        body = await reader.readexactly(int(dict(headers)["content-length"]))
+        assert self.gateway is not None
+        assert head[0].startswith("POST /v1/webhooks/replicate ")
+        await self.gateway.webhooks.receive("replicate", headers, body)
+        writer.write(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+        writer.close()
+        await self.heard.put((headers, body))
+
+
+async def test_a_provider_that_calls_when_it_is_done_is_heard_and_nobody_else(simulator: Simulator) -> None:
+    async with Door() as door:
+        house = House(simulator.url, door.url)
+        async with house.gateway:
+            door.gateway = house.gateway
+            status, told = await house.post(ask(REPLICATE))
+            assert status == 200, told
+            await house.ended(told["id"])  # its clock runs by being looked at
+            async with asyncio.timeout(10):
+                headers, body = await door.heard.get()
+            forged = tuple((name, "v1,bm8=" if name == "webhook-signature" else value) for name, value in headers)
+            for wrong in (forged, headers[:1]):
+                with pytest.raises(Unauthenticated):
+                    await house.gateway.webhooks.receive("replicate", wrong, body)
+            with pytest.raises(NotFound):
+                await house.gateway.webhooks.receive("google", headers, body)
+            with pytest.raises(NotFound):
+                await house.gateway.webhooks.receive("nobody", headers, body)
+            assert (await house.charged())["videos"] == 1
