@@ -187,3 +187,11 @@ async def test_unknown_paths_and_methods_say_so(wire: Wire) -> None:
     assert (response.status_code, response.json()["error"]["message"]) == (404, "Invalid URL (POST /v1/nothing)")
     response = await wire.get("/v1/chat/completions", authorization="Bearer k")
     assert response.status_code == 405
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4", "gpt-3.5-turbo-0125", "o4-mini", "gpt-5.1-codex-max", "gpt-5.2-chat-latest"]
+)
+async def test_models_that_were_shut_down_are_gone(wire: Wire, model: str) -> None:
+    reply = await wire.openai({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (404, "model_not_found")

@@ -162,7 +162,7 @@ class Compatible:
     # ── what subclasses change ────────────────────────────────────────────────────────────────────────────────────────
 
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
-        """Refuse what OpenAI would take.
+        """Refuse what OpenAI would take. Members that OpenAI knows are of the right type already.
 
         Raises: Refusal.
         """
@@ -220,8 +220,6 @@ class Compatible:
     def _chat(self, request: Request) -> Chat:
         body = json_body(request, "")
         given = body.get("messages")
-        messages = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
-        self.check(body, messages)
         plain = {name: value for name, value in body.items() if name not in self.extras}
         if self.ignores_unknown:
             plain = {name: value for name, value in plain.items() if name in _CHAT_MEMBERS}
@@ -229,6 +227,7 @@ class Compatible:
             plain["messages"] = [self.plain_message(dict(each)) if isinstance(each, dict) else each for each in given]
         plain.pop("reasoning_effort", None)
         chat = converted(self.plain(plain), ChatRequest)
+        self.check(body, body["messages"])
         model, spec = split_model(chat.model)
         prompt = chat_prompt(chat, self._seed, self.name, model, Traits())
         prompt.reasoning_tokens = self.reasoning_tokens(body, model)

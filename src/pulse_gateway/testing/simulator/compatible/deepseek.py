@@ -29,7 +29,7 @@ class DeepSeek(Compatible):
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         thinking = body.get("thinking")
         kind = thinking.get("type") if isinstance(thinking, dict) else None
-        if thinking is not None and kind not in {"enabled", "disabled"}:
+        if thinking is not None and kind not in ("enabled", "disabled"):
             raise refuse("thinking.type must be 'enabled' or 'disabled'", param="thinking")
         if not self._thinks(body):
             return
@@ -73,4 +73,4 @@ class DeepSeek(Compatible):
         if kind is not None:
             return bool(kind == "enabled")
         effort = body.get("reasoning_effort")
-        return effort not in {None, "none"} or "reasoner" in str(body.get("model"))
+        return effort not in (None, "none") or "reasoner" in str(body.get("model"))

@@ -33,6 +33,10 @@ class Ollama(Compatible):
             body.pop(name, None)
         return body
 
+    def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+        if any(tool["type"] != "function" for tool in body.get("tools") or ()):
+            raise refuse("invalid tool type", param="tools")
+
     def usage(self, usage: dict[str, Any], told: Told) -> None:
         read = min(usage["prompt_tokens"], _WINDOW_TOKENS)
         usage["prompt_tokens"] = read

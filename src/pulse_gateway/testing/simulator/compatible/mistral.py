@@ -120,7 +120,7 @@ class Mistral(Compatible):
         return message
 
     def reasoning_tokens(self, body: dict[str, Any], model: str) -> int:
-        asked = body.get("reasoning_effort") not in {None, "none"} or body.get("prompt_mode") == "reasoning"
+        asked = body.get("reasoning_effort") not in (None, "none") or body.get("prompt_mode") == "reasoning"
         return 32 if asked else super().reasoning_tokens(body, model)
 
     def message(self, message: dict[str, Any], reasoning: str) -> None:

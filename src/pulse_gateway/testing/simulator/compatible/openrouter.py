@@ -6,12 +6,14 @@ Source: https://openrouter.ai/docs/api-reference/overview, /errors and /streamin
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
+from msgspec import Meta
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
 from pulse_gateway.testing.simulator.faults import Faults
+from pulse_gateway.testing.simulator.openai.body import Strict, converted
 from pulse_gateway.testing.simulator.openai.errors import injected, refuse
 from pulse_gateway.testing.simulator.openai.reading import REASONING_TOKENS
 from pulse_gateway.testing.simulator.vendor import Refusal, Target
@@ -19,6 +21,17 @@ from pulse_gateway.testing.simulator.vendor import Refusal, Target
 __all__ = ["OpenRouter"]
 
 _NANO_USD_PER_TOKEN = 2_000
+
+
+class ReasoningSettings(Strict):
+    effort: str | None = None
+    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    exclude: bool | None = None
+    enabled: bool | None = None
+    summary: str | None = None
+
+
+_SETTINGS: Any = ReasoningSettings | None
 
 
 class OpenRouter(Compatible):
@@ -42,8 +55,8 @@ class OpenRouter(Compatible):
         model = str(body.get("model"))
         if "/" not in model:
             raise refuse(f"{model} is not a valid model ID", param="model")
-        settings = body.get("reasoning")
-        for effort in (body.get("reasoning_effort"), settings.get("effort") if isinstance(settings, dict) else None):
+        settings = converted(body.get("reasoning"), _SETTINGS, "reasoning")
+        for effort in (body.get("reasoning_effort"), settings.effort if settings else None):
             if effort == "max":
                 raise refuse(
                     "reasoning effort must be one of none, minimal, low, medium, high, xhigh", param="reasoning"
@@ -55,13 +68,13 @@ class OpenRouter(Compatible):
         return message
 
     def reasoning_tokens(self, body: dict[str, Any], model: str) -> int:
-        settings = body.get("reasoning") or {}
-        if settings.get("enabled") is False:
+        settings = converted(body.get("reasoning") or {}, ReasoningSettings)
+        if settings.enabled is False:
             return 0
-        effort = settings.get("effort") or body.get("reasoning_effort")
-        if effort is None and not settings.get("max_tokens") and not settings.get("enabled"):
+        effort = settings.effort or body.get("reasoning_effort")
+        if effort is None and not settings.max_tokens and not settings.enabled:
             return super().reasoning_tokens(body, model)
-        return min(REASONING_TOKENS.get(str(effort or "medium"), 32), settings.get("max_tokens") or 1_000_000)
+        return min(REASONING_TOKENS.get(str(effort or "medium"), 32), settings.max_tokens or 1_000_000)
 
     def shows_reasoning(self, body: dict[str, Any]) -> bool:
         return body.get("include_reasoning") is not False and not (body.get("reasoning") or {}).get("exclude")

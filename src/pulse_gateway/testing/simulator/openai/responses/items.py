@@ -6,6 +6,7 @@ Source: https://developers.openai.com/api/docs/api-reference/responses/create, /
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -79,11 +80,11 @@ def check_items(earlier: list[Item], items: list[Item]) -> None:
         for call_id, unanswered in waiting.items():
             if unanswered:
                 raise refuse(f"No tool output found for {kind} call {call_id}.", param="input")
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for this, following in pairwise([*items, None]):
         ends = following is None or (isinstance(following, Message) and following.role != "assistant")
-        if isinstance(item, ReasoningItem) and ends:
+        if isinstance(this, ReasoningItem) and ends:
             raise refuse(
-                f"Item '{item.id}' of type 'reasoning' was provided without its required following item.", param="input"
+                f"Item '{this.id}' of type 'reasoning' was provided without its required following item.", param="input"
             )
 
 
@@ -121,6 +122,8 @@ def _parse(raw: Any, path: str) -> Item:
                 f"Missing required parameter: '{path}.type'.", code="missing_required_parameter", param=f"{path}.type"
             )
         kind = "message" if "role" in raw else "item_reference"
+    if not isinstance(kind, str):
+        raise refuse(f"Invalid type for '{path}.type': expected a string.", code="invalid_type", param=f"{path}.type")
     if kind in HOSTED_ITEMS:
         return raw
     if kind not in ITEMS:

@@ -107,8 +107,10 @@ class Responses:
         """Raises: Refusal."""
         kept = self._find(request)
         if request.query.get("stream") == "true":
-            after = int(request.query.get("starting_after") or -1)
-            return _answer(kept, kept.stream()[after + 1 :], stream=True)
+            after = request.query.get("starting_after")
+            if after is not None and not after.isdecimal():
+                raise refuse("Invalid 'starting_after': expected a number.", param="starting_after")
+            return _answer(kept, kept.stream()[0 if after is None else int(after) + 1 :], stream=True)
         shown = kept.reply
         if kept.waits:
             shown = {**shown, "status": "in_progress", "output": [], "usage": None, "completed_at": None}

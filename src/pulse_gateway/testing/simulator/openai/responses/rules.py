@@ -99,7 +99,7 @@ def parse_tools(given: list[dict[str, Any]] | None) -> list[FunctionTool | Custo
             tools.append(function)
         elif kind == "custom":
             tools.append(converted(raw, CustomTool, path))
-        elif kind is None:
+        elif not isinstance(kind, str):
             raise refuse(
                 f"Missing required parameter: '{path}.type'.", code="missing_required_parameter", param=f"{path}.type"
             )
@@ -138,7 +138,7 @@ def allowed(request: ResponseRequest | CountRequest, tools: list[FunctionTool | 
             chosen = {
                 _present(str(each.get("name")), str(each.get("type")), tools)
                 for each in listed
-                if isinstance(each, dict) and each.get("type") in {"function", "custom"}
+                if isinstance(each, dict) and each.get("type") in ("function", "custom")
             }
             return chosen, mode == "required"
         case {"type": str(kind)} if kind in {"mcp", "computer_use", *HOSTED_TOOLS}:
