@@ -13,7 +13,7 @@ from google.genai import types as genai_types
 from pulse_process import Pulse
 
 # Of a name with `gemini` in it that does not begin with this one, Google's SDK makes one vector of all texts.
-EMBEDDING = ["openai:text-embedding-3-small", "gemini-embedding-001"]
+EMBEDDING = ["text-embedding-3-small", "gemini-embedding-001"]
 CHAT = ["gpt-5.2", "claude-opus-5", "gemini-3.8-flash"]
 ARABIC = "ما هي عاصمة الأردن؟"
 
@@ -42,7 +42,7 @@ async def test_texts_become_the_same_vectors_in_either_sdk(pulse: Pulse, model: 
 
 async def test_a_text_is_judged(pulse: Pulse) -> None:
     async with openai.AsyncOpenAI(base_url=f"{pulse.url}/v1", api_key=pulse.key, max_retries=0) as client:
-        verdict = await client.moderations.create(model="openai:omni-moderation-latest", input="I will kill you")
+        verdict = await client.moderations.create(input="I will kill you")
     assert verdict.results[0].flagged
     assert verdict.results[0].categories.violence
 
