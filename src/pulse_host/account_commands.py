@@ -32,6 +32,13 @@ def keys() -> None:
 )
 @limit_options
 @click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(["admin"]),
+    help="What the key is for beside calls of models. admin: what operators see, /v1/admin.",
+)
+@click.option(
     "--test", "environment", flag_value="test", default=False, help="A pls_test_ key instead of a pls_live_ one."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -43,6 +50,7 @@ def keys_create(
     name: str,
     plan: str | None,
     limits: LimitsChange,
+    scopes: tuple[str, ...],
     environment: str | None,
     as_json: bool,
     config_file: str | None,
@@ -57,13 +65,13 @@ def keys_create(
     created = with_database(
         config,
         lambda pool: key_admin.create(
-            pool, config, user, name, plan, environment or "live", tenant_id=tenant, limits=limits
+            pool, config, user, name, plan, environment or "live", tenant_id=tenant, limits=limits, scopes=scopes
         ),
     )
     row = created.row
     if as_json:
         shown = {"key": created.secret, "key_id": row.key_id, "user": user, "tenant": row.tenant, "plan": row.plan}
-        click.echo(msgspec.json.encode({**shown, "limits": row.limits}).decode())
+        click.echo(msgspec.json.encode({**shown, "limits": row.limits, "scopes": row.scopes}).decode())
     else:
         click.echo(created.secret)
         click.echo(f"key {row.key_id} of {user} on the plan {row.plan}; shown this once", err=True)

@@ -24,6 +24,7 @@ from pulse_host.errors import EXCEPTION_HANDLERS
 from pulse_host.health import Readiness, health, readiness_route
 from pulse_host.ingress import Ingress
 from pulse_host.metrics import CONTENT_TYPE, Metrics
+from pulse_host.model_admin import admin_models_route
 from pulse_host.models import send_models
 from pulse_host.openapi import openapi_document
 from pulse_host.usage.controllers import history_route, usage_route
@@ -113,6 +114,7 @@ def create_app(services: Services) -> Litestar:
     described: list[Any] = [
         usage_route(gateway, keys, anonymous),
         history_route(gateway, keys, anonymous, services.history),
+        admin_models_route(gateway, keys, anonymous),
         webhook_route(gateway),
         health,
         readiness_route(readiness),
@@ -140,6 +142,7 @@ def offline_document(config: Config) -> dict[str, Any]:
     described = [
         usage_route(gateway, keys, anonymous),
         history_route(gateway, keys, anonymous, None),
+        admin_models_route(gateway, keys, anonymous),
         health,
         readiness_route(Readiness({})),
     ]

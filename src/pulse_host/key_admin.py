@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -31,7 +32,7 @@ class KeyRow(msgspec.Struct, frozen=True):
     """What a list shows of one key."""
 
     HEADINGS: ClassVar[str] = (
-        f"{'key id':<12} {'key':<18} {'state':<8} {'plan':<10} {'tenant':<12} {'user':<30} {'user id':<36} {'limits':<20} name"
+        f"{'key id':<12} {'key':<18} {'state':<8} {'plan':<10} {'tenant':<12} {'user':<30} {'user id':<36} {'limits':<20} {'scopes':<8} name"
     )
 
     key_id: str
@@ -44,11 +45,12 @@ class KeyRow(msgspec.Struct, frozen=True):
     name: str
     state: str
     created_at: str
+    scopes: list[str] = []
 
     def line(self) -> str:
         return (
             f"{self.key_id:<12} {self.key:<18} {self.state:<8} {self.plan:<10} {self.tenant:<12} {self.user:<30} "
-            f"{self.user_id:<36} {self.limits.line():<20} {self.name}"
+            f"{self.user_id:<36} {self.limits.line():<20} {','.join(self.scopes) or '-':<8} {self.name}"
         )
 
 
@@ -67,6 +69,7 @@ async def create(
     *,
     tenant_id: str,
     limits: LimitsChange,
+    scopes: Sequence[str] = (),
 ) -> Created:
     """A key for the user of a tenant with this address, who is made if new. An existing user keeps the plan unless one is named.
 
@@ -95,6 +98,7 @@ async def create(
             user_id=user.user_id,
             name=name,
             limits=limits.put,
+            scopes=scopes,
             environment="test" if environment == "test" else "live",
         )
     return Created(secret, _row(record))
@@ -137,4 +141,5 @@ def _row(record: KeyRecord) -> KeyRow:
         name=record.name,
         state="revoked" if record.revoked_at else "live",
         created_at=record.created_at.isoformat(),
+        scopes=list(record.scopes),
     )

@@ -52,6 +52,14 @@ _ROUTES = (
 )
 _FORM, _JSON = "multipart/form-data", "application/json"
 _BODIES = {"/v1/images/edits": (_FORM, _JSON), "/v1/audio/transcriptions": (_FORM,), "/v1/audio/translations": (_FORM,)}
+_PAGES = {
+    "limit": "Anthropic's shape: models on a page, 1 to 1000, 20 unless given",
+    "after_id": "Anthropic's shape: the page after this model",
+    "before_id": "Anthropic's shape: the page before this model",
+    "lifecycle": "Anthropic's shape: only `active` or `deprecated` ones",
+    "pageSize": "Gemini's shape: models on a page, 1 to 1000, 50 unless given",
+    "pageToken": "Gemini's shape: `nextPageToken` of the page before",
+}
 _CALL_ERRORS = {
     "400": "invalid_request, unsupported_parameter, content_blocked, context_length_exceeded, upstream_rejected",
     "401": "unauthenticated",
@@ -74,6 +82,7 @@ _READ_ERRORS = {
 _USAGE = {
     "/v1/usage/me": _READ_ERRORS,
     "/v1/usage/me/history": {"400": "invalid_request", **_READ_ERRORS},
+    "/v1/admin/models": {"400": "invalid_request", **_READ_ERRORS},
 }
 
 
@@ -113,7 +122,8 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 operation_id=operation_id,
                 summary="The models that the caller may use, in the shape of the SDK that asks",
                 tags=["models"],
-                responses=_responses("The list", _READ_ERRORS),
+                parameters=[_query(name, about) for name, about in _PAGES.items()],
+                responses=_responses("The list", {"400": "invalid_request", **_READ_ERRORS}),
             )
         )
         paths[f"{path}/{{model}}"] = PathItem(
@@ -129,6 +139,12 @@ def _describe_data_plane(document: OpenAPI) -> None:
 
 def _model() -> Parameter | Reference:
     return Parameter(name="model", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))
+
+
+def _query(name: str, about: str) -> Parameter | Reference:
+    return Parameter(
+        name=name, param_in="query", required=False, description=about, schema=Schema(type=OpenAPIType.STRING)
+    )
 
 
 def _idempotency_key() -> Parameter | Reference:

@@ -69,7 +69,7 @@ def test_a_key_is_shown_once_works_and_stops_working_once_revoked(env: dict[str,
 
     listed = run_pulse("keys", "list", env=env)
     (line,) = [line for line in listed.stdout.splitlines() if key_id in line]
-    shown = [key_id, f"pls_live_…{key[-4:]}", "live", "pro", "default", "Ada@example.com", "-", "laptop"]
+    shown = [key_id, f"pls_live_…{key[-4:]}", "live", "pro", "default", "Ada@example.com", "-", "-", "laptop"]
     words = line.split()
     user_id = words.pop(6)
     assert words == shown

@@ -98,6 +98,11 @@ class Catalog:
             if not gone and (operation is None or operation in (model.operations or ("chat",))):
                 yield model
 
+    def vendors(self, kind: str) -> tuple[str, ...]:
+        """Whose models, under whose names, a provider of this kind serves: its own, and those of the vendor it resells."""
+        origin = origin_of(kind, "")
+        return (kind,) if origin is None or kind in _NAMED_BY_THEIR_OWNER else (kind, origin.vendor)
+
     def names(self, provider: str) -> tuple[str, ...]:
         """The names of `models(provider)`."""
         return tuple(model.name for model in self.models(provider))
@@ -129,8 +134,7 @@ class Catalog:
     def _offered(self, provider: str, kind: str) -> Iterator[str]:
         """Names of one's own first, then those of the provider's rows, then those it serves of another vendor."""
         seen = {"*"}
-        origin = origin_of(kind, "")
-        vendors = (kind,) if origin is None or kind in _NAMED_BY_THEIR_OWNER else (kind, origin.vendor)
+        vendors = self.vendors(kind)
         own = (name for owner, name in self._own_names if owner in {provider, kind})
         shipped = (row.name for vendor in vendors for row in self._file.rows if row.provider == vendor and row.listed)
         for name in (*own, *shipped):

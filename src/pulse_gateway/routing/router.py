@@ -70,6 +70,10 @@ class Router:
         """Every provider that is switched on, the built-in `echo` included."""
         return tuple(self._providers.values())
 
+    def vendor(self, row: ProviderRow) -> str:
+        """Whose models a provider serves: the vendor it is named after, or whose kind it is."""
+        return row.name if row.name in SWITCHES else row.kind
+
     def candidates(self, model: str, /) -> tuple[Deployment, ...]:
         """The deployments for `model` as a client wrote it, in the order in which to try them; at least one.
 
@@ -130,7 +134,7 @@ class Router:
 
     def _listed_models(self) -> Iterator[ListedModel]:
         for row in self._providers.values():
-            for model in self._catalog.models(row.name, None, kind=self._vendor(row)):
+            for model in self._catalog.models(row.name, None, kind=self.vendor(row)):
                 by_prefix = vendor_of(model.name) == row.name and model.name not in self._aliases
                 deployment = self._deployment(Target(provider=row.name, model=model.name))
                 yield listed(model.name if by_prefix else f"{row.name}:{model.name}", deployment, self._offers)
@@ -244,10 +248,6 @@ class Router:
         if row.kind == "echo" and found.price is None:
             return msgspec.structs.replace(found, price=_FREE)
         return found
-
-    def _vendor(self, row: ProviderRow) -> str:
-        """Whose models a provider serves: the vendor it is named after, or whose kind it is."""
-        return row.name if row.name in SWITCHES else row.kind
 
     def _drawn(self, deployments: tuple[Deployment, ...]) -> tuple[Deployment, ...]:
         """All of them, the first drawn by weight, the second among the rest, and so on.

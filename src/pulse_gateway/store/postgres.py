@@ -50,6 +50,7 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str
     tenant_id: str
     plan: str
+    scopes: tuple[str, ...]
     key: Allowance
     tenant: Allowance
     expires_at: float | None  # seconds since the epoch
@@ -139,6 +140,7 @@ class PostgresKeyStore:
             plan=plan,
             tenant_id=found.tenant_id,
             key_id=found.key_id,
+            scopes=found.scopes,
             key=found.key,
             tenant=found.tenant,
         )
@@ -202,6 +204,7 @@ class PostgresKeyStore:
             user_id=row["user_id"],
             tenant_id=row["tenant_id"],
             plan=row["plan"],
+            scopes=tuple(row["scopes"]),
             key=decode_limits(row["key_limits"]),
             tenant=decode_limits(row["tenant_limits"]),
             expires_at=None if expires_at is None else expires_at.timestamp(),

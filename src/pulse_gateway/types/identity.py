@@ -44,6 +44,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """A caller, once authenticated. `user_id` is the account that limits and quotas count on.
 
     `key` and `tenant` are what the caller's API key and tenant may do, all their users together; put over the configured defaults.
+    `scopes` are what the key is for beside calls of models: `admin` lets it see what operators see.
     """
 
     user_id: str
@@ -51,5 +52,6 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str = "default"
     key_id: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    scopes: tuple[str, ...] = ()
     key: Allowance = NO_ALLOWANCE
     tenant: Allowance = NO_ALLOWANCE

@@ -102,7 +102,7 @@ def _with_stores(config: Config, stores: DevStores) -> Config:
 async def _own_key(url: str, key: str, plan: str) -> None:
     async with open_connection(url) as connection:
         user = await save_user(connection, email=_DEV_USER, plan=plan)
-        await add_key(connection, user_id=user.user_id, name="pulse dev", secret=key)
+        await add_key(connection, user_id=user.user_id, name="pulse dev", secret=key, scopes=["admin"])
 
 
 def _welcome(address: str, key: str, plan: str, config: Config, stores: DevStores) -> None:
