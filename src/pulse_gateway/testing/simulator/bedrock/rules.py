@@ -31,6 +31,7 @@ _CLAUDE_FIELDS = frozenset(
     {"thinking", "reasoning_config", "top_k", "anthropic_beta", "output_config", "speed", "tool_choice"}
 )
 _THINKING_TOKENS = {"low": 16, "medium": 32, "high": 64, "xhigh": 96, "max": 128}
+_NAMES_TOOLS = frozenset({"anthropic", "amazon", ""})  # the empty one: names nobody knows
 _OPEN_REASONERS = ("gpt-oss", "r1", "kimi-k2-thinking", "minimax-m2")
 _Thinking = ThinkingEnabled | ThinkingAdaptive | ThinkingDisabled | ThinkingBetweenTools
 
@@ -118,7 +119,7 @@ def _choose(config: ToolConfig | msgspec.UnsetType, tools: list[Tool], model: Be
     kind, value = member(config.tool_choice, "toolConfig.toolChoice")
     if kind == "auto":
         return tools, False
-    if not model.forces_tools:
+    if not model.forces_tools or (kind == "tool" and model.maker not in _NAMES_TOOLS):
         raise refuse(f"This model doesn't support the toolConfig.toolChoice.{kind} field. Remove it and try again.")
     if kind == "any":
         return tools, True

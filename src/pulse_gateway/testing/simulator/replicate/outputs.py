@@ -32,6 +32,8 @@ _SIZES = {
 }  # fmt: skip
 _SCALES = {"2K": 2, "4K": 4}
 _CLIP_S = 8
+_MOST_CLIP_S = 600
+_MOST_PICTURES = 16
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,28 +94,28 @@ def make(
             segments = [{"id": 0, "start": 0.0, "end": 2.5, "text": text}]
             return Made(output={"segments": segments, "transcription": text, "detected_language": "english"}, units={})
         case "video":
-            duration_ms = int(wanted.input.get("duration", _CLIP_S)) * 1000
+            duration_ms = _whole(wanted.input.get("duration"), _CLIP_S, _MOST_CLIP_S) * 1000
             token = identifier("", prediction_id.encode(), "clip", 32)
             url = put(f"{token}/output.mp4", "video/mp4", None, duration_ms, colour(digest))
             return Made(output=url, units={"videos": 1, "video_ms": duration_ms})
-    count = int(wanted.input.get("num_outputs", 1)) if wanted.model.shape == "pictures" else 1
+    several = wanted.model.shape == "pictures"
+    count = _whole(wanted.input.get("num_outputs"), 1, _MOST_PICTURES) if several else 1
     media_type = _TYPES.get(str(wanted.input.get("output_format")), wanted.model.media_type)
     urls = []
     for at in range(count):
         token = identifier("", prediction_id.encode(), f"picture {at}", 32)
         name = f"{token}/out-{at}.{_ENDINGS[media_type]}"
         urls.append(put(name, media_type, _size(wanted), 0, colour(digest, str(at))))
-    return Made(output=urls if wanted.model.shape == "pictures" else urls[0], units={"images": count})
+    return Made(output=urls if several else urls[0], units={"images": count})
 
 
 def _text(wanted: Wanted, digest: bytes, faults: Faults, answers: Answers) -> Made:
     asked, system = (str(wanted.input.get(name, "")) for name in ("prompt", "system_prompt"))
-    limit = wanted.input.get("max_tokens")
     prompt = Prompt(
         digest=digest,
         text=asked,
         system=system,
-        max_tokens=limit if isinstance(limit, int) else None,
+        max_tokens=_whole(wanted.input.get("max_tokens"), 0, 1_000_000) or None,
         stop=[stop for stop in str(wanted.input.get("stop_sequences", "")).split(",") if stop],
         input_tokens=count_text(system + asked),
     )
@@ -121,6 +123,11 @@ def _text(wanted: Wanted, digest: bytes, faults: Faults, answers: Answers) -> Ma
     pieces = fragments(answer.choices[0].text, digest, "pieces", faults.chunks)
     metrics = {"input_token_count": answer.usage.input_total, "output_token_count": answer.usage.output}
     return Made(output=pieces, units={}, metrics=metrics)
+
+
+def _whole(value: object, default: int, most: int) -> int:
+    """What an input that nobody has checked asks for, within reason."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most else default
 
 
 def _size(wanted: Wanted) -> tuple[int, int]:

@@ -148,11 +148,14 @@ class Replicate:
         place = request.path.split("/")[2]
         wanted = read_create(request, place, name)
         steer = steering(request, wanted.spec)
+        # Deeper than it is ever shown, so that what is nested too deeply is refused here.
+        sent = _ENCODE([[[self._seed, wanted.model.name, wanted.input]]], order="deterministic")
+        digest = blake2b(sent, digest_size=16).digest()
         units: dict[str, int] = {}
         headers = (("preference-applied", "wait"),) if wanted.waits else ()
 
         def render(faults: Faults) -> list[Frame]:
-            prediction = self._begin(wanted, steer, base_url, units)
+            prediction = self._begin(wanted, digest, steer, base_url, units)
             return [Frame(_ENCODE(prediction.document(self._now())))]
 
         return Work(
@@ -165,13 +168,10 @@ class Replicate:
             render=render,
         )
 
-    def _begin(self, wanted: Wanted, steer: Faults, base_url: str, units: dict[str, int]) -> Prediction:
+    def _begin(self, wanted: Wanted, digest: bytes, steer: Faults, base_url: str, units: dict[str, int]) -> Prediction:
         self._created += 1
         now_s = self._now()
         prediction_id = identifier("", f"{self._seed} {self._created}".encode(), "prediction", 26)
-        digest = blake2b(
-            _ENCODE([self._seed, wanted.model.name, wanted.input], order="deterministic"), digest_size=16
-        ).digest()
 
         def put(path: str, media_type: str, size: tuple[int, int] | None, duration_ms: int, paint: Colour) -> str:
             file = Delivered(
