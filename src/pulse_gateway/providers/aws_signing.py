@@ -23,7 +23,7 @@ from pulse_gateway.types.http import Headers, HttpRequest
 
 __all__ = ["AwsSigner"]
 
-_KEY_PAIR = re.compile(r"([A-Za-z0-9_]{16,128}):([^:\s]+)(?::(\S+))?")
+_KEY_PAIR = re.compile(r"([A-Za-z0-9_]{4,128}):([^:\s]+)(?::(\S+))?")
 _SIGNED = ("content-type", "x-amz-")  # what else is sent may be changed on the way by a proxy, such as trace headers
 _IN_PLACE_BYTES = 256 * 1024  # a longer body is hashed in a thread
 

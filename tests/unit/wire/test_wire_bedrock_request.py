@@ -210,6 +210,11 @@ def test_how_hard_to_think_is_said_in_the_words_of_the_model(
     assert {key: value for key, value in whole.items() if key != "messages"} == said
 
 
+def test_one_call_at_a_time_is_said_in_claudes_own_words() -> None:
+    said = body(tools=(TOOL,), parallel_tool_calls=False)["additionalModelRequestFields"]
+    assert said == {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+
+
 def test_a_schema_is_text_inside_json_with_its_name() -> None:
     form = ResponseFormat("json_schema", {"type": "object"}, name="n", strict=True)
     encoding = encoded(response_format=form)
@@ -252,7 +257,9 @@ def test_what_stands_in_a_message_is_refused_by_its_path() -> None:
         == "messages[1]"
     )
     assert refused(extra={"container": "c"}) == "container"
-    assert refused(tools=(TOOL,), parallel_tool_calls=False) == "parallel_tool_calls"
+    assert refused(to=model("meta.llama4"), tools=(TOOL,), parallel_tool_calls=False) == "parallel_tool_calls"
+    forced = ToolChoice("required")
+    assert refused(tools=(TOOL,), tool_choice=forced, parallel_tool_calls=False) == "parallel_tool_calls"
     with pytest.raises(InvalidRequest):
         encoded(USER, Message("assistant", (ToolCallPart("c", "f", "[1]"),), path="m"), tools=(TOOL,))
 

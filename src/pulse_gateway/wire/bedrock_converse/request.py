@@ -71,10 +71,19 @@ def _refuse_foreign(request: ChatRequest, model: Model) -> None:
         ("frequency_penalty", bool(request.frequency_penalty)),
         ("logprobs", bool(request.logprobs)),
         ("top_logprobs", bool(request.top_logprobs)),
-        ("parallel_tool_calls", request.parallel_tool_calls is False and bool(request.tools)),
+        ("parallel_tool_calls", _one_at_a_time(request) and not _says_one_at_a_time(request, model)),
     ):
         if asked:
             raise unsupported(model, name, f"has no equivalent of {name!r}")
+
+
+def _one_at_a_time(request: ChatRequest) -> bool:
+    return request.parallel_tool_calls is False and bool(request.tools)
+
+
+def _says_one_at_a_time(request: ChatRequest, model: Model) -> bool:
+    """Whether the model's own words for it do not contradict the choice that `toolConfig` makes."""
+    return is_claude(model) and (request.tool_choice is None or request.tool_choice.mode == "auto")
 
 
 def _inference(request: ChatRequest, model: Model, thinking: Plan) -> dict[str, Any]:
@@ -113,6 +122,8 @@ def _require_sampling(model: Model, field: str) -> None:
 def _own_fields(request: ChatRequest, model: Model, thinking: Plan) -> dict[str, Any]:
     """What the model itself knows and `Converse` does not."""
     fields = dict(thinking.fields)
+    if _one_at_a_time(request):
+        fields["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
     if request.top_k is not None:
         _require_sampling(model, "top_k")
         if is_claude(model):
