@@ -54,6 +54,7 @@ SAYS_NOTHING: dict[str, dict[str, tuple[Any, ...] | None]] = {
         "tools[].strict": (False, None),
         "parallel_tool_calls": (True,),
         "text.format": ({"type": "text"},),
+        "text.format.strict": (False,),
         "text.verbosity": ("medium",),
         "reasoning": ({},),
         "top_logprobs": (0,),

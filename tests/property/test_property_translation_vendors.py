@@ -19,6 +19,10 @@ from openai.types.chat.completion_create_params import (
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
 )
+from openai.types.responses.response_create_params import (
+    ResponseCreateParamsNonStreaming,
+    ResponseCreateParamsStreaming,
+)
 from translation_bodies import BODIES
 from translation_harness import PAIRS, deployment, sent
 from translation_reading import events_of, expected, of_events, of_reply, translated
@@ -33,6 +37,7 @@ from pulse_gateway.wire.registry import codec
 # nobody but they themselves can know.
 MODELS = {
     "openai.chat": [("openai", name) for name in ("gpt-4.1", "gpt-5-mini", "gpt-5.2", "gpt-5.4")],
+    "openai.responses": [("openai", name) for name in ("gpt-4.1", "gpt-5-mini", "gpt-5.4", "gpt-6-astra")],
     "anthropic.messages": [
         ("anthropic", name)
         for name in ("claude-haiku-4-5", "claude-opus-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-opus-5-5")
@@ -85,7 +90,7 @@ def test_the_vendor_takes_it_and_its_answer_reads_the_same(
     vendors: Vendors, client: str, upstream: str, data: st.DataObject
 ) -> None:
     body = data.draw(BODIES[client](anything=data.draw(st.booleans())))
-    base_url = f"{vendors.url}/v1" if upstream == "openai.chat" else vendors.url
+    base_url = f"{vendors.url}/v1" if upstream.startswith("openai.") else vendors.url
     to = deployment(upstream, CATALOG.model(*data.draw(st.sampled_from(MODELS[upstream]))), base_url)
     stream = data.draw(st.booleans()) if client == "gemini" else bool(body.get("stream"))
     try:
@@ -108,14 +113,19 @@ def test_the_vendor_takes_it_and_its_answer_reads_the_same(
 
 # ── the SDKs' own types of a request ──────────────────────────────────────────────────────────────────────────────────
 
-OPENAI = {
+CHAT = {
     False: pydantic.TypeAdapter(CompletionCreateParamsNonStreaming),
     True: pydantic.TypeAdapter(CompletionCreateParamsStreaming),
+}
+RESPONSES = {
+    False: pydantic.TypeAdapter(ResponseCreateParamsNonStreaming),
+    True: pydantic.TypeAdapter(ResponseCreateParamsStreaming),
 }
 ANTHROPIC = {
     False: pydantic.TypeAdapter(MessageCreateParamsNonStreaming),
     True: pydantic.TypeAdapter(MessageCreateParamsStreaming),
 }
+ADAPTERS = {"openai.chat": CHAT, "openai.responses": RESPONSES, "anthropic.messages": ANTHROPIC}
 
 
 class GeminiRequest(pydantic.BaseModel, extra="forbid", alias_generator=pydantic.alias_generators.to_camel):
@@ -136,8 +146,7 @@ def as_typed(dialect: str, body: dict[str, Any]) -> Any:
     if dialect == "gemini":
         GeminiRequest.model_validate(body)  # refuses what it does not know, here and in everything inside
         return body
-    adapters = OPENAI if dialect == "openai.chat" else ANTHROPIC
-    return _exhausted(adapters[bool(body.get("stream"))].validate_python(body))
+    return _exhausted(ADAPTERS[dialect][bool(body.get("stream"))].validate_python(body))
 
 
 def _exhausted(value: Any) -> Any:

@@ -31,7 +31,7 @@ class AnthropicWriter(Writer):
                 temperature=self.maybe(st.sampled_from((0, 0.5, 1))),
                 top_p=self.maybe(st.sampled_from((0.1, 1))),
                 top_k=self.maybe(st.integers(1, 40), wild=True),
-                stop_sequences=self.maybe(st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3)),
+                stop_sequences=self.maybe(st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3), wild=True),
                 stream=self.maybe(st.booleans()),
                 metadata=None if user is None else {"user_id": user},
                 thinking=self._thinking() if self.wild() else None,

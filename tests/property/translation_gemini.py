@@ -51,7 +51,7 @@ class GeminiWriter(Writer):
             temperature=self.maybe(st.sampled_from((0, 0.5, 1)) | (st.just(1.5) if self.anything else st.nothing())),
             topP=self.maybe(st.sampled_from((0.1, 1))),
             topK=self.maybe(st.integers(1, 40), wild=True),
-            stopSequences=self.maybe(st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3)),
+            stopSequences=self.maybe(st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3), wild=True),
             candidateCount=self.maybe(st.sampled_from((1, 2)), wild=True),
             seed=self.maybe(st.integers(0, 9), wild=True),
             presencePenalty=self.maybe(st.sampled_from((0, 0.5)), wild=True),

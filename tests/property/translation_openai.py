@@ -26,13 +26,16 @@ class OpenAIWriter(Writer):
         if self.wild():
             messages.append({"role": "assistant", "content": self.text()})
         limit = self.draw(st.sampled_from(("max_tokens", "max_completion_tokens")))
+        wanted = self._format()
+        if wanted == {"type": "json_object"}:  # as the vendor demands
+            messages.insert(0, {"role": "system", "content": "Answer in JSON."})
         return {
             "model": "alias",
             "messages": messages,
             **self.given(
                 temperature=self.maybe(st.sampled_from((0, 0.5, 1)) | (st.just(1.5) if self.anything else st.nothing())),
                 top_p=self.maybe(st.sampled_from((0.1, 1))),
-                stop=self.maybe(st.just("STOP") | st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3)),
+                stop=self.maybe(st.just("STOP") | st.lists(st.sampled_from(("END", "قف", "\n\n#")), max_size=3), wild=True),
                 n=self.maybe(st.sampled_from((1, 2)), wild=True),
                 seed=self.maybe(st.integers(0, 9), wild=True),
                 presence_penalty=self.maybe(st.sampled_from((0, 0.5)), wild=True),
@@ -44,7 +47,7 @@ class OpenAIWriter(Writer):
                 store=self.maybe(st.booleans(), wild=True),
                 service_tier=self.maybe(st.sampled_from(("auto", "flex")), wild=True),
                 prediction={"type": "content", "content": "x"} if self.wild() else None,
-                response_format=self._format(),
+                response_format=wanted,
                 reasoning_effort=self.maybe(st.sampled_from(("none", "minimal", "low", "medium", "high", "xhigh")), wild=True),
                 stream=self.maybe(st.booleans()),
             ),

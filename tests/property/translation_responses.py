@@ -12,11 +12,15 @@ __all__ = ["ResponsesWriter"]
 
 class ResponsesWriter(Writer):
     def body(self) -> Body:
+        text = self._text_config()
+        instructions = self.maybe(said)
+        if text is not None and text.get("format") == {"type": "json_object"}:
+            instructions = "Answer in JSON."  # as the vendor demands
         return {
             "model": "alias",
             "input": self._input(),
             **self.given(
-                instructions=self.maybe(said),
+                instructions=instructions,
                 temperature=self.maybe(st.sampled_from((0, 0.5, 1)) | (st.just(1.5) if self.anything else st.nothing())),
                 top_p=self.maybe(st.sampled_from((0.1, 1))),
                 max_output_tokens=self.maybe(st.integers(64, 2000)),
@@ -30,7 +34,7 @@ class ResponsesWriter(Writer):
                 previous_response_id="resp_1" if self.wild() else None,
                 service_tier=self.maybe(st.sampled_from(("auto", "flex")), wild=True),
                 truncation=self.maybe(st.sampled_from(("disabled", "auto")), wild=True),
-                text=self._text_config(),
+                text=text,
                 reasoning=self._reasoning() if self.wild() else None,
                 stream=self.maybe(st.booleans()),
             ),
@@ -141,7 +145,7 @@ class ResponsesWriter(Writer):
 
     def _text_config(self) -> Any:
         schema = {"type": "json_schema", "name": "reply", "schema": self.draw(schemas)}
-        schema |= self.given(description=self.maybe(said), strict=self.maybe(st.just(True), wild=True))
+        schema |= self.given(description=self.maybe(said), strict=self.maybe(st.just(False)))
         formats = [{"type": "text"}, *([schema, {"type": "json_object"}] if self.anything else [])]
         verbosity = self.maybe(st.sampled_from(("medium", "low")), wild=True)
         config = self.given(format=self.maybe(st.sampled_from(formats)), verbosity=verbosity)
@@ -161,7 +165,7 @@ class ResponsesWriter(Writer):
                 "type": "function",
                 "name": name,
                 "parameters": self.draw(schemas),
-                "strict": self.maybe(st.just(True)) if self.anything else False,
+                "strict": self.maybe(st.just(False)),
                 **self.given(description=self.maybe(said)),
             }
             for name in self.tools
