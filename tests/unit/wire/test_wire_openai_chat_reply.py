@@ -207,7 +207,8 @@ def test_missing_indexes_ids_and_dates() -> None:
                 },
             },
             Usage(
-                input_tokens=40,
+                input_tokens=37,
+                image_input_tokens=3,
                 cached_input_tokens=64,
                 cache_write_tokens=10,
                 audio_input_tokens=6,

@@ -69,7 +69,15 @@ def encode_usage(usage: Usage | None) -> dict[str, Any]:
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     counts: dict[str, Any] = {
-        "input_tokens": (usage.input_tokens or 0) + (usage.audio_input_tokens or 0),
+        "input_tokens": sum(
+            tokens or 0
+            for tokens in (
+                usage.input_tokens,
+                usage.audio_input_tokens,
+                usage.image_input_tokens,
+                usage.video_input_tokens,
+            )
+        ),
         "output_tokens": usage.output_total,
     }
     if usage.cached_input_tokens is not None:

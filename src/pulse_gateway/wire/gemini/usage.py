@@ -4,10 +4,11 @@
 | -------------------- | ----------------------------------------------------------------------------------- |
 | cached_input_tokens  | cachedContentTokenCount (a part of the prompt)                                      |
 | audio_input_tokens   | promptTokensDetails[AUDIO] − cacheTokensDetails[AUDIO]                              |
-| input_tokens         | promptTokenCount + toolUsePromptTokenCount − the two above                          |
+| image_, video_input… | the same of [IMAGE] and [VIDEO]                                                     |
+| input_tokens         | promptTokenCount + toolUsePromptTokenCount − all of these                           |
 | reasoning_tokens     | thoughtsTokenCount                                                                  |
-| image_/audio_output… | candidatesTokensDetails[IMAGE], [AUDIO]                                             |
-| output_tokens        | candidatesTokenCount − the two above, and − thoughts where it includes them         |
+| audio_, image_, video_output… | candidatesTokensDetails[AUDIO], [IMAGE], [VIDEO]                           |
+| output_tokens        | candidatesTokenCount − these, and − thoughts where it includes them                 |
 
 The vendor does not count writes to its cache; storage is billed by the hour.
 
@@ -21,6 +22,7 @@ from typing import Any
 
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.gemini.schema import ModalityCount, UsageMetadata
+from pulse_gateway.wire.token_classes import apart, without
 
 __all__ = ["decode_usage", "encode_usage"]
 
@@ -32,26 +34,28 @@ def decode_usage(counts: UsageMetadata) -> Usage:
         counts.cached_content_token_count,
     )
     candidates, thoughts = counts.candidates_token_count, counts.thoughts_token_count
-    audio_in = _of(counts.prompt_tokens_details, "AUDIO")
-    if audio_in:
-        audio_in = max(0, audio_in - (_of(counts.cache_tokens_details, "AUDIO") or 0))
-    image_out = _of(counts.candidates_tokens_details, "IMAGE")
-    audio_out = _of(counts.candidates_tokens_details, "AUDIO")
-    fresh = visible = None
+    fresh = audio_in = image_in = video_in = None
+    read = {medium: _fresh_of(counts, medium) for medium in ("AUDIO", "IMAGE", "VIDEO")}
+    made = {medium: _of(counts.candidates_tokens_details, medium) for medium in ("AUDIO", "IMAGE", "VIDEO")}
     if prompt is not None or tools is not None:
-        fresh = max(0, (prompt or 0) + (tools or 0) - (cached or 0) - (audio_in or 0))
-    if candidates is not None:
-        # Some models count their thoughts among the candidates: then the total adds up without them.
-        counted_twice = bool(thoughts) and counts.total_token_count == (prompt or 0) + (tools or 0) + candidates
-        visible = max(0, candidates - (image_out or 0) - (audio_out or 0) - ((thoughts or 0) if counted_twice else 0))
+        total = without((prompt or 0) + (tools or 0), cached)
+        fresh, audio_in, image_in, video_in = apart(total, *read.values())
+    # Some models count their thoughts among the candidates: then the total adds up without them.
+    counted_twice = bool(thoughts) and counts.total_token_count == (prompt or 0) + (tools or 0) + (candidates or 0)
+    visible, audio_out, image_out, video_out = apart(
+        without(candidates, thoughts if counted_twice else None), *made.values()
+    )
     return Usage(
         input_tokens=fresh,
         cached_input_tokens=cached,
         audio_input_tokens=audio_in,
+        image_input_tokens=image_in,
+        video_input_tokens=video_in,
         output_tokens=visible,
         reasoning_tokens=thoughts,
         audio_output_tokens=audio_out,
         image_output_tokens=image_out,
+        video_output_tokens=video_out,
     )
 
 
@@ -64,11 +68,20 @@ def encode_usage(usage: Usage) -> dict[str, Any]:
         "thoughtsTokenCount": usage.reasoning_tokens,
         "totalTokenCount": usage.total or None,
     }
-    if details := _details(AUDIO=usage.audio_input_tokens):
+    if details := _details(
+        AUDIO=usage.audio_input_tokens, IMAGE=usage.image_input_tokens, VIDEO=usage.video_input_tokens
+    ):
         counts["promptTokensDetails"] = details
-    if details := _details(AUDIO=usage.audio_output_tokens, IMAGE=usage.image_output_tokens):
+    if details := _details(
+        AUDIO=usage.audio_output_tokens, IMAGE=usage.image_output_tokens, VIDEO=usage.video_output_tokens
+    ):
         counts["candidatesTokensDetails"] = details
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def _fresh_of(counts: UsageMetadata, medium: str) -> int | None:
+    """What was read of one modality and not from the cache."""
+    return without(_of(counts.prompt_tokens_details, medium), _of(counts.cache_tokens_details, medium))
 
 
 def _of(details: list[ModalityCount] | None, modality: str) -> int | None:

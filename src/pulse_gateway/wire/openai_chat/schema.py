@@ -111,6 +111,7 @@ class PromptTokensDetails(Struct):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class CompletionTokensDetails(Struct):

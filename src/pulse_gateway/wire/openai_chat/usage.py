@@ -2,10 +2,11 @@
 
 | ours                   | theirs                                                                                    |
 | ---------------------- | ----------------------------------------------------------------------------------------- |
-| `input_tokens`         | `prompt_tokens` − cached − cache writes − audio: `prompt_tokens` includes all of them      |
+| `input_tokens`         | `prompt_tokens` − cached − cache writes − audio − image: `prompt_tokens` includes them all |
 | `cached_input_tokens`  | `prompt_tokens_details.cached_tokens`; DeepSeek: `prompt_cache_hit_tokens`                 |
 | `cache_write_tokens`   | `prompt_tokens_details.cache_write_tokens` (chat does not tell 30-minute from 12-hour ones) |
-| `audio_input_tokens`   | `prompt_tokens_details.audio_tokens`                                                      |
+| `audio_input_tokens`   | `prompt_tokens_details.audio_tokens`, as far as they are not cached                       |
+| `image_input_tokens`   | `prompt_tokens_details.image_tokens`, as far as they are not cached                       |
 | `output_tokens`        | `completion_tokens` − reasoning − audio − image; rejected predictions stay in, they are billed |
 | `reasoning_tokens`     | `completion_tokens_details.reasoning_tokens`                                              |
 | `audio_output_tokens`  | `completion_tokens_details.audio_tokens`                                                  |
@@ -23,6 +24,7 @@ from typing import Any
 
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_chat.schema import CompletionTokensDetails, PromptTokensDetails, UsageRecord
+from pulse_gateway.wire.token_classes import apart, without
 
 __all__ = ["decode_usage", "encode_usage"]
 
@@ -39,17 +41,22 @@ def decode_usage(record: UsageRecord | None) -> Usage | None:
     cached = record.prompt_cache_hit_tokens if prompt.cached_tokens is None else prompt.cached_tokens
     reasoning = completion.reasoning_tokens
     inside_completion = None if _reasoning_stands_apart(record, reasoning) else reasoning
+    fresh, audio_in, image_in = apart(
+        without(record.prompt_tokens, cached, prompt.cache_write_tokens), prompt.audio_tokens, prompt.image_tokens
+    )
+    visible, audio_out, image_out = apart(
+        without(record.completion_tokens, inside_completion), completion.audio_tokens, completion.image_tokens
+    )
     return Usage(
-        input_tokens=_without(record.prompt_tokens, cached, prompt.cache_write_tokens, prompt.audio_tokens),
+        input_tokens=fresh,
         cached_input_tokens=cached,
         cache_write_tokens=prompt.cache_write_tokens,
-        audio_input_tokens=prompt.audio_tokens,
-        output_tokens=_without(
-            record.completion_tokens, inside_completion, completion.audio_tokens, completion.image_tokens
-        ),
+        audio_input_tokens=audio_in,
+        image_input_tokens=image_in,
+        output_tokens=visible,
         reasoning_tokens=reasoning,
-        audio_output_tokens=completion.audio_tokens,
-        image_output_tokens=completion.image_tokens,
+        audio_output_tokens=audio_out,
+        image_output_tokens=image_out,
     )
 
 
@@ -59,10 +66,6 @@ def _reasoning_stands_apart(record: UsageRecord, reasoning: int | None) -> bool:
     return record.total_tokens == (record.prompt_tokens or 0) + (record.completion_tokens or 0) + reasoning
 
 
-def _without(total: int | None, *classes: int | None) -> int | None:
-    return None if total is None else max(0, total - sum(tokens or 0 for tokens in classes))
-
-
 def encode_usage(usage: Usage) -> dict[str, Any]:
     """The inclusive totals that OpenAI's clients expect; a class nobody counted is left out of the details."""
     written = (usage.cache_write_tokens, usage.cache_write_long_tokens)
@@ -70,6 +73,7 @@ def encode_usage(usage: Usage) -> dict[str, Any]:
         "cached_tokens": usage.cached_input_tokens,
         "cache_write_tokens": None if written == (None, None) else sum(tokens or 0 for tokens in written),
         "audio_tokens": usage.audio_input_tokens,
+        "image_tokens": usage.image_input_tokens,
     }
     completion = {
         "reasoning_tokens": usage.reasoning_tokens,
