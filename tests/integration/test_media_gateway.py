@@ -376,11 +376,13 @@ async def test_a_program_speaks_and_listens(gateway: Gateway, speaker: str, voic
 
 async def test_a_program_that_waits_no_longer_stops_the_prediction(gateway: Gateway, simulator: Simulator) -> None:
     running = asyncio.create_task(image(gateway, "replicate:black-forest-labs/flux-schnell+polls=1000"))
-    while not simulator.stats().requests:
-        await asyncio.sleep(0.01)
-    while simulator.stats().requests[-1].operation != "look":
-        await asyncio.sleep(0.01)
+
+    async def seen(operation: str) -> None:
+        async with asyncio.timeout(20):
+            while operation not in {record.operation for record in simulator.stats().requests}:
+                await asyncio.sleep(0.01)
+
+    await seen("poll")
     running.cancel()
     await asyncio.wait([running])
-    while simulator.stats().requests[-1].operation != "cancel":
-        await asyncio.sleep(0.01)
+    await seen("cancel")
