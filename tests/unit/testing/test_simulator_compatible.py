@@ -248,6 +248,7 @@ def test_rerank_puts_the_best_first() -> None:
     assert [(each["index"], each["document"]["text"]) for each in reply["results"]] == [(1, "Iraq's capital")]
     assert caller.record.billed.input == reply["usage"]["total_tokens"] == 6 + 8
     assert caller.record.units == {"documents": 2}
+    assert caller.post("/v1/rerank", {**body, "return_documents": True, "top_n": 1}).json == reply
     assert caller.post("/as/plain/v1/rerank", {**body, "documents": []}).error == (400, "invalid_value", "documents")
 
 

@@ -72,6 +72,8 @@ class Operations:
             return Target(word, model)
         if path in self._paths:
             return Target("wrong method", model)
+        if not path.startswith("responses/"):
+            return None
         known = False
         for its_method, pattern, word in self._patterns:
             if pattern.fullmatch(path):

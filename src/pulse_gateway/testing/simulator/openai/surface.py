@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pulse_gateway.testing.simulator.compatible.rerank import rerank
 from pulse_gateway.testing.simulator.config import Config
+from pulse_gateway.testing.simulator.openai.body import json_body
 from pulse_gateway.testing.simulator.openai.operations import Operations, broken_event, operation_error_frame
 from pulse_gateway.testing.simulator.openai.vendor import OpenAI
 from pulse_gateway.testing.simulator.surface import Work
@@ -11,6 +13,7 @@ from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Targe
 __all__ = ["OpenAISurface"]
 
 _PREFIX = "/v1/"
+_RERANK = "/v1/rerank"  # which OpenAI has not: whoever is told that this is another vendor finds it
 
 
 class OpenAISurface(OpenAI):
@@ -23,9 +26,13 @@ class OpenAISurface(OpenAI):
     def route(self, request: Request) -> Target | None:
         if not request.path.startswith(_PREFIX):
             return None
+        if request.path == _RERANK:
+            return Target("rerank" if request.method == "POST" else "wrong method")
         return self._operations.target(request.method, request.path.removeprefix(_PREFIX))
 
     def work(self, request: Request, target: Target) -> Work | Chat:
+        if target.operation == "rerank":
+            return rerank(json_body(request, ""), self._seed)
         return self._operations.work(request, target)
 
     def error_frame(self, refusal: Refusal, request_id: str, target: Target, *, is_first: bool) -> bytes:
