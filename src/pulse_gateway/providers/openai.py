@@ -28,6 +28,8 @@ class OpenAI(OpenAICompatible, frozen=True, kw_only=True):
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         capabilities = deployment.model.capabilities
         may_choose = client != _RESPONSES and _RESPONSES in self.dialects
+        if may_choose and not capabilities.chat_completions:
+            return _RESPONSES
         if may_choose and not (capabilities.chat_tools and capabilities.chat_tools_with_reasoning):
             return _RESPONSES if _is_for_responses(request(), capabilities) else _CHAT
         return OpenAICompatible.dialect_of(self, client, request, deployment)
@@ -41,7 +43,7 @@ class OpenAI(OpenAICompatible, frozen=True, kw_only=True):
                 raise _unsupported(deployment, "tools", "on Chat Completions")
             if reasons and not capabilities.chat_tools_with_reasoning:
                 raise _unsupported(deployment, "reasoning", "together with tools on Chat Completions")
-        if reasons:
+        if reasons and not capabilities.sampling_with_reasoning:
             for field in _FIXED_WHILE_REASONING:
                 if getattr(request, field) is not None:
                     raise _unsupported(deployment, field, "while it reasons")

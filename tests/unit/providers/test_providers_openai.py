@@ -86,9 +86,9 @@ def test_a_streamed_call_elsewhere_with_headers_of_its_own() -> None:
             {"tools": TOOLS, "reasoning": ReasoningControl(budget_tokens=100)},
             "reasoning",
         ),
-        ({}, {"temperature": 0.5, "reasoning": HIGH}, "temperature"),
-        ({}, {"top_p": 0.5, "reasoning": HIGH}, "top_p"),
-        ({}, {"logprobs": True, "reasoning": HIGH}, "logprobs"),
+        ({"sampling_with_reasoning": False}, {"temperature": 0.5, "reasoning": HIGH}, "temperature"),
+        ({"sampling_with_reasoning": False}, {"top_p": 0.5, "reasoning": HIGH}, "top_p"),
+        ({"sampling_with_reasoning": False}, {"logprobs": True, "reasoning": HIGH}, "logprobs"),
     ],
 )
 def test_what_a_model_lacks_on_chat_completions_is_refused_where_there_is_nothing_else(
@@ -110,6 +110,7 @@ NONE = ReasoningControl(effort="none")
     [
         ({}, {"tools": TOOLS, "reasoning": HIGH}, "openai.chat"),
         ({"chat_tools": False}, {}, "openai.chat"),
+        ({"chat_completions": False}, {}, "openai.responses"),
         ({"chat_tools": False}, {"tools": TOOLS, "reasoning": NONE}, "openai.responses"),
         ({"chat_tools_with_reasoning": False}, {"reasoning": HIGH}, "openai.chat"),
         ({"chat_tools_with_reasoning": False}, {"tools": TOOLS, "reasoning": HIGH}, "openai.responses"),
