@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.providers.offer import Offer
+from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
@@ -30,6 +30,7 @@ _OFFERS: Mapping[str, str] = {
     "speech": "pulse_gateway.providers.google_media.developer:SPEECH",
     "transcription": "pulse_gateway.providers.google_media.developer:TRANSCRIPTION",
     "translation": "pulse_gateway.providers.google_media.developer:TRANSLATION",
+    "videos": "pulse_gateway.providers.google_videos:OMNI",
 }
 """Operation, or a client's dialect of one, → where its offer is, imported on first use."""
 
@@ -64,6 +65,18 @@ class GoogleProvider(Provider):
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)
+
+    def address(self, deployment: Deployment, path: str, /) -> str:
+        """`{base}/v1beta/{path}`."""
+        return f"{self._base(deployment.base_url)}/{path}"
+
+    def own_headers(self, call: OfferCall, /) -> Headers:
+        """Of a request that is no chat; what the operator configured is the last word."""
+        return tuple(
+            dict(
+                (*call.client_headers, *call.trace_headers, *_signed(call.deployment.key), *call.deployment.headers)
+            ).items()
+        )
 
     def method_url(self, deployment: Deployment, method: str, /) -> str:
         """`{base}/v1beta/models/{model}:{method}`."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
-from pulse_gateway.wire.operation import OperationCodec
+from pulse_gateway.wire.operation import OperationCodec, OperationFace
 
 __all__ = ["DIALECTS", "OPERATIONS", "UPSTREAM_DIALECTS", "codec", "face", "operation_codec", "upstream_codec"]
 
@@ -18,6 +18,11 @@ DIALECTS = {
     "gemini": "pulse_gateway.wire.gemini:GeminiCodec",
 }
 """Of chat, for clients and vendors."""
+
+UPSTREAM_DIALECTS = {
+    "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",
+}
+"""Of chat, for vendors alone: no client speaks them to us."""
 
 OPERATIONS: dict[str, str] = {
     "openai.images.generations": "pulse_gateway.wire.images:ImageGenerations",
@@ -33,13 +38,9 @@ OPERATIONS: dict[str, str] = {
     "anthropic.count_tokens": "pulse_gateway.wire.token_counts.anthropic:AnthropicCountTokens",
     "gemini.count_tokens": "pulse_gateway.wire.token_counts.gemini:GeminiCountTokens",
     "openai.responses.input_tokens": "pulse_gateway.wire.token_counts.responses:ResponsesInputTokens",
+    "openai.videos": "pulse_gateway.wire.videos:OpenAIVideosCodec",
 }
-"""Of everything else."""
-UPSTREAM_DIALECTS = {
-    "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",
-}
-"""Of chat, for vendors alone: no client speaks them to us."""
-
+"""Of everything else. `openai.videos` is for clients alone."""
 
 
 @cache
@@ -74,7 +75,7 @@ def operation_codec(dialect: str) -> OperationCodec:
     return cast("OperationCodec", getattr(import_module(module), name)())
 
 
-def face(dialect: str) -> Codec | OperationCodec:
+def face(dialect: str) -> Codec | OperationFace:
     """The codec of `dialect`, whatever it is for: how a client is read and answered.
 
     Raises: KeyError for a dialect nobody speaks.
