@@ -33,12 +33,15 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         if prompt is None:
             prompt = estimate_prompt_tokens(envelope.text, envelope.attachments)
         exchange.prompt_tokens = prompt
+        made = "output_tokens"
+        if expected.images or expected.video_ms:  # what a picture is made of costs many times what a word does
+            made = "image_output_tokens" if expected.images else "video_output_tokens"
         for deployment in exchange.candidates:
             model = deployment.model
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
             most_output = max(most_output, output)
             if model.price is not None:
-                needed = cost(replace(expected, input_tokens=prompt, output_tokens=output), model.price)
+                needed = cost(replace(expected, input_tokens=prompt, **{made: output}), model.price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
         # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
         cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
