@@ -9,6 +9,7 @@ Source: https://docs.aws.amazon.com/general/latest/gr/bedrock.html (read 2026-11
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.util import find_spec
 from urllib.parse import quote
 
@@ -31,7 +32,11 @@ if find_spec("botocore") is None:
 _REGION = re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z0-9-]+)\.")
 _ASKED_REGION = re.compile(r"[?&]region=([A-Za-z0-9-]+)")
 
-_OFFERS: dict[str, str] = {}
+_OFFERS: Mapping[str, str] = {
+    "embeddings": "pulse_gateway.providers.bedrock_text:EMBEDDINGS",
+    "count_tokens": "pulse_gateway.providers.bedrock_text:COUNT_TOKENS",
+    "rerank": "pulse_gateway.providers.bedrock_text:RERANK",
+}
 """Operation → where its offer is, imported on first use."""
 
 

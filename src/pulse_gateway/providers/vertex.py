@@ -39,6 +39,13 @@ _REGIONAL_HOST = re.compile(r"(?P<location>[a-z0-9-]+)-aiplatform\.googleapis\.c
 _COLLECTIONS = ("publishers", "endpoints", "models")
 
 _OFFERS: Mapping[str, str] = {
+    "embeddings": "pulse_gateway.providers.vertex_text:EMBEDDINGS",
+    "count_tokens": "pulse_gateway.providers.vertex_text:COUNT_TOKENS",
+    "images": "pulse_gateway.providers.google_media.vertex:IMAGES",
+    "image_edits": "pulse_gateway.providers.google_media.vertex:IMAGES",
+    "speech": "pulse_gateway.providers.google_media.vertex:SPEECH",
+    "transcription": "pulse_gateway.providers.google_media.vertex:TRANSCRIPTION",
+    "translation": "pulse_gateway.providers.google_media.vertex:TRANSLATION",
     "images": "pulse_gateway.providers.google_media.vertex:IMAGES",
     "image_edits": "pulse_gateway.providers.google_media.vertex:IMAGES",
     "speech": "pulse_gateway.providers.google_media.vertex:SPEECH",

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from pulse_gateway.errors import InvalidRequest, PulseError, UpstreamProtocolError
+from pulse_gateway.errors import InvalidRequest, PulseError, UnsupportedParameter, UpstreamProtocolError
 from pulse_gateway.providers.offer import Download
 from pulse_gateway.transport.public_addresses import Allowed
 from pulse_gateway.types.http import HttpAnswer
@@ -71,10 +71,10 @@ class PublicFetch:
         self._verify = verify
 
     async def __call__(self, step: Download) -> HttpAnswer:
-        """Raises: InvalidRequest naming `step.param`; UpstreamProtocolError when a vendor named it."""
+        """Raises: InvalidRequest naming `step.param`, UnsupportedParameter where nothing is fetched; UpstreamProtocolError when a vendor named it."""
         asked = step.param is not None
         if asked and not self._enabled:
-            raise InvalidRequest("this gateway fetches no addresses; send the data itself", param=step.param)
+            raise UnsupportedParameter("this gateway fetches no addresses; send the data itself", param=step.param)
         limit = min(step.max_bytes, self._max_bytes) if asked else step.max_bytes
         within_s = self._timeout_s if asked else _VENDORS_FILE_S
         try:

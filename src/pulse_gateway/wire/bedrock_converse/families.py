@@ -10,10 +10,12 @@ import re
 
 from pulse_gateway.types.catalog import Model
 
-__all__ = ["caches_on_demand", "is_claude", "is_nova", "is_openai"]
+__all__ = ["caches_on_demand", "is_claude", "is_cohere", "is_nova", "is_openai", "is_titan"]
 
 _CLAUDE = re.compile(r"(?:^|[./])anthropic\.")
 _NOVA = re.compile(r"(?:^|[./])amazon\.nova")
+_TITAN = re.compile(r"(?:^|[./])amazon\.titan-embed-text")
+_COHERE = re.compile(r"(?:^|[./])cohere\.")
 _OPENAI = re.compile(r"(?:^|[./])openai\.")
 
 
@@ -23,6 +25,15 @@ def is_claude(model: Model) -> bool:
 
 def is_nova(model: Model) -> bool:
     return _NOVA.search(model.name) is not None
+
+
+def is_titan(model: Model) -> bool:
+    """Of those that make vectors of texts."""
+    return _TITAN.search(model.name) is not None
+
+
+def is_cohere(model: Model) -> bool:
+    return _COHERE.search(model.name) is not None
 
 
 def is_openai(model: Model) -> bool:
