@@ -66,7 +66,7 @@ _BANANAS = {  # Google's model, Replicate's, Stability's
     "nano-banana-2.1": ("gemini-nano-banana-2.1", "google/nano-banana-2", "core"),
     "nano-banana-pro": ("gemini-3-pro-image", "google/nano-banana-pro", "ultra"),
 }
-_VEOS = {  # Google's model, Replicate's. Stability makes no video.
+_VEOS = {  # Google's model, Replicate's. Stability makes no video, as far as is known.
     "": ("veo-3.1-generate-001", "google/veo-3.1"),
     "fast": ("veo-3.1-fast-generate-001", "google/veo-3.1-fast"),
     "lite": ("veo-3.1-lite-generate-001", "google/veo-3.1-fast"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import calendar
+import re
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from pulse_gateway.composition import build_router, build_terms
 from pulse_gateway.config import decode
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.pipeline.terms import Terms
+from pulse_gateway.routing.defaults import media_targets
 from pulse_gateway.routing.router import Router
 from pulse_gateway.types.catalog import Capabilities, Rates, UnitRates
 from pulse_gateway.types.identity import Allowance, Plan, Principal
@@ -142,3 +145,16 @@ def test_a_call_without_a_price_is_let_through_a_budget_only_if_the_operator_say
     assert (refusing.needs_price(spender), refusing.needs_price(anybody)) == (True, False)
     assert (allowing.needs_price(spender), allowing.needs_price(anybody)) == (False, False)
     assert Terms().unpriced == "refuse"
+
+
+def test_what_the_page_about_models_shows_can_be_written() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    found = router(shown)
+    assert found.candidates("gpt-5.4")[0].model.price == found.catalog.model("openai", "gpt-5.4-2026-03-05").price
+    assert found.catalog.model("vllm", "picasso").operations == ("images",)
+    assert found.catalog.model("azure", "our-deployment").capabilities.efforts == ("none", "low", "medium", "high")
+    for names in re.findall(r"^\| `(?:nano|veo)[^|]*", page, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", names):
+            assert media_targets(name), name
+            assert f"`{media_targets(name)[0].provider}:{media_targets(name)[0].model}`" in page
