@@ -182,7 +182,7 @@ class Simulation:
             process.stop()
 
     def provider_environment(self) -> dict[str, str]:
-        """What makes Pulse use it as each of the three vendors, and as a compatible server."""
+        """What makes Pulse use it as each of the vendors, and as a compatible server."""
         return {
             "OPENAI_API_KEY": "sk-simulated",
             "OPENAI_BASE_URL": f"{self.url}/v1",
@@ -190,6 +190,10 @@ class Simulation:
             "ANTHROPIC_BASE_URL": self.url,
             "GEMINI_API_KEY": "gemini-simulated",
             "GEMINI_BASE_URL": self.url,
+            "REPLICATE_API_TOKEN": "r8_simulated",
+            "REPLICATE_BASE_URL": self.url,
+            "STABILITY_API_KEY": "stability-simulated",
+            "STABILITY_BASE_URL": self.url,
             "VLLM_BASE_URL": f"{self.url}/v1",
         }
 
