@@ -48,10 +48,11 @@ def decode_item(raw: Raw, parts: list[Part], logprobs: list[Logprob], reply_id: 
     match schema.parse_type(raw):
         case "message":
             for piece in schema.parse_message(raw).content or ():
-                if piece.type == "output_text" and piece.text:
-                    _append_text(parts, piece.text)
-                elif piece.type == "refusal" and piece.refusal:
-                    parts.append(RefusalPart(piece.refusal))
+                match piece:
+                    case schema.ContentRecord(type="output_text", text=str(text)) if text:
+                        _append_text(parts, text)
+                    case schema.ContentRecord(type="refusal", refusal=str(refusal)) if refusal:
+                        parts.append(RefusalPart(refusal))
                 logprobs += decode_logprobs(piece.logprobs)
         case "reasoning":
             if (reasoning := reasoning_of(schema.parse_reasoning(raw))) is not None:
@@ -71,7 +72,8 @@ def _append_text(parts: list[Part], text: str) -> None:
 
 def reasoning_of(record: schema.ReasoningRecord) -> ReasoningPart | None:
     """None for an item that neither shows nor proves anything."""
-    texts = [piece.text for piece in (*(record.content or ()), *(record.summary or ())) if piece.text]
+    pieces = (*(record.content or ()), *(record.summary or ()))
+    texts = [piece.text for piece in pieces if isinstance(piece.text, str) and piece.text]
     if not texts and not record.encrypted_content:
         return None
     return opened(record.id, record.encrypted_content, joined_paragraphs(texts))

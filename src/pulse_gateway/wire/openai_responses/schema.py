@@ -148,11 +148,11 @@ class LogprobRecord(Struct):
 
 
 class ContentRecord(Struct):
-    """A part of a message, or of reasoning."""
+    """A part of a message, or of reasoning. In parts of other types `text` may be anything."""
 
     type: str | None = None
-    text: str | None = None
-    refusal: str | None = None
+    text: Any = None
+    refusal: Any = None
     logprobs: list[LogprobRecord] | None = None
 
 
