@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from media_parts import (
     PNG,
@@ -386,3 +387,22 @@ async def test_a_program_that_waits_no_longer_stops_the_prediction(gateway: Gate
     running.cancel()
     await asyncio.wait([running])
     await seen("cancel")
+
+
+async def test_a_form_that_is_sent_again_with_another_boundary_is_the_same_request(
+    gateway: Gateway, simulator: Simulator
+) -> None:
+    first = asked(gateway, "openai.images.edits", "image_edits", edit_form("gpt-image-2", PNG), idempotency_key="k")
+    boundary = first.content_type.partition("boundary=")[2]
+    again = msgspec.structs.replace(
+        first,
+        body=first.body.replace(boundary.encode(), b"another"),
+        content_type="multipart/form-data; boundary=another",
+    )
+    other = asked(
+        gateway, "openai.images.edits", "image_edits", edit_form("gpt-image-2", PNG, n="2"), idempotency_key="k"
+    )
+    assert files(await gateway.handle(first)) == files(replayed := await gateway.handle(again))
+    assert dict(replayed.headers)["idempotent-replayed"] == "true"
+    assert len(simulator.stats().requests) == 1
+    assert (await gateway.handle(other)).status == 409
