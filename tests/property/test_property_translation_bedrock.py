@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +20,7 @@ from translation_harness import decoded, has_path
 from translation_meaning import conversation, system_texts, tools
 from translation_reading import events_of, expected, of_events, of_reply, writing
 
-from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
+from pulse_gateway.errors import InvalidRequest, UnsupportedParameter, UpstreamProtocolError
 from pulse_gateway.pipeline.exchange import Exchange, Inbound
 from pulse_gateway.pipeline.prepare import Prepared, prepare
 from pulse_gateway.providers.registry import provider
@@ -32,6 +35,13 @@ MODEL = Model(
     name="us.anthropic.claude-x-v1:0",
     capabilities=Capabilities(system_mid_conversation=True),
 )
+PAGE = (Path(__file__).parents[2] / "docs" / "translation.md").read_text(encoding="utf-8")
+NAMES = {"OpenAI": "openai.chat", "Anthropic": "anthropic.messages", "Gemini": "gemini"}
+LEAST: dict[str, dict[str, Any]] = {
+    "OpenAI": {"model": "alias", "messages": [{"role": "user", "content": "hi"}]},
+    "Anthropic": {"model": "alias", "max_tokens": 99, "messages": [{"role": "user", "content": "hi"}]},
+    "Gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+}
 SCALARS = ("max_output_tokens", "temperature", "top_p", "top_k", "stop")
 SHAPE = Session().get_service_model("bedrock-runtime").operation_model("Converse").input_shape
 
@@ -151,6 +161,25 @@ def test_a_whole_frame_of_anything_is_events_or_a_protocol_error(payload: bytes,
                 CONVERSE.decoder().decode(msgspec.structs.replace(each, event=known))
             except UpstreamProtocolError:
                 continue
+
+
+def rows(heading: str) -> list[tuple[str, str, str]]:
+    section = PAGE.split(f"\n### {heading}\n")[1].split("\n## ")[0].split("\n### ")[0]
+    found = re.findall(r"^\| (\w+) \| `(\{.*\})` \| `([^`]+)` \|$", section, re.MULTILINE)
+    assert len(found) == section.count("\n| ") - 2, "a row of the table is not understood"
+    return found
+
+
+@pytest.mark.parametrize(("client", "members", "path"), rows("Refused towards Bedrock"))
+def test_what_the_page_calls_refused_is_refused_by_that_name(client: str, members: str, path: str) -> None:
+    with pytest.raises(UnsupportedParameter) as caught:
+        sent(NAMES[client], LEAST[client] | json.loads(members), stream=False)
+    assert caught.value.param == path
+
+
+@pytest.mark.parametrize(("client", "members", "path"), rows("Dropped and reported towards Bedrock"))
+def test_what_the_page_calls_dropped_is_dropped_and_reported(client: str, members: str, path: str) -> None:
+    assert path in sent(NAMES[client], LEAST[client] | json.loads(members), stream=False).dropped
 
 
 def translated(client: str, chunks: list[bytes]) -> bytes:
