@@ -36,7 +36,7 @@ RESPONSES_ERRORS: ErrorTable = MappingProxyType(
         **OPENAI_ERRORS,
         **{(None, code): UpstreamRefusedContent for code in _POLICIES},
         **{(None, code): UpstreamRejected for code in _BAD_INPUT},
-        (None, "server_error"): UpstreamFailed,
+        (200, "server_error"): UpstreamFailed,  # inside a response; where there is a status, that says more
         (None, "vector_store_timeout"): UpstreamTimedOut,
     }
 )
