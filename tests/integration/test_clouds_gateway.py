@@ -243,6 +243,21 @@ async def test_a_picture_is_fetched_where_only_its_bytes_are_taken_and_passed_on
         assert files.asked == ["/a.png"]
 
 
+async def test_a_file_is_fetched_once_however_often_the_request_is_tried(
+    simulator: Simulator, account_key: str
+) -> None:
+    async with fetching(simulator, account_key) as (gateway, files):
+        targets = [f"{CLAUDE}+status=503", "bedrock-key:eu.anthropic.claude-opus-5"]
+        tried = Config(
+            providers=gateway.config.providers, fetch=gateway.config.fetch, models={"any": AliasConfig(targets=list(targets))},
+            retries=RetriesConfig(attempts=3, base_s=0.01),
+        )  # fmt: skip
+        gateway.reload(tried)
+        reply = await gateway.chat(model="any", messages=picture(files.port), user="u1")
+        assert "image/png" in reply.text
+        assert files.asked == ["/a.png"]
+
+
 async def test_documents_are_fetched_for_a_client_of_another_dialect(simulator: Simulator, account_key: str) -> None:
     async with fetching(simulator, account_key) as (gateway, files):
         documents = [

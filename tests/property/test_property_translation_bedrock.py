@@ -74,7 +74,7 @@ def complaints(body: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("client", DIALECTS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_request_is_said_again_as_amazons_sdk_would_or_refused_by_name(client: str, data: st.DataObject) -> None:
     body = data.draw(BODIES[client](anything=data.draw(st.booleans())))
     stream = data.draw(st.booleans()) if client == "gemini" else bool(body.get("stream"))
@@ -101,7 +101,7 @@ def test_a_request_is_said_again_as_amazons_sdk_would_or_refused_by_name(client:
 
 @pytest.mark.parametrize("client", DIALECTS)
 @given(data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_an_answer_reads_the_same_whole_streamed_and_cut_anywhere(client: str, data: st.DataObject) -> None:
     answer = data.draw(CONVERSE_ANSWERS())
     there = CONVERSE.decode_reply(answer.whole)
@@ -120,7 +120,7 @@ def test_an_answer_reads_the_same_whole_streamed_and_cut_anywhere(client: str, d
 
 
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_frames_that_were_changed_are_noticed_and_never_anything_but_a_protocol_error(data: st.DataObject) -> None:
     stream = bytearray(b"".join(data.draw(CONVERSE_ANSWERS()).frames))
     place = data.draw(st.integers(0, len(stream) - 1))
@@ -137,7 +137,7 @@ def test_frames_that_were_changed_are_noticed_and_never_anything_but_a_protocol_
 
 
 @given(st.lists(st.binary(max_size=64), max_size=8))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_noise_in_place_of_frames_is_a_protocol_error_at_most(slices: list[bytes]) -> None:
     decoder = EventStreamDecoder(max_frame_bytes=4096)
     try:
@@ -153,7 +153,7 @@ def test_noise_in_place_of_frames_is_a_protocol_error_at_most(slices: list[bytes
     name=st.text("aZ.é", max_size=9),
     kind=st.sampled_from(("event", "exception", "error", "x")),
 )
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_whole_frame_of_anything_is_events_or_a_protocol_error(payload: bytes, name: str, kind: str) -> None:
     for each in EventStreamDecoder().feed(frame(name.encode("ascii", "replace").decode(), payload, kind=kind)):
         for known in (each.event, "contentBlockDelta", "contentBlockStart", "messageStop", "metadata"):
