@@ -119,7 +119,7 @@ class PublicFetch:
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = error
                 await transport.aclose()
-            except (httpx.TransportError, httpx.InvalidURL) as error:
+            except (httpx.TransportError, httpx.InvalidURL, ValueError) as error:  # TLS takes not every name for one
                 await transport.aclose()
                 raise _Unfetchable(f"is answered by {url.host} in what is not HTTP") from error
             except BaseException:  # cancelled or out of time: nobody knows what state the connection is in
