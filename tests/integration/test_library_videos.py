@@ -37,6 +37,7 @@ class House:
         providers = {
             "vertex": ProviderConfig(key="ya29.test", base_url=f"{url}/v1/projects/p/locations/us-central1"),
             "google": ProviderConfig(key="x", base_url=url),
+            "openai": ProviderConfig(key="x", base_url=f"{url}/v1"),
             "replicate": ProviderConfig(key="r8_x", base_url=url),
         }
         plans = {"free": PlanConfig(videos=2)}
@@ -168,7 +169,7 @@ async def test_a_vendor_that_is_busy_is_asked_again_and_a_retired_model_is_not_f
         await asyncio.sleep(0.001)  # real sockets, and a clock of our own
     status, told = await asking
     assert status == 200, told
-    assert (await house.post(ask("sora-2")))[0] == 404
+    assert (await house.post(ask("openai:sora-2")))[0] == 404
     assert (await house.post(ask("google:veo-3.1-generate-001")))[0] in {400, 404}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
@@ -11,6 +12,7 @@ from pulse_gateway.errors import (
     AnswerInterrupted,
     AnswerNotExpressible,
     InvalidRequest,
+    ModelNotFound,
     PulseError,
     StreamInterrupted,
     UnsupportedParameter,
@@ -84,6 +86,9 @@ class Operate:
         provider, operation = self._provider_of(deployment.kind), exchange.inbound.operation
         offer = _offer(exchange, deployment, provider)
         if offer is None:
+            gone = deployment.model.shutdown
+            if gone is not None and gone <= datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat():
+                raise ModelNotFound(f"{deployment.name} was shut down on {gone}", param="model")
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
         begun_only = operation in self._keepers
         call = _call(
