@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -33,7 +34,7 @@ from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
 from pulse_host.json_array import as_array
-from pulse_host.protocol import break_off, is_stalled
+from pulse_host.protocol import break_off, is_gone, is_stalled
 
 __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
 
@@ -93,6 +94,7 @@ class Ingress:
             headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
             request_id=request_id_of(headers),
             idempotency_key=headers.get("idempotency-key"),
+            left=partial(is_gone, scope),
             trace=read_trace(headers.get("traceparent"), headers.get("tracestate"), headers.get("x-amzn-trace-id")),
         )
         try:
@@ -110,6 +112,8 @@ class Ingress:
         except _Disconnected:
             return
         except asyncio.CancelledError:
+            if is_gone(scope):
+                return
             task = asyncio.current_task()
             if task is None or not self._draining():
                 raise

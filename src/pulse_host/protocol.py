@@ -14,7 +14,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["BoundedHttp", "break_off", "is_stalled"]
+__all__ = ["BoundedHttp", "break_off", "is_gone", "is_stalled"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
@@ -24,12 +24,17 @@ STALL_S = 30.0
 LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
-_EXTENSION, _STALLED, _BREAK_OFF = "pulse.client", "stalled", "break_off"  # of the ASGI scope
+_EXTENSION, _STALLED, _GONE, _BREAK_OFF = "pulse.client", "stalled", "gone", "break_off"  # of the ASGI scope
 
 
 def is_stalled(scope: Mapping[str, Any]) -> bool:
     """Whether the connection was closed because its client did not read what it had asked for."""
     return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_STALLED))
+
+
+def is_gone(scope: Mapping[str, Any]) -> bool:
+    """Whether the connection is closed."""
+    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_GONE))
 
 
 def break_off(scope: Mapping[str, Any]) -> None:
@@ -77,6 +82,7 @@ class BoundedHttp(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._told.pop(_BREAK_OFF, None)
+        self._told[_GONE] = True
         self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
         answering = self._answering
         if answering is not None and not answering.response_complete:  # uvicorn tells the last request that came

@@ -36,7 +36,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     or that of another `operation`, which comes with its `envelope`.
 
     `model` and `stream` are set where the dialect has them in the path. `headers` are lower case. `credential` is the
-    caller's key; a `principal` given instead is believed.
+    caller's key; a `principal` given instead is believed. `left` tells whether the client is gone, while nothing is sent to it yet.
     """
 
     dialect: str | None = None
@@ -55,6 +55,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float | None = None
     tags: tuple[tuple[str, str], ...] = ()
     idempotency_key: str | None = None
+    left: Callable[[], bool] | None = None
 
 
 class Exchange:

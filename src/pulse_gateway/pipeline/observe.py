@@ -18,6 +18,7 @@ from pulse_gateway.limits.headers import limit_headers, refusal_headers
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.steps import ClientLeft
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import ExchangeRecord, Observer
 from pulse_gateway.types.usage import Outcome
@@ -44,9 +45,10 @@ class Observe:
             reply = await self._inner(exchange)
         except PulseError as error:
             return await self._refuse(exchange, error)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             # The task is being cancelled: what settles must not run on it.
-            self._supervisor.spawn(exchange.close(Outcome.CANCELLED))
+            gone = isinstance(error, ClientLeft)
+            self._supervisor.spawn(exchange.close(Outcome.CLIENT_GONE if gone else Outcome.CANCELLED))
             raise
         except Exception:  # noqa: BLE001 -- a defect must not take the client's connection or the settlement with it
             _log.exception("an exchange failed for a reason of ours", extra={"request_id": exchange.request_id})

@@ -29,7 +29,7 @@ from pulse_gateway.pipeline.answer import (
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
-from pulse_gateway.pipeline.steps import Begun, StepRunner
+from pulse_gateway.pipeline.steps import Begun, ClientLeft, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.providers.offer import Offer, OfferCall, SpokenOffer
@@ -211,6 +211,7 @@ class Operate:
                 provider,
                 deployment,
                 deadline=exchange.deadline,
+                left=exchange.inbound.left if exchange.inbound.idempotency_key is None else None,
                 on_send=attempt.sent_once,
                 on_accepted=attempt.accept,
                 on_billed=attempt.bill,
@@ -315,8 +316,11 @@ def _is_text(content_type: str) -> bool:
 
 
 def _end(attempt: Attempt, error: BaseException) -> None:
-    cancelled = isinstance(error, asyncio.CancelledError)
     attempt.end(
-        Outcome.CANCELLED if cancelled else Outcome.FAILED,
+        Outcome.CLIENT_GONE
+        if isinstance(error, ClientLeft)
+        else Outcome.CANCELLED
+        if isinstance(error, asyncio.CancelledError)
+        else Outcome.FAILED,
         error if isinstance(error, PulseError) else None,
     )

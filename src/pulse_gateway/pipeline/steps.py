@@ -17,7 +17,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.types.usage import Usage
 
-__all__ = ["Begun", "Downloader", "StepRunner"]
+__all__ = ["Begun", "ClientLeft", "Downloader", "StepRunner"]
 
 A = TypeVar("A")
 
@@ -39,6 +39,10 @@ class Begun:
             self.value = end.value
 
 
+class ClientLeft(asyncio.CancelledError):
+    """Nobody waits for this any more."""
+
+
 class StepRunner:
     """Runs the steps of one vendor at a time, as often as wanted."""
 
@@ -52,13 +56,15 @@ class StepRunner:
         deployment: Deployment,
         *,
         deadline: float = float("inf"),
+        left: Callable[[], bool] | None = None,
         on_send: Callable[[], None] | None = None,
         on_accepted: Callable[[], None] | None = None,
         on_billed: Callable[[Usage], None] | None = None,
     ) -> Any:
-        """What the steps return. `deadline` is on the monotonic clock. `on_accepted` is called for each 2xx answer.
+        """What the steps return. `deadline` is on the monotonic clock. `on_accepted` is called for each 2xx answer. `left` is asked after
+        each pause whether the client is gone.
 
-        Raises: PulseError, mostly UpstreamError: that of a step, unless the generator makes something else of it.
+        Raises: ClientLeft; PulseError, mostly UpstreamError: that of a step, unless the generator makes something else of it.
         """
         steps, step, abandoned = begun.steps, begun.first, None
         value, over = begun.value, begun.first is None
@@ -76,6 +82,8 @@ class StepRunner:
                             answer = await self._fetched(step, deadline)
                         case Pause():
                             await self._pause(step.seconds, deadline)
+                            if left is not None and left():
+                                raise ClientLeft
                         case Billed():
                             if on_billed is not None:
                                 on_billed(step.usage)
