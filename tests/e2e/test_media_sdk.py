@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from openai import AsyncOpenAI, BadRequestError
-from pulse_process import Pulse
+from pulse_process import Pulse, Simulation
 
 from pulse_gateway.testing.simulator.samples import picture
 from pulse_gateway.wire.audio.formats import wav
@@ -99,3 +100,23 @@ async def test_sound_that_breaks_off_upstream_breaks_off_here_and_the_server_goe
         assert len(received) >= 4096  # what came before it broke off
         whole = await client.post("/v1/audio/speech", json={**body, "model": "openai:tts-1"})
         assert len(whole.content) > len(received)
+
+
+async def test_a_client_that_leaves_stops_the_prediction_it_waited_for(pulse: Pulse, simulation: Simulation) -> None:
+    model = "replicate:black-forest-labs/flux-schnell+polls=1000"
+
+    async def seen(operation: str) -> None:
+        async with asyncio.timeout(30):
+            while operation not in {
+                each["operation"] for each in simulation.stats()["requests"] if each["model"] in model
+            }:
+                await asyncio.sleep(0.05)
+
+    headers = {"authorization": f"Bearer {pulse.key}"}
+    async with httpx.AsyncClient(base_url=pulse.url, headers=headers, trust_env=False) as client:
+        body = {"model": model, "prompt": "a fox"}
+        waiting = asyncio.create_task(client.post("/v1/images/generations", json=body, timeout=60))
+        await seen("poll")
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    await seen("cancel")
