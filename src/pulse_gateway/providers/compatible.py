@@ -12,12 +12,14 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOverloaded
+from pulse_gateway.providers.mistral_chat import as_mistral_takes_it
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Authorize, UpstreamCall
 from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
-from pulse_gateway.providers.spelling import Spelling, refuse_tokens, spelled
-from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled
+from pulse_gateway.providers.vendor_rules import groq_schemas, xai_reasoning
+from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
@@ -44,6 +46,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media` and `tools.strict`.
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
+    `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
+    `rules`: what it lacks for some models, or for some fields together.
     `errors`: what its statuses and codes mean.
     `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to. `operations`: what it has beside chat, and in which dialect, or at which
     `module:NAME` its offer is. `spellings`: by dialect beside chat, what it spells otherwise.
@@ -58,6 +62,9 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     refuses: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
     renames: Mapping[str, str] = {}
+    words: Mapping[str, Mapping[str, str]] = {}
+    rewrite: Callable[[bytes], bytes] | None = None
+    rules: tuple[Callable[[ChatRequest, Model], str | None], ...] = ()
     errors: ErrorTable = OPENAI_ERRORS
     dialects: frozenset[str] = frozenset({"openai.chat"})
     remembers: bool = True
@@ -70,8 +77,12 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         accepted = "text/event-stream" if call.stream else "application/json"
         headers = self._headers(call, (("content-type", "application/json"), ("accept", accepted)))
         dialect = call.dialect or self.dialect
-        body = spelled(call.body, self.drops, self.renames) if dialect == "openai.chat" else call.body
+        body = self._as_the_vendor_has_it(call.body) if dialect == "openai.chat" else call.body
         return HttpRequest("POST", self.url(call.deployment, PATHS[dialect]), headers, body)
+
+    def _as_the_vendor_has_it(self, body: bytes) -> bytes:
+        body = reworded(spelled(body, self.drops, self.renames), self.words)
+        return body if self.rewrite is None else self.rewrite(body)
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         if client is None or client not in self.dialects:
@@ -120,6 +131,11 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         for field in sorted(self.refuses):
             if (param := _asked_for(field, request)) is not None:
                 raise UnsupportedParameter(f"{deployment.name} does not support {field}", param=param)
+        for rule in self.rules:
+            if (field_refused := rule(request, deployment.model)) is not None:
+                raise UnsupportedParameter(
+                    f"{deployment.name} does not support {field_refused} in this request", param=field_refused
+                )
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         base, mark, query = base_url.partition("?")
@@ -137,6 +153,8 @@ def _asked_for(field: str, request: ChatRequest) -> str | None:
             asked = (request.n or 1) > 1
         case "tool_choice":
             asked = request.tool_choice is not None and request.tool_choice.mode != "auto"
+        case "parallel_tool_calls":
+            asked = request.parallel_tool_calls is False and bool(request.tools)
         case "tools.strict":
             return "tools" if any(tool.strict for tool in request.tools) else None
         case "messages.name":
@@ -162,6 +180,7 @@ GROQ = OpenAICompatible(
     kind="groq",
     base_url="https://api.groq.com/openai/v1",
     refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name"}),
+    rules=(groq_schemas,),
     errors={**OPENAI_ERRORS, (498, None): UpstreamOverloaded},  # the flex tier has no capacity left
     dialects=_BOTH,
     operations={"speech": "openai.speech", **_LISTENING},
@@ -175,6 +194,8 @@ MISTRAL = OpenAICompatible(
     refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "tools.strict"}),
     drops=frozenset({"stream_options", "user"}),
     renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
+    words={"tool_choice": {"required": "any"}},
+    rewrite=as_mistral_takes_it,
     operations={
         **_EMBEDDINGS,
         "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION",
@@ -195,6 +216,7 @@ XAI = OpenAICompatible(
     kind="xai",
     base_url="https://api.x.ai/v1",
     refuses=frozenset({"tools.strict"}),
+    rules=(xai_reasoning,),
     dialects=_BOTH,
     operations=_IMAGES,
 )
@@ -223,6 +245,7 @@ OPENROUTER = OpenAICompatible(
     kind="openrouter",
     base_url="https://openrouter.ai/api/v1",
     passed_headers=frozenset({"http-referer", "x-title"}),
+    words={"reasoning_effort": {"max": "xhigh"}},
     dialects=_BOTH,
     remembers=False,
     operations={**_EMBEDDINGS, **_RERANK},
@@ -241,7 +264,7 @@ PERPLEXITY = OpenAICompatible(
 OLLAMA = OpenAICompatible(
     kind="ollama",
     base_url="http://localhost:11434/v1",
-    refuses=frozenset({"n", "tool_choice"}),
+    refuses=frozenset({"n", "tool_choice", "parallel_tool_calls"}),
     dialects=_BOTH,
     remembers=False,
     operations={**_EMBEDDINGS, "transcription": "openai.transcriptions"},

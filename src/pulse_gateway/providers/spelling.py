@@ -10,7 +10,7 @@ from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.wire.json_splice import remove_member, set_members
 
-__all__ = ["Spelling", "refuse_tokens", "spelled"]
+__all__ = ["Spelling", "refuse_tokens", "reworded", "spelled"]
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -34,6 +34,17 @@ def spelled(body: bytes, drops: frozenset[str], renames: Mapping[str, str]) -> b
     for name, theirs in renames.items():
         if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
             body = set_members(remove_member(body, name), **{theirs: value})
+    return body
+
+
+def reworded(body: bytes, words: Mapping[str, Mapping[str, str]]) -> bytes:
+    """`body` with other words in the members that `words` names, for those words the vendor knows by another name."""
+    for name, theirs in words.items():
+        if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
+            written = bytes(value)
+            word = msgspec.json.decode(written) if written.startswith(b'"') else None
+            if word in theirs:
+                body = set_members(body, **{name: theirs[word]})
     return body
 
 

@@ -7,12 +7,20 @@ of a tool call needs no mark: `ToolCallPart.signature` is Gemini's by definition
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
 from urllib.parse import quote, unquote
 
-__all__ = ["anthropic_signature", "gemini_signature", "mark_as_gemini", "mark_as_openai", "openai_reasoning"]
+import msgspec
+
+__all__ = [
+    "anthropic_signature", "gemini_signature", "mark_as_detail", "mark_as_gemini", "mark_as_openai", "openai_reasoning",
+    "reasoning_detail",
+]  # fmt: skip
 
 _GEMINI = "gemini:"
 _OPENAI = "openai:"
+_DETAIL = "detail:"
 
 
 def mark_as_gemini(signature: str) -> str:
@@ -38,6 +46,21 @@ def openai_reasoning(signature: str | None) -> tuple[str, str] | None:
     return unquote(item_id), encrypted_content
 
 
+def mark_as_detail(entry: dict[str, Any]) -> str:
+    """An entry of a router's `reasoning_details`, all of it but the text, as neutral reasoning carries it."""
+    return _DETAIL + urlsafe_b64encode(msgspec.json.encode(entry)).decode()
+
+
+def reasoning_detail(signature: str | None) -> dict[str, Any] | None:
+    """The entry that `mark_as_detail` marked, or None."""
+    if not signature or not signature.startswith(_DETAIL):
+        return None
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(signature[len(_DETAIL) :]), type=dict[str, Any])
+    except ValueError:  # no base64, or not what was marked
+        return None
+
+
 def anthropic_signature(signature: str | None) -> str | None:
     """`signature` itself unless it is another vendor's."""
-    return None if signature is None or signature.startswith((_GEMINI, _OPENAI)) else signature
+    return None if signature is None or signature.startswith((_GEMINI, _OPENAI, _DETAIL)) else signature

@@ -114,6 +114,7 @@ def test_refusals_reasoning_and_logprobs() -> None:
         TextDelta("a"),
         LogprobsDelta((Logprob("a", -1.0, (("b", -2.0),)),)),
         TextDelta("b"),
+        LogprobsDelta((Logprob("b", -1.0),)),
         RefusalDelta("No."),
     ]
 

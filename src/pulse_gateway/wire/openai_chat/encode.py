@@ -14,6 +14,7 @@ from pulse_gateway.wire.codec import Encoded
 from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.openai_chat.effort import effort_of
 from pulse_gateway.wire.openai_chat.encode_messages import FUNCTION_NAME, MessagesEncoder
+from pulse_gateway.wire.openai_chat.habits import habits_of
 from pulse_gateway.wire.refusals import unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 
@@ -36,6 +37,7 @@ class _RequestEncoder:
         self._request = request
         self._model = model
         self._is_openai = model.provider == "openai"
+        self._habits = habits_of(model.provider)
         self._dropped: dict[str, None] = dict.fromkeys(request.hints)
 
     def encode(self) -> Encoded:
@@ -49,10 +51,12 @@ class _RequestEncoder:
         self._sampling(body)
         self._tools(body)
         self._response_format(body)
-        if (effort := self._effort()) is not None:
-            body["reasoning_effort"] = effort
+        self._reasoning(body)
         if request.user is not None:
-            body["user"] = request.user
+            if self._habits.user:
+                body["user"] = request.user
+            else:
+                self._dropped["user"] = None
         if request.stream:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
@@ -72,7 +76,9 @@ class _RequestEncoder:
     def _sampling(self, body: dict[str, Any]) -> None:
         request = self._request
         if request.top_k is not None:
-            raise self._unsupported("top_k")
+            if not (self._habits.top_k and self._model.capabilities.sampling):
+                raise self._unsupported("top_k")
+            body["top_k"] = request.top_k
         for field in ("temperature", "top_p", "logprobs", "top_logprobs"):
             value = getattr(request, field)
             asked = value is not None and value is not False
@@ -107,7 +113,7 @@ class _RequestEncoder:
         _set(function, "description", tool.description)
         if tool.parameters is not None:
             function["parameters"] = object_schema(tool, self._model)
-        _set(function, "strict", tool.strict)
+        _set(function, "strict", tool.strict or None)  # false is what its absence says, and some refuse the word
         return {"type": "function", "function": function}
 
     def _tool_choice(self, choice: ToolChoice) -> Any:
@@ -131,8 +137,18 @@ class _RequestEncoder:
             raise self._unsupported("response_format", " with a schema together with tools")
         schema: dict[str, Any] = {"name": wanted.name or "response", "schema": wanted.schema or {}}
         _set(schema, "description", wanted.description)
-        _set(schema, "strict", wanted.strict)
+        _set(schema, "strict", wanted.strict or None)
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+
+    def _reasoning(self, body: dict[str, Any]) -> None:
+        effort = self._effort()
+        if self._habits.thinking == "switch" and self._request.reasoning is not None:
+            control = self._request.reasoning
+            asked = effort is not None or control.adaptive or control.budget_tokens is not None
+            if asked:
+                body["thinking"] = {"type": "disabled" if effort == "none" else "enabled"}
+            effort = None if effort == "none" else effort
+        _set(body, "reasoning_effort", effort)
 
     def _effort(self) -> str | None:
         control, capabilities = self._request.reasoning, self._model.capabilities

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import (
     DocumentPart,
@@ -21,16 +23,16 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
     ToolResultPart,
 )
+from pulse_gateway.wire.openai_chat.habits import habits_of
 from pulse_gateway.wire.openai_chat.parts import encode_user_part
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.openai_chat.reasoning_details import replayed_detail
+from pulse_gateway.wire.openai_chat.reply import encode_call
+from pulse_gateway.wire.refusals import leave_out, unsupported
 
 __all__ = ["FUNCTION_NAME", "MessagesEncoder"]
 
 # Source: `openai/types/shared/function_definition.py` of the `openai` SDK 3.54.0, read 2026-11-24
 FUNCTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# In thinking mode with tools DeepSeek refuses a history without its own reasoning; other vendors refuse one with it.
-# Source: https://api-docs.deepseek.com/guides/thinking_mode (read 2026-11-24)
-_WANT_REASONING_BACK = frozenset({"deepseek"})
 
 
 class MessagesEncoder:
@@ -42,6 +44,7 @@ class MessagesEncoder:
     def __init__(self, model: Model, dropped: dict[str, None]) -> None:
         self._model = model
         self._is_openai = model.provider == "openai"
+        self._habits = habits_of(model.provider)
         self._dropped = dropped
 
     def encode(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -55,7 +58,11 @@ class MessagesEncoder:
                 case "user":
                     told.append(self._named(message, {"role": "user", "content": self._user_content(message)}))
                 case "assistant":
-                    told.append(self._named(message, self._assistant(message)))
+                    said = self._assistant(message)
+                    if self._habits.empty_turns or said["content"] != "":
+                        told.append(self._named(message, said))
+                    else:
+                        leave_out(message, self._model, self._dropped, is_last=message is messages[-1])
                 case "tool":
                     told += [self._tool_result(part, message) for part in message.parts]
         return told
@@ -88,6 +95,7 @@ class MessagesEncoder:
         texts: list[str] = []
         refusals: list[str] = []
         reasoning: list[str] = []
+        details: list[dict[str, Any]] = []
         calls: list[dict[str, Any]] = []
         for part in message.parts:
             match part:
@@ -95,8 +103,10 @@ class MessagesEncoder:
                     texts.append(part.text)
                 case RefusalPart():
                     (refusals if self._is_openai else texts).append(part.text)
-                case ReasoningPart(text=str(text)) if text and self._model.provider in _WANT_REASONING_BACK:
+                case ReasoningPart(text=str(text)) if text and self._habits.reasoning_back:
                     reasoning.append(text)
+                case ReasoningPart() if self._habits.details_back and (entry := replayed_detail(part)) is not None:
+                    details.append(entry)
                 case ReasoningPart():
                     self._dropped["messages.reasoning"] = None
                 case ToolCallPart():
@@ -109,6 +119,8 @@ class MessagesEncoder:
             told["refusal"] = "".join(refusals)
         if reasoning:
             told["reasoning_content"] = "".join(reasoning)
+        if details:
+            told["reasoning_details"] = details
         if calls:
             told["tool_calls"] = calls
         return told
@@ -116,10 +128,10 @@ class MessagesEncoder:
     def _tool_call(self, call: ToolCallPart, message: Message) -> dict[str, Any]:
         if self._is_openai and not FUNCTION_NAME.fullmatch(call.name):
             raise unsupported(self._model, message.path, f"knows no function called {call.name!r}")
-        if call.signature is not None:
+        if call.signature is not None and not self._habits.signatures_back:
             self._dropped["messages.thought_signature"] = None
-        function = {"name": call.name, "arguments": call.arguments or "{}"}
-        return {"id": call.id, "type": "function", "function": function}
+            call = msgspec.structs.replace(call, signature=None)
+        return encode_call(msgspec.structs.replace(call, arguments=call.arguments or "{}"))
 
     def _tool_result(self, part: Part, message: Message) -> dict[str, Any]:
         if not isinstance(part, ToolResultPart):

@@ -2,7 +2,7 @@
 
 Source: `openai/types/chat/chat_completion.py` of the `openai` SDK 3.54.0, read 2026-11-24. Deviations: `reasoning` is what
 Groq, OpenRouter, vLLM and Ollama call DeepSeek's `reasoning_content`; Mistral's content may be a list with thinking in it;
-Together ends with `eos`, xAI with an empty finish reason beside tool calls, DeepSeek and OpenRouter with reasons that are
+Together ends with `eos` and has probabilities in two lists, xAI ends with an empty finish reason beside tool calls, DeepSeek and OpenRouter with reasons that are
 failures (each vendor's API reference, read 2026-11-24).
 """
 
@@ -26,7 +26,7 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
 )
 from pulse_gateway.wire.openai_chat.errors import upstream_error
-from pulse_gateway.wire.openai_chat.reasoning_details import encode_details
+from pulse_gateway.wire.openai_chat.reasoning_details import encode_details, told_thinking
 from pulse_gateway.wire.openai_chat.schema import (
     Answer,
     ChoiceRecord,
@@ -74,8 +74,8 @@ _encoder = msgspec.json.Encoder()
 def fragments(answer: Answer) -> Iterator[ReasoningPart | TextPart | RefusalPart]:
     """What an answer, or a piece of one, says; thinking first unless Mistral's list has an order of its own."""
     thought = answer.reasoning_content or answer.reasoning
-    if isinstance(thought, str) and thought:
-        yield ReasoningPart(thought)
+    if thought or answer.reasoning_details:
+        yield from told_thinking(thought if isinstance(thought, str) else "", answer.reasoning_details)
     content = answer.content
     if isinstance(content, str):
         if content:
@@ -139,6 +139,9 @@ def encode_finish(reason: FinishReason) -> dict[str, str]:
 def decode_logprobs(record: LogprobsRecord | None) -> tuple[Logprob, ...]:
     if record is None:
         return ()
+    if record.tokens and record.token_logprobs:
+        scored = zip(record.tokens, record.token_logprobs, strict=False)
+        return tuple(Logprob(token, logprob) for token, logprob in scored if logprob is not None)
     return tuple(
         Logprob(entry.token, entry.logprob, tuple((top.token, top.logprob) for top in entry.top_logprobs or ()))
         for entry in (*(record.content or ()), *(record.refusal or ()))
@@ -166,7 +169,7 @@ def _token(token: str, logprob: float) -> dict[str, Any]:
 def decode_reply(body: bytes) -> ChatReply:
     """Raises: UpstreamProtocolError; UpstreamError for an error object or a failure that came with status 200."""
     completion = decode_completion(body)
-    if completion.error or completion.object == "error":
+    if completion.is_error:
         raise upstream_error(200, (), body)
     if not completion.choices:
         raise UpstreamProtocolError("the provider's answer has no choices")

@@ -167,6 +167,7 @@ class Answer(Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: Any = None
+    reasoning_details: Any = None
     tool_calls: list[ToolCallRecord] | None = None
     function_call: FunctionRecord | None = None
 
@@ -183,8 +184,12 @@ class LogprobEntry(Struct):
 
 
 class LogprobsRecord(Struct):
+    """Together's form of it are the two lists at the end, one entry for each token."""
+
     content: list[LogprobEntry] | None = None
     refusal: list[LogprobEntry] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
 
 
 class ChoiceRecord(Struct):
@@ -196,7 +201,7 @@ class ChoiceRecord(Struct):
 
 
 class Completion(Struct):
-    """`error` and `object: "error"` appear with status 200 at routers, and inside streams."""
+    """`error` and `object: "error"` appear with status 200 at routers, and inside streams; so does an error without an envelope."""
 
     id: str | None = None
     object: str | None = None
@@ -206,6 +211,11 @@ class Completion(Struct):
     usage: UsageRecord | None = None
     x_groq: _GroqExtras | None = None
     error: Any = None
+    message: Any = None
+
+    @property
+    def is_error(self) -> bool:
+        return bool(self.error) or self.object == "error" or (self.choices is None and isinstance(self.message, str))
 
 
 _completion = msgspec.json.Decoder(Completion).decode

@@ -146,7 +146,7 @@ class ChatStreamDecoder:
         if data[:1] == b"[":  # an error in a list of one: Gemini's compatible endpoint
             return self._fail(data)
         chunk = decode_completion(data)
-        if chunk.error or chunk.object == "error" or frame.event == "error":
+        if chunk.is_error or frame.event == "error":
             return self._fail(data)
         self._remember(chunk)
         events: list[Event] = []
@@ -201,7 +201,10 @@ class ChatStreamDecoder:
                 if isinstance(part, TextPart):
                     events.append(TextDelta(part.text, index))
                 elif isinstance(part, ReasoningPart):
-                    events.append(ReasoningDelta(part.text, index))
+                    if part.text:
+                        events.append(ReasoningDelta(part.text, index))
+                    if part.signature:
+                        events.append(ReasoningSigned(part.signature, choice=index))
                 else:
                     events.append(RefusalDelta(part.text, index))
             for fragment in delta.tool_calls or ():
