@@ -16,13 +16,19 @@ from pulse_gateway.wire.anthropic_messages.upstream_request import DEFAULT_MAX_T
 from pulse_gateway.wire.effort_budgets import BUDGET_TOKENS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "translation.md").read_text(encoding="utf-8")
-DIALECTS = {"OpenAI": "openai.chat", "Anthropic": "anthropic.messages", "Gemini": "gemini"}
+DIALECTS = {
+    "OpenAI": "openai.chat",
+    "Responses": "openai.responses",
+    "Anthropic": "anthropic.messages",
+    "Gemini": "gemini",
+}
 LEAST: dict[str, dict[str, Any]] = {
     "openai.chat": {"model": "alias", "messages": [{"role": "user", "content": "hi"}]},
+    "openai.responses": {"model": "alias", "input": "hi"},
     "anthropic.messages": {"model": "alias", "max_tokens": 4096, "messages": [{"role": "user", "content": "hi"}]},
     "gemini": {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
 }
-_ROW = re.compile(r"^\| (\w+) \| (any other|\w+) \| `(\{.*\})` \| `([^`]+)` \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (\w+) \| (any other|[\w, ]+) \| `(\{.*\})` \| `([^`]+)` \|$", re.MULTILINE)
 
 Row = tuple[str, str, str, str]
 
@@ -36,7 +42,7 @@ def rows(heading: str) -> list[Row]:
         (client, name, members, path)
         for client, target, members, path in found
         for name in DIALECTS
-        if name == target or (target == "any other" and name != client)
+        if name in target.split(", ") or (target == "any other" and name != client)
     ]
 
 
