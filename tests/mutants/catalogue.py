@@ -257,7 +257,7 @@ MUTANTS = (
             ),
             Change(
                 "pipeline/observe.py",
-                "            self._supervisor.spawn(exchange.close(Outcome.CANCELLED))\n",
+                "            self._supervisor.spawn(exchange.close(Outcome.CLIENT_GONE if gone else Outcome.CANCELLED))\n",
                 "            await exchange.close(Outcome.CANCELLED)\n",
             ),
             Change(

@@ -46,11 +46,6 @@ _OFFERS: Mapping[str, str] = {
     "speech": "pulse_gateway.providers.google_media.vertex:SPEECH",
     "transcription": "pulse_gateway.providers.google_media.vertex:TRANSCRIPTION",
     "translation": "pulse_gateway.providers.google_media.vertex:TRANSLATION",
-    "images": "pulse_gateway.providers.google_media.vertex:IMAGES",
-    "image_edits": "pulse_gateway.providers.google_media.vertex:IMAGES",
-    "speech": "pulse_gateway.providers.google_media.vertex:SPEECH",
-    "transcription": "pulse_gateway.providers.google_media.vertex:TRANSCRIPTION",
-    "translation": "pulse_gateway.providers.google_media.vertex:TRANSLATION",
     "videos": "pulse_gateway.providers.vertex_videos:VEO",
 }
 """Operation, or a client's dialect of one, → where its offer is, imported on first use."""
