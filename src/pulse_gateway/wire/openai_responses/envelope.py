@@ -38,7 +38,15 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
         prompt.texts.append(head.input)
     elif head.input:
         for position, item in enumerate(head.input):
-            _read_item(item, f"input[{position}]", prompt)
+            kind, content, output = item.type, item.content, item.output
+            if kind is None or kind == "message":
+                _check_message(item, position)
+            if isinstance(content, str):
+                prompt.texts.append(content)
+            elif content is not None:
+                prompt.add(content, f"input[{position}].content")
+            if output is not None:
+                prompt.add(output, f"input[{position}].output")
     elif head.previous_response_id is None and head.conversation is None and head.prompt is None:
         raise InvalidRequest("input: is required", param="input")
     return Envelope(
@@ -71,16 +79,17 @@ class _PromptText:
                 self.attachments += 1
 
 
-def _read_item(item: ItemHead, path: str, prompt: _PromptText) -> None:
+def _check_message(item: ItemHead, position: int) -> None:
+    path = None
     if item.type is None and item.role is None:
-        raise InvalidRequest(f"{path}.type: is required", param=f"{path}.type")
-    if item.type in (None, "message"):
-        if item.role not in ROLES:
-            raise InvalidRequest(f"{path}.role: is none of {', '.join(ROLES)}", param=f"{path}.role")
-        if not isinstance(item.content, str | list):
-            raise InvalidRequest(f"{path}.content: expected a string or a list of parts", param=f"{path}.content")
-    prompt.add(item.content, f"{path}.content")
-    prompt.add(item.output, f"{path}.output")
+        path, complaint = "type", "is required"
+    elif item.role not in ROLES:
+        path, complaint = "role", f"is none of {', '.join(ROLES)}"
+    elif not isinstance(item.content, str | list):
+        path, complaint = "content", "expected a string or a list of parts"
+    if path is not None:
+        where = f"input[{position}].{path}"
+        raise InvalidRequest(f"{where}: {complaint}", param=where)
 
 
 class _Rewritable(msgspec.Struct):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from pulse_gateway.wire.codec import MAX_COUNT
-from pulse_gateway.wire.foreign_json import from_client, from_provider
+from pulse_gateway.wire.foreign_json import from_client, from_provider, not_of_protocol
 
 __all__ = [
     "ROLES", "AnyObject", "CallRecord", "ContentRecord", "DeltaRecord", "DoneRecord", "ErrorRecord", "ItemEvent", "ItemHead",
@@ -266,7 +266,11 @@ def parse_item_event(data: bytes) -> ItemEvent:
 
 
 def parse_delta(data: bytes) -> DeltaRecord:
-    return from_provider(_delta, data)
+    """Most frames of a stream come through here, so it does by itself what `from_provider` does."""
+    try:
+        return _delta(data)
+    except (ValueError, RecursionError) as error:
+        raise not_of_protocol(error) from error
 
 
 def parse_done(data: bytes) -> DoneRecord:

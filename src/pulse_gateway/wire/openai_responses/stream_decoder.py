@@ -180,7 +180,8 @@ class ResponsesStreamDecoder:
 
     def _text_delta(self, data: bytes) -> list[Event]:
         event = schema.parse_delta(data)
-        self._note(event.output_index, event.content_index)
+        if (event.output_index, event.content_index) not in self._told:
+            self._note(event.output_index, event.content_index)
         events: list[Event] = [TextDelta(event.delta)] if event.delta else []
         if event.logprobs:
             events.append(LogprobsDelta(decode_logprobs(event.logprobs)))
