@@ -45,6 +45,7 @@ def prepare(
     dropped: tuple[str, ...] = ()
     if client is not None and verbatim:
         body = client.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
+        body, dropped = provider.trimmed(body, upstream.dialect, deployment)
         handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
         for name, value in handed_on:
             if not value.isascii() or not value.isprintable():

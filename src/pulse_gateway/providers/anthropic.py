@@ -22,6 +22,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
+from pulse_gateway.wire.anthropic_messages.foreign_thinking import without_foreign_thinking
 
 __all__ = ["ANTHROPIC", "AnthropicProvider"]
 
@@ -72,6 +73,9 @@ class AnthropicProvider(Provider):
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
         return load_offer(_OFFERS.get(operation))
+
+    def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
+        return without_foreign_thinking(body)
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It has all that its dialect has."""

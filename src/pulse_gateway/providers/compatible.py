@@ -17,12 +17,13 @@ from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Authorize, UpstreamCall
 from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
-from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled
+from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled, told_members
 from pulse_gateway.providers.vendor_rules import groq_schemas, xai_reasoning
 from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
+from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extensions
 from pulse_gateway.wire.openai_responses.decode import needs_memory
 
 __all__ = [
@@ -46,6 +47,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media` and `tools.strict`.
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
+    `replays`: those `EXTENSIONS` of messages that it takes back; None: whatever a client sends is passed on.
     `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
     `rules`: what it lacks for some models, or for some fields together.
     `errors`: what its statuses and codes mean.
@@ -62,6 +64,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     refuses: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
     renames: Mapping[str, str] = {}
+    replays: frozenset[str] | None = frozenset()
     words: Mapping[str, Mapping[str, str]] = {}
     rewrite: Callable[[bytes], bytes] | None = None
     rules: tuple[Callable[[ChatRequest, Model], str | None], ...] = ()
@@ -83,6 +86,15 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     def _as_the_vendor_has_it(self, body: bytes) -> bytes:
         body = reworded(spelled(body, self.drops, self.renames), self.words)
         return body if self.rewrite is None else self.rewrite(body)
+
+    def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
+        """Also named is what `drops` takes away of a client's wishes."""
+        if dialect != "openai.chat":
+            return body, ()
+        dropped: tuple[str, ...] = ()
+        if self.replays is not None:
+            body, dropped = without_extensions(body, EXTENSIONS - self.replays)
+        return body, (*dropped, *told_members(body, self.drops - _OURS))
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         if client is None or client not in self.dialects:
@@ -168,11 +180,14 @@ def _asked_for(field: str, request: ChatRequest) -> str | None:
     return field if asked else None
 
 
+_OURS = frozenset({"stream_options"})  # said on the client's behalf, or about what every stream tells anyway
 _TEXTS_ALONE = {"openai.embeddings": Spelling(check=refuse_tokens)}
 
 # An address that nobody here knows may have any of it, and answers for it.
 OPENAI_COMPATIBLE = OpenAICompatible(
-    kind="openai_compatible", operations={**_EMBEDDINGS, **_MEDIA, "moderation": "openai.moderations", **_RERANK}
+    kind="openai_compatible",
+    replays=None,
+    operations={**_EMBEDDINGS, **_MEDIA, "moderation": "openai.moderations", **_RERANK},
 )
 
 # Source: https://console.groq.com/docs/openai, https://console.groq.com/docs/errors
@@ -209,12 +224,15 @@ MISTRAL = OpenAICompatible(
 )
 
 # Source: https://api-docs.deepseek.com
-DEEPSEEK = OpenAICompatible(kind="deepseek", base_url="https://api.deepseek.com")
+DEEPSEEK = OpenAICompatible(
+    kind="deepseek", base_url="https://api.deepseek.com", replays=frozenset({"reasoning_content"})
+)
 
 # Source: https://docs.x.ai/docs/api-reference
 XAI = OpenAICompatible(
     kind="xai",
     base_url="https://api.x.ai/v1",
+    replays=frozenset({"reasoning_content"}),
     refuses=frozenset({"tools.strict"}),
     rules=(xai_reasoning,),
     dialects=_BOTH,
@@ -236,6 +254,7 @@ FIREWORKS = OpenAICompatible(kind="fireworks", base_url="https://api.fireworks.a
 CEREBRAS = OpenAICompatible(
     kind="cerebras",
     base_url="https://api.cerebras.ai/v1",
+    replays=frozenset({"reasoning"}),
     refuses=frozenset({"presence_penalty", "frequency_penalty"}),
 )
 
@@ -244,6 +263,7 @@ CEREBRAS = OpenAICompatible(
 OPENROUTER = OpenAICompatible(
     kind="openrouter",
     base_url="https://openrouter.ai/api/v1",
+    replays=frozenset({"reasoning", "reasoning_details"}),
     passed_headers=frozenset({"http-referer", "x-title"}),
     words={"reasoning_effort": {"max": "xhigh"}},
     dialects=_BOTH,
@@ -264,6 +284,7 @@ PERPLEXITY = OpenAICompatible(
 OLLAMA = OpenAICompatible(
     kind="ollama",
     base_url="http://localhost:11434/v1",
+    replays=frozenset({"reasoning"}),
     refuses=frozenset({"n", "tool_choice", "parallel_tool_calls"}),
     dialects=_BOTH,
     remembers=False,
@@ -275,11 +296,16 @@ OLLAMA = OpenAICompatible(
 VLLM = OpenAICompatible(
     kind="vllm",
     base_url="http://localhost:8000/v1",
+    replays=frozenset({"reasoning", "reasoning_content"}),
     dialects=_BOTH,
     operations={**_EMBEDDINGS, **_RERANK, "speech": "openai.speech", **_LISTENING},
 )
 
 # Source: https://lmstudio.ai/docs/developer/openai-compat
 LMSTUDIO = OpenAICompatible(
-    kind="lmstudio", base_url="http://localhost:1234/v1", dialects=_BOTH, operations=_EMBEDDINGS
+    kind="lmstudio",
+    base_url="http://localhost:1234/v1",
+    replays=frozenset({"reasoning_content"}),
+    dialects=_BOTH,
+    operations=_EMBEDDINGS,
 )

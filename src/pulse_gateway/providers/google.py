@@ -13,6 +13,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.gemini.errors import upstream_error
+from pulse_gateway.wire.gemini.foreign_thinking import without_foreign_thinking
 
 __all__ = ["GOOGLE", "GoogleProvider"]
 
@@ -55,6 +56,9 @@ class GoogleProvider(Provider):
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
         return load_offer(_OFFERS.get(operation))
+
+    def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
+        return without_foreign_thinking(body, deployment.model)
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
         """It takes whatever its dialect has."""

@@ -53,6 +53,14 @@ class Provider(Protocol):
         """
         return self.dialect
 
+    def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
+        """A chat that a client wrote in the vendor's own `dialect`, without what this vendor refuses although it is no wish of the
+        client's: another vendor's thinking in the history. And the paths of what is gone.
+
+        `body` itself when there is nothing of that. Raises: InvalidRequest.
+        """
+        return body, ()
+
     @property
     def authorize(self) -> Authorize | None:
         """None: the headers that `build` makes are all that is needed."""

@@ -10,7 +10,7 @@ from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.wire.json_splice import remove_member, set_members
 
-__all__ = ["Spelling", "refuse_tokens", "reworded", "spelled"]
+__all__ = ["Spelling", "refuse_tokens", "reworded", "spelled", "told_members"]
 
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -37,12 +37,18 @@ def spelled(body: bytes, drops: frozenset[str], renames: Mapping[str, str]) -> b
     return body
 
 
+def told_members(body: bytes, names: frozenset[str]) -> tuple[str, ...]:
+    """Those of `names` that `body` has a member of."""
+    asked = [name for name in sorted(names) if b'"%b"' % name.encode() in body]
+    return tuple(name for name in asked if name in _decode_members(body))
+
+
 def reworded(body: bytes, words: Mapping[str, Mapping[str, str]]) -> bytes:
     """`body` with other words in the members that `words` names, for those words the vendor knows by another name."""
     for name, theirs in words.items():
         if b'"%b"' % name.encode() in body and (value := _decode_members(body).get(name)) is not None:
             written = bytes(value)
-            word = msgspec.json.decode(written) if written.startswith(b'"') else None
+            word = msgspec.json.decode(written, type=str) if written.startswith(b'"') else ""
             if word in theirs:
                 body = set_members(body, **{name: theirs[word]})
     return body

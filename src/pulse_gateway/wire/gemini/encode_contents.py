@@ -31,7 +31,7 @@ from pulse_gateway.wire.refusals import leave_out, unsupported
 from pulse_gateway.wire.signatures import gemini_signature
 from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
-__all__ = ["FUNCTION_NAME", "ContentsEncoder"]
+__all__ = ["FUNCTION_NAME", "NO_SIGNATURE", "ContentsEncoder"]
 
 # Source: `types.FunctionDeclaration` of google-genai 3.4
 FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
@@ -40,7 +40,7 @@ WirePart = dict[str, Any]
 
 # Accepted in place of the signature of a call that another model made, or whose signature the client did not keep.
 # Source: https://ai.google.dev/gemini-api/docs/thought-signatures (read 2026-11-24)
-_NO_SIGNATURE = "skip_thought_signature_validator"
+NO_SIGNATURE = "skip_thought_signature_validator"
 
 
 class ContentsEncoder:
@@ -174,4 +174,4 @@ def _sign_calls(contents: list[WirePart]) -> None:
     for content in contents[start:]:
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         if first is not None:
-            first.setdefault("thoughtSignature", _NO_SIGNATURE)
+            first.setdefault("thoughtSignature", NO_SIGNATURE)
