@@ -34,7 +34,7 @@ def test_a_request_is_said_again_or_refused_by_name(client: str, upstream: str, 
     event("sent")
     before = decoded(client, _raw(body), stream=stream)
     after = decoded(upstream, prepared.request.body, stream=stream)
-    assert after.extra == {}
+    assert after.extra.items() <= before.extra.items()  # what OpenAI's two dialects share, and no other has
     for name in prepared.dropped:
         assert has_path(body, name), name
     assert system_texts(after) == system_texts(before)
