@@ -28,6 +28,7 @@ __all__ = ["openapi_document"]
 _OBJECT = Schema(type=OpenAPIType.OBJECT)
 _ROUTES = (
     ("/v1/chat/completions", "OpenAI chat completions", "openai"),
+    ("/v1/responses", "OpenAI responses", "openai"),
     ("/v1/messages", "Anthropic messages", "anthropic"),
     ("/v1/messages/count_tokens", "Anthropic count_tokens", "anthropic"),
     ("/v1/responses/input_tokens", "OpenAI count of a Responses request's tokens", "openai"),
