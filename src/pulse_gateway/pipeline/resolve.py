@@ -10,6 +10,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart, TextPart, ToolResultPart
 from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.registry import version_check
 
 __all__ = ["Resolve", "Router", "read_envelope"]
 
@@ -39,6 +40,8 @@ def read_envelope(exchange: Exchange) -> Envelope:
     inbound = exchange.inbound
     if inbound.envelope is not None:
         return inbound.envelope
+    if (check := version_check(inbound.dialect)) is not None:
+        check(inbound.headers, inbound.body)
     if inbound.operation != CHAT:
         assert exchange.face is not None  # a native operation comes with its envelope
         return exchange.face.read_envelope(exchange.payload, model=inbound.model, stream=inbound.stream)

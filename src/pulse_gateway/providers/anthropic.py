@@ -11,9 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-from msgspec import UNSET, Raw, UnsetType
-
 from pulse_gateway.errors import UpstreamError
 from pulse_gateway.providers.offer import Offer
 from pulse_gateway.providers.offers import load_offer
@@ -23,20 +20,9 @@ from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
 from pulse_gateway.wire.anthropic_messages.foreign_thinking import without_foreign_thinking
+from pulse_gateway.wire.anthropic_messages.versions import CURRENT, version_for
 
 __all__ = ["ANTHROPIC", "AnthropicProvider"]
-
-_VERSION = "2026-10-21"
-_VERSION_WITH_SAMPLING = "2023-06-01"
-
-
-class _Sampling(msgspec.Struct):
-    temperature: Raw | UnsetType = UNSET
-    top_p: Raw | UnsetType = UNSET
-    top_k: Raw | UnsetType = UNSET
-
-
-_SAMPLING = msgspec.json.Decoder(_Sampling)
 
 
 _OFFERS: Mapping[str, str] = {"count_tokens": "pulse_gateway.providers.anthropic_count:COUNT_TOKENS"}
@@ -66,7 +52,7 @@ class AnthropicProvider(Provider):
         betas = [value for name, value in (*deployment.headers, *passed) if name == "anthropic-beta"]
         if betas:
             headers["anthropic-beta"] = ",".join(betas)
-        headers.setdefault("anthropic-version", _version(call.body))
+        headers.setdefault("anthropic-version", version_for(call.body))
         headers |= call.trace_headers
         url = f"{(deployment.base_url or self.base_url).rstrip('/')}/v1/messages"
         return HttpRequest("POST", url, tuple(headers.items()), call.body)
@@ -81,17 +67,11 @@ class AnthropicProvider(Provider):
         """It has all that its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
-        own = (("anthropic-version", _VERSION), ("x-api-key", key or ""))
+        own = (("anthropic-version", CURRENT), ("x-api-key", key or ""))
         return HttpRequest("GET", f"{base_url}/v1/models", (*own, *headers))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body)
-
-
-def _version(body: bytes) -> str:
-    sampling = _SAMPLING.decode(body)
-    chosen = (sampling.temperature, sampling.top_p, sampling.top_k)
-    return _VERSION if all(value is UNSET for value in chosen) else _VERSION_WITH_SAMPLING
 
 
 ANTHROPIC = AnthropicProvider()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import cast
 
+from pulse_gateway.types.http import Headers
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
 from pulse_gateway.wire.operation import OperationCodec, OperationFace
 
-__all__ = ["DIALECTS", "OPERATIONS", "UPSTREAM_DIALECTS", "codec", "face", "operation_codec", "upstream_codec"]
+__all__ = [
+    "DIALECTS", "OPERATIONS", "UPSTREAM_DIALECTS", "VERSIONED", "codec", "face", "operation_codec", "upstream_codec", "version_check",
+]  # fmt: skip
 
 DIALECTS = {
     "openai.chat": "pulse_gateway.wire.openai_chat:OpenAIChatCodec",
@@ -42,6 +46,12 @@ OPERATIONS: dict[str, str] = {
 }
 """Of everything else. `openai.videos` is for clients alone."""
 
+VERSIONED = {
+    "anthropic.messages": "pulse_gateway.wire.anthropic_messages.versions:check_version",
+    "anthropic.count_tokens": "pulse_gateway.wire.anthropic_messages.versions:check_version",
+}
+"""Dialects of which a client's headers name the version: what refuses the wrong ones, and what they do not have."""
+
 
 @cache
 def codec(dialect: str) -> Codec:
@@ -63,6 +73,15 @@ def upstream_codec(dialect: str) -> UpstreamCodec:
         return codec(dialect)
     module, _, name = UPSTREAM_DIALECTS[dialect].partition(":")
     return cast("UpstreamCodec", getattr(import_module(module), name)())
+
+
+@cache
+def version_check(dialect: str | None) -> Callable[[Headers, bytes], None] | None:
+    """None: there are no versions of it."""
+    if dialect not in VERSIONED:
+        return None
+    module, _, name = VERSIONED[dialect].partition(":")
+    return cast("Callable[[Headers, bytes], None]", getattr(import_module(module), name))
 
 
 @cache

@@ -2,7 +2,7 @@
 
 A signature means something only to the vendor that gave it; any other answers it with an error. In neutral reasoning those of
 Gemini and OpenAI are therefore marked, so that each goes back to its own vendor alone; an unmarked one is Anthropic's. The signature
-of a tool call needs no mark: `ToolCallPart.signature` is Gemini's by definition.
+of a tool call needs no mark where it has a place of its own: `ToolCallPart.signature` is Gemini's by definition.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from urllib.parse import quote, unquote
 import msgspec
 
 __all__ = [
-    "anthropic_signature", "gemini_signature", "mark_as_detail", "mark_as_gemini", "mark_as_openai", "openai_reasoning",
-    "reasoning_detail",
+    "anthropic_signature", "call_signature", "gemini_signature", "mark_as_call", "mark_as_detail", "mark_as_gemini",
+    "mark_as_openai", "openai_reasoning", "reasoning_detail",
 ]  # fmt: skip
 
 _GEMINI = "gemini:"
 _OPENAI = "openai:"
+_GEMINI_CALL = "gemini-call:"
 _DETAIL = "detail:"
+_OF_OTHERS = (_GEMINI, _GEMINI_CALL, _OPENAI, _DETAIL)
 
 
 def mark_as_gemini(signature: str) -> str:
@@ -31,6 +33,16 @@ def mark_as_gemini(signature: str) -> str:
 def gemini_signature(signature: str | None) -> str | None:
     """What `mark_as_gemini` marked, or None: no signature, or another vendor's."""
     return signature[len(_GEMINI) :] if signature and signature.startswith(_GEMINI) else None
+
+
+def mark_as_call(signature: str) -> str:
+    """The signature of a tool call, for a dialect whose calls have no place for one: it signs the thinking before the call."""
+    return _GEMINI_CALL + signature
+
+
+def call_signature(signature: str | None) -> str | None:
+    """What `mark_as_call` marked, or None."""
+    return signature[len(_GEMINI_CALL) :] if signature and signature.startswith(_GEMINI_CALL) else None
 
 
 def mark_as_openai(item_id: str, encrypted_content: str) -> str:
@@ -63,4 +75,4 @@ def reasoning_detail(signature: str | None) -> dict[str, Any] | None:
 
 def anthropic_signature(signature: str | None) -> str | None:
     """`signature` itself unless it is another vendor's."""
-    return None if signature is None or signature.startswith((_GEMINI, _OPENAI, _DETAIL)) else signature
+    return None if signature is None or signature.startswith(_OF_OTHERS) else signature

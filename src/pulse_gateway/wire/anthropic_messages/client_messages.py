@@ -27,6 +27,7 @@ from pulse_gateway.wire.anthropic_messages.tool_ids import unescape
 from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.media import media_type_of, standard_base64
 from pulse_gateway.wire.members import Members
+from pulse_gateway.wire.signatures import call_signature
 
 __all__ = ["MessageReader"]
 
@@ -57,6 +58,7 @@ class MessageReader:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._calls: set[str] = set()
+        self._signature: str | None = None  # of the call that comes next
 
     def system(self, request: Members) -> list[Message]:
         if request.peek("system") is None:
@@ -75,6 +77,7 @@ class MessageReader:
             if role not in _TURNS:
                 raise turn.unknown("role", ROLES)
             neutral, readers = _TURNS[role]
+            self._signature = None
             parts = self._parts(turn, "content", readers)
             results = tuple(part for part in parts if isinstance(part, ToolResultPart))
             others = tuple(part for part in parts if not isinstance(part, ToolResultPart))
@@ -133,8 +136,12 @@ class MessageReader:
                 _leave_unknown(source, kind)
                 return None
 
-    def _thinking(self, block: Members) -> Part:
-        return ReasoningPart(block.need_text("thinking"), signature=block.text("signature") or None)
+    def _thinking(self, block: Members) -> Part | None:
+        text, signature = block.need_text("thinking"), block.text("signature") or None
+        if (of_call := call_signature(signature)) is None:
+            return ReasoningPart(text, signature=signature)
+        self._signature = of_call
+        return ReasoningPart(text) if text else None
 
     def _redacted_thinking(self, block: Members) -> Part:
         return ReasoningPart(redacted=block.need_text("data"))
@@ -144,7 +151,8 @@ class MessageReader:
         block.need_object("input")
         block.skip("caller", {"type": "direct"})
         self._calls.add(call_id)
-        return ToolCallPart(unescape(call_id), name, next(self._inputs))
+        signature, self._signature = self._signature, None
+        return ToolCallPart(unescape(call_id), name, next(self._inputs), signature)
 
     @cached_property
     def _inputs(self) -> Iterator[str]:

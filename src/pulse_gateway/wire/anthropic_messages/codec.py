@@ -33,6 +33,7 @@ class AnthropicMessagesCodec:
             "model": ("model",),
             "messages": ("messages",),
             "messages.reasoning": ("messages[].content[].thinking", "messages[].content[].data"),
+            "messages.thought_signature": ("messages[].content[].signature",),
             "messages.document_title": ("messages[].content[].title", "messages[].content[].content[].title"),
             "messages.result_is_error": ("messages[].content[].is_error",),
             "messages.blank_text": ("messages[].content",),

@@ -30,6 +30,7 @@ from pulse_gateway.wire.anthropic_messages.tool_ids import escape, unescape
 from pulse_gateway.wire.anthropic_messages.usage import encode_usage
 from pulse_gateway.wire.foreign_json import not_of_protocol
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.signatures import mark_as_call
 from pulse_gateway.wire.tool_calls import arguments_object, arguments_text, unusable_call
 
 __all__ = ["decode_reply", "encode_reply", "finish_reason", "input_text", "read_reply", "stop_reason"]
@@ -141,7 +142,12 @@ def encode_reply(reply: ChatReply) -> bytes:
     """
     choice = reply.choices[0] if reply.choices else Choice()
     refused = any(isinstance(part, RefusalPart) for part in choice.parts)
-    content = [block for part in choice.parts if (block := _block(part, choice.finish_reason))]
+    content: list[dict[str, Any]] = []
+    for part in choice.parts:
+        if block := _block(part, choice.finish_reason):
+            if isinstance(part, ToolCallPart) and part.signature:
+                _sign_before(content, part.signature)
+            content.append(block)
     return _encode(
         {
             "id": reply.id,
@@ -154,6 +160,13 @@ def encode_reply(reply: ChatReply) -> bytes:
             "usage": encode_usage(reply.usage),
         }
     )
+
+
+def _sign_before(content: list[dict[str, Any]], signature: str) -> None:
+    """Gemini's signature of the call that follows, in the thinking before it: the dialect's calls have no place for it."""
+    if not content or content[-1]["type"] != "thinking" or content[-1]["signature"]:
+        content.append({"type": "thinking", "thinking": ""})
+    content[-1]["signature"] = mark_as_call(signature)
 
 
 def _block(part: Part, reason: FinishReason | None) -> dict[str, Any] | None:

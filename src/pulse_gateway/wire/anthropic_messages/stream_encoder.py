@@ -36,6 +36,7 @@ from pulse_gateway.wire.anthropic_messages.errors import encode_error
 from pulse_gateway.wire.anthropic_messages.reply import stop_reason
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
 from pulse_gateway.wire.anthropic_messages.usage import encode_usage
+from pulse_gateway.wire.signatures import mark_as_call
 from pulse_gateway.wire.sse import encode_event
 from pulse_gateway.wire.tool_calls import arguments_object, unusable_call
 
@@ -101,8 +102,8 @@ class MessagesStreamEncoder:
             text = event.reasoning
             return self._add("thinking", {"type": "thinking_delta", "thinking": text}) if text else b""
         match event:
-            case ToolCallStarted(index, call_id, name):
-                return self._start_call(index, call_id, name)
+            case ToolCallStarted():
+                return self._start_call(event)
             case ReasoningSigned(signature, redacted):
                 return self._sign(signature, redacted)
             case RefusalDelta(refusal):
@@ -179,9 +180,12 @@ class MessagesStreamEncoder:
         block.sealed = True
         return written
 
-    def _start_call(self, index: int, call_id: str, name: str) -> bytes:
-        self._calls[index], opened = self._open("tool_use", {"id": escape(call_id), "name": name, "input": {}})
-        return opened
+    def _start_call(self, event: ToolCallStarted) -> bytes:
+        """Gemini's signature of it ends the thinking before it: the dialect's calls have no place for one."""
+        signed = self._sign(mark_as_call(event.signature), None) if event.signature else b""
+        content = {"id": escape(event.id), "name": event.name, "input": {}}
+        self._calls[event.index], opened = self._open("tool_use", content)
+        return signed + opened
 
     def _add_arguments(self, index: int, fragment: str) -> bytes:
         block = self._calls.get(index)

@@ -166,6 +166,8 @@ class TurnWriter:
         if arguments is None:
             raise not_an_object(part, path)
         self._uses[part.id] = self._uses.get(part.id, 0) + 1
+        if part.signature is not None:
+            self._dropped["messages.thought_signature"] = None
         return {"type": "tool_use", "id": self._id(part.id), "name": part.name, "input": arguments}
 
     def _id(self, call_id: str) -> str:

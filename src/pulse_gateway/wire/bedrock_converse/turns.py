@@ -32,7 +32,7 @@ from pulse_gateway.wire.bedrock_converse.families import is_claude
 from pulse_gateway.wire.bedrock_converse.media import DocumentNames, audio_block, document_block, image_block
 from pulse_gateway.wire.bedrock_converse.tool_ids import escape
 from pulse_gateway.wire.refusals import leave_out, unsupported
-from pulse_gateway.wire.signatures import gemini_signature
+from pulse_gateway.wire.signatures import anthropic_signature
 from pulse_gateway.wire.tool_calls import arguments_object, not_an_object
 
 __all__ = ["TOOL_NAME", "TurnWriter"]
@@ -178,7 +178,7 @@ class TurnWriter:
                 return [self._call(part, message.path)]
             case ReasoningPart(redacted=str() as data) if _is_base64(data):
                 return [{"reasoningContent": {"redactedContent": data}}]
-            case ReasoningPart(text, str() as signature, None) if gemini_signature(signature) is None:
+            case ReasoningPart(text, str() as signature, None) if anthropic_signature(signature) is not None:
                 return [{"reasoningContent": {"reasoningText": {"text": text, "signature": signature}}}]
             case ReasoningPart():  # only thinking that is signed is taken back
                 self._dropped["messages.reasoning"] = None
