@@ -87,7 +87,7 @@ class Webhooks:
             )
         try:
             job_id = _called(body).id
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:  # msgspec's errors and invalid UTF-8 are ValueErrors
             raise InvalidRequest("the body is not a job") from error
         await self._jobs.called(name, job_id)
 
@@ -102,7 +102,7 @@ class Webhooks:
             raise provider.error(answer.status, answer.headers, answer.body)
         try:
             secret = _secret(answer.body).key
-        except msgspec.DecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UpstreamProtocolError("the provider does not tell its webhook secret") from error
         self._asked[name] = (secret, self._clock.monotonic())
         return secret

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.wire.foreign_json import from_client
 
 __all__ = ["remove_member", "set_members"]
 
@@ -29,12 +30,9 @@ class _Span(msgspec.Struct, frozen=True):
 def _spans(body: bytes) -> dict[str, _Span]:
     """Where each top-level member stands. One C-speed decode finds the values; their lengths give the offsets.
 
-    Raises: InvalidRequest when a key occurs twice, since two readers could then see two different requests.
+    Raises: InvalidRequest when `body` is no JSON object, or a key occurs twice: two readers could then see two different requests.
     """
-    try:
-        members = _decode(body)
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"the body is not a JSON object: {error}") from error
+    members = from_client(_decode, body)
     spans: dict[str, _Span] = {}
     opening = _OPEN.match(body)
     position = opening.end() if opening else 0

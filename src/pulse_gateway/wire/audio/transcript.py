@@ -133,7 +133,7 @@ def _tolerant(written: Raw) -> _Usage | None:
     """None also for counts in a shape that nobody has heard of."""
     try:
         return _counts(written) if written else None
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors and invalid UTF-8 are ValueErrors
         return None
 
 

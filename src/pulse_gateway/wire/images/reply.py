@@ -129,7 +129,7 @@ def _seen_usage(seen: _Seen | _Event, images: int) -> Usage:
     """Counts in a shape that nobody has heard of are as good as none."""
     try:
         counts = _counts(seen.usage) if seen.usage else None
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):  # msgspec's errors and invalid UTF-8 are ValueErrors
         counts = None
     size, quality = (word if isinstance(word, str) else None for word in (seen.size, seen.quality))
     return _usage(counts, images, size, quality)

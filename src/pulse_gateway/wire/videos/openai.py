@@ -101,7 +101,7 @@ def _of_json(data: bytes) -> dict[str, Any]:
     """By name. Raises: InvalidRequest."""
     try:
         fields = _decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # msgspec's errors and invalid UTF-8 are ValueErrors
         raise InvalidRequest("the body is neither a form nor a JSON object") from error
     fields = {name: value for name, value in fields.items() if value is not None}
     if (reference := fields.pop(_REFERENCE, None)) is not None:
