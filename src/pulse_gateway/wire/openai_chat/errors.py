@@ -75,8 +75,12 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
 content_filter and ResponsibleAIPolicyViolation are Azure's, https://learn.microsoft.com/azure/ai-services/openai/ (read 2026-11-24)."""
 
 _TOO_LONG = re.compile(
-    r"maximum context length|context (?:window|length|size)|prompt is too long|too many tokens", re.IGNORECASE
+    r"maximum (?:context|prompt) length|context (?:window|length|size)|prompt is too long|too many tokens|"
+    r"inputs`? tokens \+ `?max_new_tokens`? must be",
+    re.IGNORECASE,
 )
+# A router, or a vendor's own filter in front of the model, answers with 403, as it does to a key that may not call.
+_FLAGGED = re.compile(r"input was flagged|requires moderation|violates usage guidelines", re.IGNORECASE)
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -111,7 +115,8 @@ def _kind(status: int, error: _Error | None, table: ErrorTable) -> type[Upstream
     keys = [(level, word) for word in words if word is not None for level in (status, None)]
     for key in (*keys, (status, None)):
         if kind := table.get(key):
-            return kind
+            flagged = kind is UpstreamUnauthorized and error is not None and _FLAGGED.search(error.message)
+            return UpstreamRefusedContent if flagged else kind
     if 400 <= status < 500 or (status < 300 and error is not None and error.kind == "invalid_request_error"):
         return ContextTooLong if error and _TOO_LONG.search(error.message) else UpstreamRejected
     return UpstreamProtocolError if 300 <= status < 400 else UpstreamFailed
