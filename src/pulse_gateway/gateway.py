@@ -261,13 +261,17 @@ class Gateway(Operations):
         return Inbound(request=request, principal=self.principal(user, plan))
 
     async def _see_to_videos(self) -> None:
-        """A store that is away is no reason to stop: the jobs are seen to when it is back."""
+        """A store that is away is no reason to stop: the jobs are seen to when it is back. Nor is a defect: nobody else gives back
+        what failed.
+        """
         while True:
             await self.clock.sleep(SWEPT_EVERY_S)
             try:
                 await self.videos.sweep()
             except StoreUnavailable as error:
                 _log.info("video jobs were not seen to: %s", error.message)
+            except Exception:  # noqa: BLE001 -- whatever it is, the next time may be better
+                _log.exception("video jobs were not seen to")
 
     def _provider(self, kind: str) -> Provider:
         return self._own_providers.get(kind) or providers.provider(kind)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -51,7 +51,7 @@ _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
 
 
-Keeper = Callable[[Exchange, UsageEntry, Any, Any], Awaitable[Any]]
+Keeper = Callable[[Exchange, UsageEntry, Any, Any], Coroutine[Any, Any, Any]]
 """Is given the entry of the attempt, the request and what the vendor said, and returns what the client is told of it."""
 
 
@@ -220,7 +220,9 @@ class Operate:
             if begun.first is not None:  # somebody was asked
                 attempt.reading = _reading_of(value)
             if (keep := self._keepers.get(exchange.inbound.operation)) is not None:
-                value = await keep(exchange, attempt.end(Outcome.COMPLETED), request, value)
+                # On a task of its own: the vendor has taken it, so neither a deadline nor a server that ends may lose it half-way.
+                keeping = self._supervisor.spawn(keep(exchange, attempt.end(Outcome.COMPLETED), request, value))
+                value = await asyncio.shield(keeping)
             if face is None:
                 attempt.end(Outcome.COMPLETED)
                 return Reply(200, [], value=_priced(value, exchange.cost_nano_usd))

@@ -18,12 +18,9 @@ from pulse_gateway.catalog.cost import cost
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import (
     InvalidRequest,
-    ModelNotFound,
     NotFound,
     PulseError,
     StoreUnavailable,
-    UnsupportedParameter,
-    UpstreamError,
     UpstreamModelNotFound,
     UpstreamProtocolError,
 )
@@ -101,7 +98,10 @@ class VideoJobs:
             created_at=self._clock.now(),
             entry=entry,
             price=deployment.model.price,
-            state=replace(state, status="in_progress" if state.status == "completed" else state.status, usage=None),
+            # What is over already is seen to be by the first look, which charges it for what it became.
+            state=replace(
+                state, status="in_progress" if state.status in {"completed", "failed"} else state.status, usage=None
+            ),
         )
         try:
             await self._store.add(job)
@@ -181,9 +181,22 @@ class VideoJobs:
             await self._look(job)
 
     async def sweep(self) -> None:
-        """Look at the jobs that nobody has asked for, so that what failed is given back. Raises: StoreUnavailable."""
+        """Look at the jobs that nobody has asked for, so that what failed is given back. A job that cannot be looked at for a reason
+        of ours is logged, and keeps no other one waiting.
+
+        Raises: StoreUnavailable.
+        """
         jobs = await self._store.claim(_AT_ONCE, _LOOK_S)
-        await asyncio.gather(*[self._look(job) for job in jobs])
+        away: StoreUnavailable | None = None
+        for job, seen in zip(
+            jobs, await asyncio.gather(*[self._look(job) for job in jobs], return_exceptions=True), strict=True
+        ):
+            if isinstance(seen, StoreUnavailable):
+                away = seen
+            elif isinstance(seen, BaseException):
+                _log.error("the video job %s could not be looked at", job.id, exc_info=seen)
+        if away is not None:
+            raise away
 
     # ── one look ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,7 +210,7 @@ class VideoJobs:
             state: VideoState = await self._steps.run(Begun(offer.look(job.state.id, call)), provider, deployment)
         except UpstreamModelNotFound as error:  # nothing will ever come of it
             state = replace(job.state, status="failed", error_code="not_found", error_message=error.message)
-        except (UpstreamError, ModelNotFound, UnsupportedParameter) as error:
+        except PulseError as error:
             if self._clock.now() - job.created_at < _LONGEST_S:
                 _log.info("the video job %s could not be looked at: %s", job.id, error.message)
                 return job

@@ -58,7 +58,9 @@ class MemoryVideoStore:
 
     async def claim(self, limit: int, lease_s: float, /) -> Sequence[VideoJob]:
         now = self._clock.monotonic()
-        due = [self._jobs[each] for each, until in self._leased_until.items() if until <= now][:limit]
+        # Whoever has waited longest comes first, or those behind `limit` would never be looked at.
+        waiting = [each for each, until in self._leased_until.items() if until <= now]
+        due = [self._jobs[each] for each in sorted(waiting, key=self._leased_until.__getitem__)[:limit]]
         for job in due:
             self._leased_until[job.id] = now + lease_s
         return due

@@ -41,6 +41,7 @@ DEPLOYMENT = Deployment(
     model=Model(provider="acme", name="film", price=PRICE),
 )
 ALICE = Principal(user_id="alice", plan=Plan(name="free", videos=3))
+QUEUED = VideoState(id="up-1", status="queued")
 REQUEST = VideoRequest(model="film", prompt="a cat", seconds=4, size="1280x720")
 
 
@@ -144,7 +145,7 @@ class House:
             accounts=("user:alice", "tenant:default"),
         )
 
-    async def begin(self) -> VideoJob:
+    async def begin(self, says: VideoState = QUEUED) -> VideoJob:
         """As the pipeline does it: admitted, taken by the vendor, recorded, settled, kept."""
         charge = Charge(account="user:alice", kind="videos", amount=1, cap=3)
         permit = await self.limiter.acquire([charge])
@@ -154,7 +155,7 @@ class House:
         entry = self.entry()
         self.ledger.record(entry)
         try:
-            return await self.jobs.keep(exchange, entry, REQUEST, VideoState(id="up-1", status="queued"))
+            return await self.jobs.keep(exchange, entry, REQUEST, says)
         finally:
             await permit.settle({"videos": 1})
             await self.supervisor.drain(5.0)

@@ -1,0 +1,154 @@
+"""Videos when something is wrong: jobs that cannot be looked at, vendors that say no at once, clients whose time runs out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from test_pipeline_video_jobs import DEPLOYMENT, REQUEST, Acme, House, Vendor
+
+from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.config import ProviderConfig
+from pulse_gateway.errors import InvalidRequest, StoreUnavailable
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.testing import FakeClock
+from pulse_gateway.types.videos import VideoState
+from pulse_gateway.videos.job import VideoJob
+from pulse_gateway.videos.memory import MemoryVideoStore
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def test_a_job_that_has_failed_when_it_is_begun_costs_nothing_either(house: House) -> None:
+    job = await house.begin(VideoState(id="up-1", status="failed", error_code="no"))
+    house.vendor.says = VideoState(id="up-1", status="failed", error_code="no")
+    seen = await house.look(job)
+    assert seen.state.status == "failed"
+    assert await house.charged() == {}
+
+
+@pytest.mark.parametrize("defect", [KeyError("x"), InvalidRequest("x"), msgspec.ValidationError("x")], ids=repr)
+async def test_a_job_that_cannot_be_looked_at_keeps_no_other_one_waiting(house: House, defect: Exception) -> None:
+    poisoned, other = await house.begin(), await house.begin()
+    house.jobs._steps.run, run = _poisoned(house.jobs._steps.run, defect), house.jobs._steps.run  # type: ignore[method-assign]
+    house.vendor.says = VideoState(id="up-1", status="failed")
+    await house.jobs.sweep()
+    await house.supervisor.drain(5.0)
+    found = await house.store.find("default", "alice", other.id)
+    assert found is not None and found.over
+    left = await house.store.find("default", "alice", poisoned.id)
+    assert left is not None and not left.over
+    house.jobs._steps.run = run  # type: ignore[method-assign]
+    assert (await house.look(left)).over
+
+
+def _poisoned(run: Any, defect: Exception) -> Any:
+    left = [defect]
+
+    async def fails_once(*given: Any, **more: Any) -> Any:
+        if left:
+            given[0].steps.close()
+            raise left.pop()
+        return await run(*given, **more)
+
+    return fails_once
+
+
+async def test_a_store_that_goes_away_during_a_sweep_is_told_of_once_every_job_was_tried(house: House) -> None:
+    for _ in range(3):
+        await house.begin()
+    house.vendor.says = VideoState(id="up-1", status="in_progress", progress=50)
+    save, tried = house.store.save, []
+
+    async def away_once(job: VideoJob, /) -> bool:
+        tried.append(job.id)
+        if len(tried) == 1:
+            raise StoreUnavailable("away")
+        return await save(job)
+
+    house.store.save = away_once  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await house.jobs.sweep()
+    assert len(tried) == 3
+
+
+async def test_jobs_that_never_end_do_not_keep_younger_ones_from_being_looked_at(house: House) -> None:
+    store = MemoryVideoStore(house.clock)
+    made = await house.begin()
+    ids = [f"video_{number}" for number in range(50)]
+    for each in ids:
+        await store.add(msgspec.structs.replace(made, id=each))
+    seen: set[str] = set()
+    for _ in range(4):
+        seen |= {each.id for each in await store.claim(20, 10.0)}
+        house.clock.advance(5.0)
+    assert seen == set(ids)
+
+
+class Slow(MemoryVideoStore):
+    """Takes its time to keep a job."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def add(self, job: VideoJob, /) -> None:
+        self.asked.set()
+        await self.go_on.wait()
+        await super().add(job)
+
+
+async def test_a_job_that_the_vendor_has_taken_is_kept_although_the_clients_time_is_over() -> None:
+    clock, ledger, made = FakeClock(), MemoryLedger(), Acme(Vendor())
+    store = Slow(clock)
+    gateway = Gateway(
+        Config(providers={"acme": ProviderConfig(key="k", base_url="https://acme.example")}),
+        providers={"acme": made},
+        clock=clock,
+        ledger=ledger,
+        videos=store,
+        observers=(),
+    )
+    async with gateway:
+        body = msgspec.json.encode({"model": "acme:film", "prompt": REQUEST.prompt})
+        asking = asyncio.create_task(
+            gateway.handle(
+                Inbound(
+                    dialect="openai.videos",
+                    operation="videos",
+                    body=body,
+                    principal=gateway.principal("alice"),
+                    timeout_s=0.05,
+                )
+            )
+        )
+        await store.asked.wait()
+        reply = await asking
+        assert reply.status == 504
+        store.go_on.set()
+        await gateway._supervisor.drain(5.0)
+        [kept] = await gateway.videos.list("default", "alice")
+        assert kept.entry == ledger.entries[0] and kept.deployment_model == DEPLOYMENT.model.name
+
+
+async def test_a_defect_does_not_end_the_gateways_own_looks() -> None:
+    clock = FakeClock()
+    gateway = Gateway(Config(), clock=clock, observers=())
+    async with gateway, asyncio.timeout(10):
+        looks = asyncio.Queue[int]()
+
+        async def broken() -> None:
+            looks.put_nowait(1)
+            raise LookupError("a defect")
+
+        gateway.videos.sweep = broken  # type: ignore[method-assign]
+        for _ in range(2):
+            while looks.empty():
+                clock.advance(5.0)
+                await asyncio.sleep(0)
+            looks.get_nowait()
