@@ -113,6 +113,22 @@ async def test_what_is_taken_on_responses_alone_is_asked_there_and_thinking_goes
     assert "sunny" in msgspec.json.decode(whole)["choices"][0]["message"]["content"]
 
 
+async def test_a_history_made_by_one_vendor_goes_on_at_another(ask: Asking) -> None:
+    """The simulated OpenAI refuses items that it has not made and members that it does not know."""
+    asked: dict[str, Any] = {
+        "tools": [{"type": "function", **TOOL["function"]}],
+        "reasoning": {"effort": "low", "summary": "auto"},
+    }
+    history: list[dict[str, Any]] = [{"role": "user", "content": "weather, please"}]
+    _, answer = await ask.answer(model=CLAUDE, input=history, **asked)
+    assert "reasoning" in [item["type"] for item in answer["output"]]
+    (call,) = [item for item in answer["output"] if item["type"] == "function_call"]
+    history += [*answer["output"], {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}]
+    headers, whole = await ask(model=GPT, input=history, **asked)
+    assert (headers["x-pulse-provider"], headers["x-pulse-dropped"]) == ("openai", "input[].summary")
+    assert "sunny" in whole.decode()
+
+
 async def test_a_request_that_cannot_be_said_on_responses_is_refused_by_the_clients_own_name(ask: Asking) -> None:
     asked = {"messages": [{"role": "user", "content": "q"}], "tools": [TOOL], "stop": "END"}
     error = await ask.refusal("openai.chat", model=ASTRA, **asked)

@@ -25,6 +25,7 @@ from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
 from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extensions
 from pulse_gateway.wire.openai_responses.decode import needs_memory
+from pulse_gateway.wire.openai_responses.foreign_thinking import without_foreign_thinking
 
 __all__ = [
     "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",
@@ -51,8 +52,9 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
     `rules`: what it lacks for some models, or for some fields together.
     `errors`: what its statuses and codes mean.
-    `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to. `operations`: what it has beside chat, and in which dialect, or at which
-    `module:NAME` its offer is. `spellings`: by dialect beside chat, what it spells otherwise.
+    `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
+    `operations`: what it has beside chat, and in which dialect, or at which `module:NAME` its offer is. `spellings`: by dialect beside
+    chat, what it spells otherwise.
     """
 
     kind: str
@@ -89,6 +91,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
 
     def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
         """Also named is what `drops` takes away of a client's wishes."""
+        if dialect == "openai.responses":
+            return without_foreign_thinking(body)
         if dialect != "openai.chat":
             return body, ()
         dropped: tuple[str, ...] = ()

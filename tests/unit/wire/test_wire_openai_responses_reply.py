@@ -171,9 +171,9 @@ def test_an_answer_written_out() -> None:
     )
     raw = json.loads(CODEC.encode_reply(reply))
     assert raw["output"] == [
-        {"id": "rs_msg1_0", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}],
+        {"id": "rs_pulse_msg1_0", "type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}],
          "encrypted_content": "pulse:signature:sig="},
-        {"id": "rs_msg1_1", "type": "reasoning", "summary": [], "encrypted_content": "pulse:redacted:xx=="},
+        {"id": "rs_pulse_msg1_1", "type": "reasoning", "summary": [], "encrypted_content": "pulse:redacted:xx=="},
         {"id": "rs_9", "type": "reasoning", "summary": [{"type": "summary_text", "text": "ours"}], "encrypted_content": "gAAAA"},
         {"id": "msg_msg1_3", "type": "message", "role": "assistant", "status": "completed", "content": [
             {"type": "output_text", "text": "said", "annotations": [], "logprobs": [LOGPROB]}, {"type": "refusal", "refusal": "No."}]},

@@ -29,9 +29,12 @@ from pulse_gateway.wire.openai_responses.proofs import closed, opened
 from pulse_gateway.wire.tool_calls import is_unfinished, made_id
 
 __all__ = [
-    "call_item", "call_of", "decode_item", "decode_logprobs", "encode_logprobs", "encode_output", "item_id", "message_item",
+    "OWN_REASONING", "call_item", "call_of", "decode_item", "decode_logprobs", "encode_logprobs", "encode_output", "item_id", "message_item",
     "reasoning_item", "reasoning_of", "text_content",
 ]  # fmt: skip
+
+OWN_REASONING = "rs_pulse"
+"""How the id of a reasoning item begins that no vendor of this dialect has made: none would know it again."""
 
 _LONGEST_REPLY_ID = 24
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9]")
@@ -169,7 +172,7 @@ def encode_output(choice: Choice, reply_id: str) -> list[dict[str, Any]]:
                     items[-1]["content"].append({"type": "refusal", "refusal": part.text})
             case ReasoningPart():
                 own_id, proof = closed(part.signature, part.redacted)
-                items.append(reasoning_item(own_id or item_id("rs", reply_id, len(items)), part.text, proof))
+                items.append(reasoning_item(own_id or item_id(OWN_REASONING, reply_id, len(items)), part.text, proof))
             case ToolCallPart():
                 status = "incomplete" if cut_off and is_unfinished(part) else "completed"
                 items.append(call_item(item_id("fc", reply_id, len(items)), part, status))

@@ -9,10 +9,13 @@ from __future__ import annotations
 from pulse_gateway.types.chat import ReasoningPart
 from pulse_gateway.wire.signatures import mark_as_openai, openai_reasoning
 
-__all__ = ["closed", "opened"]
+__all__ = ["PULSE", "closed", "opened"]
 
-_SIGNATURE = "pulse:signature:"
-_REDACTED = "pulse:redacted:"
+PULSE = "pulse:"
+"""How every proof of another vendor's begins."""
+
+_SIGNATURE = f"{PULSE}signature:"
+_REDACTED = f"{PULSE}redacted:"
 
 
 def closed(signature: str | None, redacted: str | None) -> tuple[str | None, str | None]:

@@ -35,6 +35,7 @@ from pulse_gateway.types.events import (
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_responses.errors import error_event
 from pulse_gateway.wire.openai_responses.output import (
+    OWN_REASONING,
     call_item,
     encode_logprobs,
     item_id,
@@ -291,7 +292,7 @@ class ResponsesStreamEncoder:
         """The reasoning that goes on, or a new one, and what is to be told of it."""
         if isinstance(self._open, _Reasoning):
             return self._open, b""
-        identity, index, told = self._next("rs")
+        identity, index, told = self._next(OWN_REASONING)
         identity = own_id or identity
         where = {"item_id": identity, "output_index": index, "summary_index": 0}
         reasoning = self._open = _Reasoning(
