@@ -43,7 +43,7 @@ from pulse_gateway.types.http import HttpAnswer, HttpRequest, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.relay import HideUsage, Native, Passthrough, Relay, Translate
+from pulse_gateway.wire.relay import HideUsage, Mended, Native, Passthrough, Relay, Translate
 
 __all__ = ["Call"]
 
@@ -126,6 +126,7 @@ class Call:
         if prepared.verbatim:
             assert exchange.chat is not None
             text = exchange.chat.read_reply(body, reading)
+            body = body if prepared.mender is None else prepared.mender.mend(body)
         else:
             value = upstream.decode_reply(body)
             if not value.model and exchange.envelope is not None:  # as the encoders of streams do
@@ -213,6 +214,8 @@ def _relay(exchange: Exchange, prepared: Prepared, upstream: UpstreamCodec) -> R
         return Native(upstream.decoder(), upstream.framing)
     if not prepared.verbatim:
         return Translate(upstream, client, envelope.model, exchange.request_id, include_usage=envelope.include_usage)
+    if prepared.mender is not None:
+        return Mended(client, envelope.model, prepared.mender, hide_usage=prepared.hide_usage)
     return (HideUsage if prepared.hide_usage else Passthrough)(client, envelope.model)
 
 

@@ -12,6 +12,7 @@ from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths, written_path
 from pulse_gateway.wire.codec import UpstreamCodec
+from pulse_gateway.wire.relay import Mender
 
 __all__ = ["Prepared", "prepare"]
 
@@ -19,13 +20,14 @@ __all__ = ["Prepared", "prepare"]
 class Prepared(msgspec.Struct, frozen=True):
     """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf.
 
-    `dropped`: the hints that had no place in a translation, as the client spells them.
+    `mender`: what puts the answer right on its way to such a client. `dropped`: the hints that had no place in a translation, as the client spells them.
     """
 
     request: HttpRequest
     verbatim: bool
     hide_usage: bool
     dropped: tuple[str, ...]
+    mender: Mender | None = None
 
 
 def prepare(
@@ -73,4 +75,5 @@ def prepare(
         trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
     )
     hide_usage = verbatim and envelope.stream and not envelope.include_usage
-    return Prepared(provider.build(call), verbatim, hide_usage, dropped)
+    mender = provider.mender(upstream.dialect) if verbatim else None
+    return Prepared(provider.build(call), verbatim, hide_usage, dropped, mender)

@@ -24,8 +24,10 @@ from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, Image
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
 from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extensions
+from pulse_gateway.wire.openai_chat.mending import ChatMender
 from pulse_gateway.wire.openai_responses.decode import needs_memory
 from pulse_gateway.wire.openai_responses.foreign_thinking import without_foreign_thinking
+from pulse_gateway.wire.relay import Mender
 
 __all__ = [
     "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",
@@ -51,7 +53,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `replays`: those `EXTENSIONS` of messages that it takes back; None: whatever a client sends is passed on.
     `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
     `rules`: what it lacks for some models, or for some fields together.
-    `errors`: what its statuses and codes mean.
+    `misspeaks`: OpenAI's own SDK would misread its answers. `errors`: what its statuses and codes mean.
     `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
     `operations`: what it has beside chat, and in which dialect, or at which `module:NAME` its offer is. `spellings`: by dialect beside
     chat, what it spells otherwise.
@@ -70,6 +72,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     words: Mapping[str, Mapping[str, str]] = {}
     rewrite: Callable[[bytes], bytes] | None = None
     rules: tuple[Callable[[ChatRequest, Model], str | None], ...] = ()
+    misspeaks: bool = False
     errors: ErrorTable = OPENAI_ERRORS
     dialects: frozenset[str] = frozenset({"openai.chat"})
     remembers: bool = True
@@ -99,6 +102,9 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         if self.replays is not None:
             body, dropped = without_extensions(body, EXTENSIONS - self.replays)
         return body, (*dropped, *told_members(body, self.drops - _OURS))
+
+    def mender(self, dialect: str, /) -> Mender | None:
+        return ChatMender() if self.misspeaks and dialect == "openai.chat" else None
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         if client is None or client not in self.dialects:
@@ -215,6 +221,7 @@ MISTRAL = OpenAICompatible(
     renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
     words={"tool_choice": {"required": "any"}},
     rewrite=as_mistral_takes_it,
+    misspeaks=True,
     operations={
         **_EMBEDDINGS,
         "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION",
@@ -239,6 +246,7 @@ XAI = OpenAICompatible(
     replays=frozenset({"reasoning_content"}),
     refuses=frozenset({"tools.strict"}),
     rules=(xai_reasoning,),
+    misspeaks=True,
     dialects=_BOTH,
     operations=_IMAGES,
 )
@@ -247,6 +255,7 @@ XAI = OpenAICompatible(
 TOGETHER = OpenAICompatible(
     kind="together",
     base_url="https://api.together.ai/v1",
+    misspeaks=True,
     operations={**_EMBEDDINGS, **_RERANK, **_IMAGES, "speech": "openai.speech", **_LISTENING},
     spellings=_TEXTS_ALONE,
 )
@@ -288,6 +297,7 @@ PERPLEXITY = OpenAICompatible(
 OLLAMA = OpenAICompatible(
     kind="ollama",
     base_url="http://localhost:11434/v1",
+    misspeaks=True,
     replays=frozenset({"reasoning"}),
     refuses=frozenset({"n", "tool_choice", "parallel_tool_calls"}),
     dialects=_BOTH,

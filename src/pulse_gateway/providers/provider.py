@@ -12,6 +12,7 @@ from pulse_gateway.providers.offer import Offer
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest
+from pulse_gateway.wire.relay import Mender
 
 __all__ = ["Authorize", "Provider", "SendWhole", "UpstreamCall"]
 
@@ -60,6 +61,13 @@ class Provider(Protocol):
         `body` itself when there is nothing of that. Raises: InvalidRequest.
         """
         return body, ()
+
+    def mender(self, dialect: str, /) -> Mender | None:
+        """What puts right one answer in `dialect`, which goes through to a client of that dialect whose SDK would misread it.
+
+        None: answers go through as they come.
+        """
+        return None
 
     @property
     def authorize(self) -> Authorize | None:

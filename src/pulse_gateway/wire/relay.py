@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import takewhile
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pulse_gateway.errors import PulseError, UpstreamError
 from pulse_gateway.types.events import Event, Failed, Finished
@@ -18,7 +18,7 @@ from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
-__all__ = ["HideUsage", "Native", "Passthrough", "Piece", "Relay", "Translate"]
+__all__ = ["HideUsage", "Mended", "Mender", "Native", "Passthrough", "Piece", "Relay", "Translate"]
 
 T = TypeVar("T")
 
@@ -164,6 +164,29 @@ class HideUsage(Passthrough):
 
     def _shown(self, frame: ServerSentEvent) -> bytes:
         return self._codec.hide_usage(frame)
+
+
+class Mender(Protocol):
+    """Puts one answer right, whole or frame by frame."""
+
+    def mend(self, data: bytes, /) -> bytes:
+        """`data` itself where nothing is wrong with it."""
+        ...
+
+
+class Mended(Passthrough):
+    """The same dialect on both sides, but for what the client's SDK would misread."""
+
+    def __init__(self, codec: Codec, request_model: str, mender: Mender, *, hide_usage: bool) -> None:
+        super().__init__(codec, request_model)
+        self._mender, self._hide_usage = mender, hide_usage
+
+    def _shown(self, frame: ServerSentEvent) -> bytes:
+        data = self._mender.mend(frame.data)
+        if data is not frame.data:
+            frame = ServerSentEvent(data, frame.event, b"data: " + data + b"\n\n")
+            self._unclosed = False
+        return self._codec.hide_usage(frame) if self._hide_usage else frame.raw
 
 
 class Translate(_Bytes):
