@@ -31,6 +31,7 @@ from pulse_gateway.moderation.term_moderator import TermModerator
 from pulse_gateway.pipeline.terms import ModelTerms, Terms
 from pulse_gateway.providers import registry
 from pulse_gateway.providers.provider import Provider
+from pulse_gateway.providers.webhook import key_of
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.transport.public_addresses import Allowed
@@ -114,6 +115,11 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         _require_address(row.proxy, f"providers.{name}.proxy")
     if row.key is not None and not _HEADER_VALUE.fullmatch(row.key) and not _is_document(row.key, described):
         raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
+    if row.webhook_secret is not None:
+        try:
+            key_of(row.webhook_secret)
+        except ValueError as error:
+            raise ConfigError(f"providers.{name}.webhook_secret is no secret of the form whsec_…") from error
     for header, value in row.headers.items():
         if not _HEADER_NAME.fullmatch(header) or not _HEADER_VALUE.fullmatch(value):
             raise ConfigError(f"providers.{name}.headers: {header!r} is not a name and value that HTTP can carry")

@@ -8,12 +8,20 @@ from typing import Protocol, cast
 import msgspec
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import InvalidRequest, ModelNotFound, NotFound, Unauthenticated, UpstreamProtocolError
+from pulse_gateway.errors import (
+    InvalidRequest,
+    ModelNotFound,
+    NotFound,
+    Unauthenticated,
+    UpstreamError,
+    UpstreamProtocolError,
+)
 from pulse_gateway.pipeline.steps import StepRunner
 from pulse_gateway.pipeline.video_jobs import VideoJobs
 from pulse_gateway.providers.offer import OfferCall
 from pulse_gateway.providers.provider import Provider
-from pulse_gateway.providers.webhook import require_signature
+from pulse_gateway.providers.single_flight import SingleFlight
+from pulse_gateway.providers.webhook import key_of, require_signature
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpRequest
 
@@ -22,6 +30,7 @@ __all__ = ["WEBHOOKS", "Webhooks"]
 WEBHOOKS = "/v1/webhooks"  # below it, each provider calls under its own name
 
 _ASKED_AGAIN_S = 60.0  # after a signature that does not fit: the secret may have been changed
+_FAILED_S = 10.0  # anybody may call: a vendor that does not tell its secret is not asked for each of them
 
 
 class _Called(msgspec.Struct):
@@ -59,6 +68,8 @@ class Webhooks:
         self._provider_of, self._deployment_of = provider_of, deployment_of
         self._configured_secret = configured_secret
         self._asked: dict[str, tuple[str, float]] = {}  # provider → secret, and when it was asked for
+        self._failed: dict[str, tuple[UpstreamError, float]] = {}
+        self._asking: SingleFlight[str] = SingleFlight()
 
     async def receive(self, name: str, headers: Headers, body: bytes) -> None:
         """A call of the provider `name`. Coming again does nothing.
@@ -96,12 +107,22 @@ class Webhooks:
             return configured
         if (asked := self._asked.get(name)) is not None:
             return asked[0]
+        if (failed := self._failed.get(name)) is not None and self._clock.monotonic() - failed[1] < _FAILED_S:
+            raise failed[0].with_traceback(None)
+        try:
+            return await self._asking.run(name, lambda: self._ask(name, caller, provider, deployment))
+        except UpstreamError as error:
+            self._failed[name] = (error, self._clock.monotonic())
+            raise
+
+    async def _ask(self, name: str, caller: _Caller, provider: Provider, deployment: Deployment) -> str:
         request = caller.webhook_secret_request(OfferCall(deployment=deployment))
         answer = await self._steps.send(provider, deployment, request)
         if not 200 <= answer.status < 300:
             raise provider.error(answer.status, answer.headers, answer.body)
         try:
             secret = _secret(answer.body).key
+            key_of(secret)
         except (ValueError, RecursionError) as error:
             raise UpstreamProtocolError("the provider does not tell its webhook secret") from error
         self._asked[name] = (secret, self._clock.monotonic())

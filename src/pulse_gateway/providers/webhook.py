@@ -14,11 +14,20 @@ import re
 from pulse_gateway.errors import Unauthenticated
 from pulse_gateway.types.http import Headers, header
 
-__all__ = ["require_signature"]
+__all__ = ["key_of", "require_signature"]
 
 _TOLERANCE_S = 300.0
+_SHORTEST_KEY_BYTES = 16  # the specification has 24 at least; with none at all anybody could sign
 _PREFIX = "whsec_"
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret stands for, `whsec_…` as the vendor shows it. Raises: ValueError for a secret that is none."""
+    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    if len(key) < _SHORTEST_KEY_BYTES:
+        raise ValueError("the secret of a webhook is too short to be one")
+    return key
 
 
 def require_signature(secret: str, headers: Headers, body: bytes, now: float) -> None:
@@ -27,7 +36,7 @@ def require_signature(secret: str, headers: Headers, body: bytes, now: float) ->
     Raises: Unauthenticated for a signature that is missing, wrong, or more than five minutes old or ahead. ValueError for a secret
     that is none.
     """
-    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    key = key_of(secret)
     message_id, sent_at, signatures = (header(headers, f"webhook-{name}") for name in ("id", "timestamp", "signature"))
     if not message_id or not sent_at or not signatures or not _TIMESTAMP.fullmatch(sent_at):
         raise Unauthenticated(

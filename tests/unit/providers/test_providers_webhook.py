@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from pulse_gateway.errors import Unauthenticated
+from pulse_gateway import Config, Gateway
+from pulse_gateway.config import ProviderConfig
+from pulse_gateway.errors import ConfigError, Unauthenticated, UpstreamError
 from pulse_gateway.providers.webhook import require_signature
-from pulse_gateway.types.http import Headers
+from pulse_gateway.testing import FakeClock
+from pulse_gateway.types.http import Headers, HttpRequest
 
 KEY = b"twenty-four bytes of key"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -57,3 +63,50 @@ def test_a_signature_that_fits_is_taken_also_as_one_of_several() -> None:
 def test_every_other_one_is_refused(sent: Headers, body: bytes) -> None:
     with pytest.raises(Unauthenticated):
         require_signature(SECRET, sent, body, NOW)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_c2hvcnQ=", "whsec_no base64"])
+def test_a_secret_that_is_none_lets_nobody_in(secret: str) -> None:
+    """With an empty key anybody could sign."""
+    with pytest.raises(ValueError):
+        require_signature(secret, headers(signature(key=b"")), BODY, NOW)
+    with pytest.raises(ConfigError, match="webhook_secret"):
+        Gateway(Config(providers={"replicate": ProviderConfig(key="r8_x", webhook_secret=secret)}))
+
+
+class Silent:
+    """A vendor that says the same to everything. A `Transport`, and its only answer."""
+
+    def __init__(self, body: bytes, status: int) -> None:
+        self.asked, self.body, self.status = 0, body, status
+        self.headers: Headers = (("content-type", "application/json"),)
+
+    async def send(self, request: HttpRequest, *_: Any, **__: Any) -> Silent:
+        self.asked += 1
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.body
+
+    async def aclose(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("told", "status"), [(b'{"key":""}', 200), (b'{"key":"whsec_"}', 200), (b"[]", 200), (b"{}", 404)]
+)
+async def test_a_vendor_that_does_not_tell_its_secret_is_not_asked_for_every_call_of_a_stranger(
+    told: bytes, status: int
+) -> None:
+    vendor, clock = Silent(told, status), FakeClock(NOW)
+    config = Config(providers={"replicate": ProviderConfig(key="r8_x")})
+    async with Gateway(config, transport=vendor, clock=clock, observers=()) as gateway:
+        calls = [gateway.webhooks.receive("replicate", headers(signature(key=b"")), BODY) for _ in range(5)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(each, UpstreamError) for each in outcomes), outcomes
+        with pytest.raises(UpstreamError):
+            await gateway.webhooks.receive("replicate", headers(signature(key=b"")), BODY)
+        assert vendor.asked == 1
+        clock.advance(11.0)
+        with pytest.raises(UpstreamError):
+            await gateway.webhooks.receive("replicate", headers(signature(key=b"")), BODY)
+        assert vendor.asked == 2
