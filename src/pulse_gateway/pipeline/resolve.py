@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +16,9 @@ from pulse_gateway.wire.registry import version_check
 __all__ = ["Resolve", "Router", "read_envelope"]
 
 _LONGEST_MODEL_NAME = 256
+_STEP_ASIDE = re.compile(
+    r"(?:^|[/:\\])\.{1,2}(?:$|[/:\\])"
+)  # which leads elsewhere where a name becomes part of an address
 
 
 class Router(Protocol):
@@ -60,6 +64,8 @@ def _clean(model: str) -> str:
             f"the model's name must be 1 to {_LONGEST_MODEL_NAME} printable characters without line breaks",
             param="model",
         )
+    if _STEP_ASIDE.search(model):
+        raise InvalidRequest("the model's name must not hold the steps . and ..", param="model")
     return model
 
 

@@ -1,0 +1,71 @@
+"""Operations beside chat, asked for by somebody who means ill: names that lead elsewhere, words past the moderator, types that lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from vendor_stub import Vendor
+
+from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.config import ProviderConfig, RetriesConfig
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.providers import registry
+from pulse_gateway.types.http import HttpRequest
+
+ADDRESSES = {
+    "azure": "https://r.openai.azure.com?api-version=2024-10-21",
+    "bedrock": "https://bedrock-runtime.us-east-1.amazonaws.com",
+    "openai_compatible": "https://vendor.example/v1",
+}
+KINDS = sorted(kind for kind in registry.KINDS if kind != "echo")
+NAMES = (
+    "..", ".", "../../x", "a/../b", "a/b/../../../../c", "publishers/../../x", "deployments/../../files", "models/../x",
+    "a%2f..%2fb", "a?b=c", "a#b", "a;b", "a\\b", "@b", "a b", "ä",
+)  # fmt: skip
+
+
+def house(vendor: Vendor, **providers: ProviderConfig) -> Gateway:
+    config = Config(providers=providers, retries=RetriesConfig(attempts=3, base_s=0.001, max_wait_s=0.002))
+    return Gateway(config, transport=vendor, ledger=MemoryLedger(), observers=())
+
+
+async def ask(gateway: Gateway, dialect: str, operation: str, body: dict[str, Any], **more: Any) -> Reply:
+    told = {"content_type": "application/json", **more}
+    return await gateway.handle(
+        Inbound(
+            dialect=dialect,
+            operation=operation,
+            body=msgspec.json.encode(body),
+            principal=gateway.principal("alice"),
+            **told,
+        )
+    )
+
+
+def path_of(request: HttpRequest) -> tuple[str, str]:
+    """As it is written, and as it will be sent."""
+    url = httpx.URL(request.url)
+    return request.url.partition(url.netloc.decode())[2], url.raw_path.decode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_models_name_stays_in_its_place_in_an_address(kind: str) -> None:
+    vendor = Vendor({})
+    row = ProviderConfig(kind=kind, key="k", base_url=ADDRESSES.get(kind))
+    async with house(vendor, v=row) as gateway:
+        for name in NAMES:
+            model = f"v:{name}"
+            say = [{"role": "user", "content": "hi"}]
+            await ask(gateway, "openai.chat", "chat", {"model": model, "messages": say})
+            await ask(gateway, "openai.embeddings", "embeddings", {"model": model, "input": "hi"})
+            await ask(gateway, "openai.images.generations", "images", {"model": model, "prompt": "hi"})
+            await ask(gateway, "openai.videos", "videos", {"model": model, "prompt": "hi", "size": "1280x720"})
+    origin = {httpx.URL(request.url).netloc for request in vendor.requests}
+    assert len(origin) <= 1
+    for request in vendor.requests:
+        written, sent = path_of(request)
+        assert written == sent
