@@ -12,6 +12,7 @@ from vendor_stub import Vendor
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.config import ProviderConfig, RetriesConfig
 from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.moderation.moderator import ALLOWED, Content, Verdict
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.providers import registry
 from pulse_gateway.types.http import HttpRequest
@@ -69,3 +70,52 @@ async def test_a_models_name_stays_in_its_place_in_an_address(kind: str) -> None
     for request in vendor.requests:
         written, sent = path_of(request)
         assert written == sent
+
+
+# ── what a moderator sees ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_words_beside_the_prompt_do_not_pass_the_moderator() -> None:
+    seen: list[str] = []
+
+    class Watching:
+        name = "watching"
+
+        async def review(self, content: Content) -> Verdict:
+            seen.append(content.text)
+            return ALLOWED
+
+    vendor = Vendor({"id": "p1", "status": "succeeded", "output": []})
+    config = Config(providers={"replicate": ProviderConfig(key="r8_x")})
+    async with Gateway(config, transport=vendor, moderators=[Watching()], observers=()) as gateway:
+        body: dict[str, Any] = {
+            "model": "replicate:a/b",
+            "prompt": "a cat",
+            "input": {"prompt": "a bomb", "more": [{"x": "a gun"}]},
+        }
+        body["input"]["image"] = "data:image/png;base64," + "A" * 400
+        await ask(gateway, "openai.images.generations", "images", body)
+    assert seen == ["a cat\na bomb\na gun"]
+
+
+# ── what is made twice is billed twice ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("dialect", "operation", "model"),
+    [
+        ("openai.images.generations", "images", "openai:gpt-image-2"),
+        ("openai.images.generations", "images", "stability:stable-image-core"),
+        ("openai.videos", "videos", "replicate:google/veo-3.1"),
+    ],
+)
+@pytest.mark.parametrize(("status", "asked"), [(500, 1), (502, 1), (504, 1), (503, 3)])
+async def test_what_may_have_been_begun_is_not_begun_again_at_the_same_vendor(
+    dialect: str, operation: str, model: str, status: int, asked: int
+) -> None:
+    vendor = Vendor({"error": {"message": "no"}}, status)
+    row = ProviderConfig(key="k")
+    async with house(vendor, openai=row, stability=row, replicate=row) as gateway:
+        reply = await ask(gateway, dialect, operation, {"model": model, "prompt": "a cat", "size": "1280x720"})
+    assert reply.status >= 500
+    assert len(vendor.requests) == asked

@@ -1,7 +1,14 @@
 from __future__ import annotations
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import Advice, UpstreamError
+from pulse_gateway.errors import (
+    Advice,
+    UpstreamError,
+    UpstreamOverloaded,
+    UpstreamRateLimited,
+    UpstreamUnauthorized,
+    UpstreamUnreachable,
+)
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
@@ -9,9 +16,15 @@ from pulse_gateway.routing.retries import RetryBudget, retry_wait_s
 
 __all__ = ["Retry"]
 
+_DEAR = frozenset({"images", "image_edits", "videos"})  # made once more, billed once more
+_NOTHING_BEGUN = (UpstreamUnreachable, UpstreamRateLimited, UpstreamOverloaded, UpstreamUnauthorized)
+
 
 class Retry:
-    """Ask the same deployment again while that may help, the deadline allows, and the retry budget lasts."""
+    """Ask the same deployment again while that may help, the deadline allows, and the retry budget lasts.
+
+    An image or a video is asked for again only where the vendor surely has not begun it: no vendor takes an idempotency key for one.
+    """
 
     def __init__(
         self, inner: Handler, *, max_attempts: int, base_s: float, max_wait_s: float, budget: RetryBudget, clock: Clock
@@ -39,6 +52,8 @@ class Retry:
         """How long to wait before the next try; None: there is none."""
         if error.advice is not Advice.RETRY or exchange.attempts >= self._max_attempts - exchange.candidates_left:
             return None  # each deployment behind this one is owed its attempt
+        if exchange.inbound.operation in _DEAR and not isinstance(error, _NOTHING_BEGUN):
+            return None
         if error.retry_after_s is not None and exchange.candidates_left:
             return None  # another one may answer while this one asks us to wait
         left_s = exchange.deadline - self._clock.monotonic()

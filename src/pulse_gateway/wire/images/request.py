@@ -28,6 +28,7 @@ from pulse_gateway.wire.media import standard_base64
 from pulse_gateway.wire.members import Members
 from pulse_gateway.wire.multipart import FormPart, build_form, is_form
 from pulse_gateway.wire.picture import image_type
+from pulse_gateway.wire.texts_in import texts_in
 
 __all__ = ["FIELD_PATHS", "decode_request", "encode_form", "encode_json", "read_envelope"]
 
@@ -79,7 +80,8 @@ def read_envelope(payload: Payload, *, edits: bool) -> Envelope:
 
 def _envelope(request: ImageRequest) -> Envelope:
     files = len(request.images) + (request.mask is not None)
-    texts = (request.prompt, request.negative_prompt)
+    # What a vendor's model takes beside the prompt may hold another one, so it is read by whoever reads the prompt.
+    texts = (request.prompt, request.negative_prompt, *texts_in(request.extra))
     return Envelope(
         model=request.model,
         stream=request.stream,
