@@ -61,8 +61,10 @@ class EventStreamDecoder:
         return frames
 
     def finish(self) -> list[ServerSentEvent]:
-        """Nothing: a frame is whole or it is none."""
+        """Nothing: a frame is whole or it is none. What was broken behind the last whole one is raised, if nothing more came."""
         self._buffer.clear()
+        if self._broken is not None:
+            raise self._broken
         return []
 
     def _size(self, start: int) -> int:

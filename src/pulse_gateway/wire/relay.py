@@ -76,15 +76,18 @@ class Relay(ABC, Generic[T]):
         if self._finished:
             return []
         self._finished = True
-        pieces = [Piece(item, events) for item, events in self._each(self._frames.finish())]
-        if not self.over:
-            try:
+        pieces: list[Piece[T]] = []
+        if self.over:
+            return pieces
+        try:
+            pieces += [Piece(item, events) for item, events in self._each(self._frames.finish())]
+            if not self.over:
                 events = self._decoder.finish()
                 self.reading.observe(events)
                 if events:
                     pieces.append(Piece(self.render(None, events), events))
-            except UpstreamError as error:
-                self._break(error)
+        except UpstreamError as error:
+            self._break(error)
         return pieces
 
     @abstractmethod
