@@ -16,7 +16,7 @@ from pulse_gateway.errors import StreamInterrupted, UpstreamError
 from pulse_gateway.providers import registry
 from pulse_gateway.transport.transport import OnSend
 from pulse_gateway.types.events import Event
-from pulse_gateway.types.http import HttpAnswer, HttpRequest, Timeouts
+from pulse_gateway.types.http import HttpAnswer, HttpRequest, Timeouts, header
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
 from pulse_gateway.wire.relay import Passthrough, Relay, Translate
@@ -25,7 +25,8 @@ from pulse_gateway.wire.sse import SSEDecoder
 __all__ = ["check_chat", "check_meaning"]
 
 _MOST_SPLITS = 20
-_FRAMES = re.compile(rb".+?(?:\n\n|\r\n\r\n|\Z)", re.DOTALL)
+_SEALED = ("proofs",)
+_EVENTS = re.compile(rb".+?(?:\n\n|\r\n\r\n|\Z)", re.DOTALL)
 
 
 class _Scripted:
@@ -55,10 +56,21 @@ class _Scripted:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         assert self.answer is not None
-        for frame in _FRAMES.findall(self.answer.body):
+        for frame in _frames(self.answer):
             yield frame
 
     async def aclose(self) -> None: ...
+
+
+def _frames(answer: HttpAnswer) -> Iterator[bytes]:
+    body = answer.body
+    if header(answer.headers, "content-type") != "application/vnd.amazon.eventstream":
+        yield from _EVENTS.findall(body)
+        return
+    while body:
+        size = int.from_bytes(body[:4], "big")
+        yield body[:size]
+        body = body[size:]
 
 
 async def check_chat(case: Case) -> None:
@@ -99,7 +111,9 @@ async def check_chat(case: Case) -> None:
         assert told == case.answers[0].body
     seen = stream_meaning(_client_events(client, told)) if case.is_stream else reply_meaning(client.decode_reply(told))
     wanted = {**expected, **expected.get("client", {})}
-    wanted.pop("client", None)
+    for unsaid in ("client", *_SEALED):  # how a proof travels through another vendor's client is ours alone
+        wanted.pop(unsaid, None)
+    seen = {name: value for name, value in seen.items() if name not in _SEALED}
     assert seen == {name: value for name, value in wanted.items() if value is not None}
 
 
@@ -124,7 +138,7 @@ def check_meaning(case: Case) -> None:
         assert _meaning(upstream, slices) == expected
     client = wire.codec(case.client["dialect"])
     whole, single = (
-        b"".join(_rendered(_relay(upstream, client), slices))
+        stream_meaning(_client_events(client, b"".join(_rendered(_relay(upstream, client), slices))))
         for slices in ([answer.body], [answer.body[at : at + 1] for at in range(len(answer.body))])
     )
     assert single == whole
