@@ -10,7 +10,9 @@ import pytest
 from vendor_stub import Vendor
 
 from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.catalog.settings import ModelConfig, PriceConfig
 from pulse_gateway.config import ProviderConfig, RetriesConfig
+from pulse_gateway.errors import UpstreamFailed
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.moderation.moderator import ALLOWED, Content, Verdict
 from pulse_gateway.pipeline.reply import Reply
@@ -119,3 +121,30 @@ async def test_what_may_have_been_begun_is_not_begun_again_at_the_same_vendor(
         reply = await ask(gateway, dialect, operation, {"model": model, "prompt": "a cat", "size": "1280x720"})
     assert reply.status >= 500
     assert len(vendor.requests) == asked
+
+
+# ── what is charged of half a request ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_was_made_before_a_failure_is_charged_as_what_it_was() -> None:
+    answers = [b"\x89PNG\r\n\x1a\n"]
+
+    def once(_: HttpRequest) -> bytes:
+        if not answers:
+            raise UpstreamFailed("no more")
+        return answers.pop()
+
+    vendor = Vendor(once)
+    price = PriceConfig(image={"1024x1024": 1.0, "2048x2048": 9.0})
+    config = Config(
+        providers={"stability": ProviderConfig(key="k")},
+        catalog={"stability:stable-image-core": ModelConfig(price=price)},
+        retries=RetriesConfig(attempts=1),
+    )
+    ledger = MemoryLedger()
+    async with Gateway(config, transport=vendor, ledger=ledger, observers=()) as gateway:
+        body = {"model": "stability:stable-image-core", "prompt": "a cat", "n": 2, "size": "1024x1024"}
+        reply = await ask(gateway, "openai.images.generations", "images", body)
+    assert reply.status == 502
+    [entry] = ledger.entries
+    assert (entry.images, entry.usage.variant, entry.cost_nano_usd) == (1, "1024x1024", 1_000_000_000)

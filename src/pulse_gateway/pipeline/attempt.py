@@ -120,7 +120,7 @@ class Attempt:
     def _settled(self) -> tuple[Usage, UsageSource]:
         reading = self.reading
         if reading is None and self.billed is not None:
-            return _clamped(self.billed), UsageSource.PROVIDER
+            return _clamped(self._with_units(self.billed) or _NOTHING), UsageSource.PROVIDER
         if reading is None and self.accepted:
             reading = Reading()
             reading.started = True
