@@ -152,6 +152,7 @@ def test_the_stop_sequence_is_kept() -> None:
                 cache_write_long_tokens=4,
                 output_tokens=12,
                 reasoning_tokens=18,
+                searches=1,
             ),
         ),
         (

@@ -27,6 +27,7 @@ from pulse_gateway.wire.anthropic_messages.errors import upstream_error
 from pulse_gateway.wire.anthropic_messages.reply import finish_reason, input_text
 from pulse_gateway.wire.anthropic_messages.tool_ids import unescape
 from pulse_gateway.wire.anthropic_messages.usage import WireUsage
+from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["MessagesStreamDecoder"]
@@ -60,6 +61,7 @@ class MessagesStreamDecoder:
     def __init__(self) -> None:
         self._open: dict[int, _ToolCall | _Thinking | _Ignored] = {}
         self._calls = 0
+        self._held = Held()
         self._usage = WireUsage()
         self._finished = False
         self._over = False
@@ -97,6 +99,7 @@ class MessagesStreamDecoder:
 
     def _start(self, data: bytes) -> list[Event]:
         start = schema.parse_block_start(data)
+        self._held.part()
         match schema.parse_block(start.content_block):
             case schema.TextBlock(text):
                 return [TextDelta(text)] if text else []

@@ -36,6 +36,7 @@ from pulse_gateway.wire.anthropic_messages.errors import encode_error
 from pulse_gateway.wire.anthropic_messages.reply import stop_reason
 from pulse_gateway.wire.anthropic_messages.tool_ids import escape
 from pulse_gateway.wire.anthropic_messages.usage import encode_usage
+from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.signatures import mark_as_call
 from pulse_gateway.wire.sse import encode_event
 from pulse_gateway.wire.tool_calls import arguments_object, unusable_call
@@ -83,6 +84,7 @@ class MessagesStreamEncoder:
         self._request_model = request_model
         self._started = False
         self._made = 0
+        self._held = Held()
         self._current: _Block | None = None
         self._waiting: deque[_Block] = deque()
         self._calls: dict[int, _Block] = {}
@@ -195,6 +197,7 @@ class MessagesStreamEncoder:
             return b""
         if not fragment:
             return b""
+        self._held.text(fragment)
         block.arguments.append(fragment)
         written = self._write(block, {"type": "input_json_delta", "partial_json": fragment})
         return written + self._advance() if self._waiting else written
@@ -202,6 +205,7 @@ class MessagesStreamEncoder:
     def _open(self, kind: _Kind, content: dict[str, Any]) -> tuple[_Block, bytes]:
         """A new block behind all others, and what can be sent now that it is there."""
         started = self._start("", "")
+        self._held.part()
         block = _Block(self._made, kind, content.get("name", ""))
         self._made += 1
         block.held.append(_frame("content_block_start", index=block.index, content_block={"type": kind} | content))
@@ -212,6 +216,7 @@ class MessagesStreamEncoder:
         frame = _DELTA % (block.index, _encode(delta))
         if block is self._current:
             return frame
+        self._held.text(delta.get("text") or delta.get("thinking") or "")
         block.held.append(frame)
         return b""
 

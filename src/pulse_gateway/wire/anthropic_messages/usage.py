@@ -8,8 +8,9 @@
 | `cache_creation_input_tokens` less those, else `cache_creation.ephemeral_5m_input_tokens` | `cache_write_tokens` |
 | `output_tokens_details.thinking_tokens` | `reasoning_tokens` |
 | `output_tokens` (thinking included) less those | `output_tokens` |
+| `server_tool_use.web_search_requests` | `searches` |
 
-Source: anthropic 2.12.0, types `Usage`, `MessageDeltaUsage`, `CacheCreation`, `OutputTokensDetails` (read 2026-11-24)
+Source: anthropic 2.12.0, types `Usage`, `MessageDeltaUsage`, `CacheCreation`, `OutputTokensDetails`, `ServerToolUsage` (read 2026-11-24)
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class OutputDetails(msgspec.Struct, frozen=True):
     thinking_tokens: int | None = None
 
 
+class ServerToolUse(msgspec.Struct, frozen=True):
+    web_search_requests: int | None = None
+
+
 class WireUsage(msgspec.Struct, frozen=True):
     """A `usage` object. Those of one stream are running totals, and a member that is absent or null says nothing new."""
 
@@ -41,6 +46,7 @@ class WireUsage(msgspec.Struct, frozen=True):
     cache_creation_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
     output_tokens_details: OutputDetails | None = None
+    server_tool_use: ServerToolUse | None = None
 
     def updated_by(self, later: WireUsage) -> WireUsage:
         news = {name: value for name in later.__struct_fields__ if (value := getattr(later, name)) is not None}
@@ -57,6 +63,7 @@ class WireUsage(msgspec.Struct, frozen=True):
             cache_write_long_tokens=written_long,
             output_tokens=None if self.output_tokens is None else _less(self.output_tokens, thinking),
             reasoning_tokens=thinking,
+            searches=self.server_tool_use.web_search_requests if self.server_tool_use else None,
         )
 
 
@@ -88,4 +95,6 @@ def encode_usage(usage: Usage | None) -> dict[str, Any]:
         counts["cache_creation"] = {"ephemeral_5m_input_tokens": short or 0, "ephemeral_1h_input_tokens": long or 0}
     if usage.reasoning_tokens is not None:
         counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning_tokens}
+    if usage.searches is not None:
+        counts["server_tool_use"] = {"web_search_requests": usage.searches}
     return counts

@@ -126,16 +126,18 @@ def _without_error(body: bytes) -> list[Reply]:
 
 def _fold(frames: Iterable[Reply]) -> ChatReply:
     choices: dict[int, Choice] = {}
-    reply_id, model, usage = "", "", None
+    searches: set[str] = set()
+    reply_id, model, counts = "", "", None
     for frame in frames:
         reply_id, model = frame.response_id or reply_id, frame.model_version or model
-        if frame.usage_metadata is not None:
-            usage = decode_usage(frame.usage_metadata)
+        counts = frame.usage_metadata or counts
         for candidate in frame.candidates or ():
             index = candidate.index or 0
+            searches.update(candidate.searches)
             choices[index] = _choice(candidate, choices.get(index) or Choice(index=index), reply_id)
         if frame.blocks_prompt:
             choices.setdefault(0, Choice(finish_reason=FinishReason.CONTENT_FILTER))
+    usage = None if counts is None else decode_usage(counts, searches)
     return ChatReply(id=reply_id, model=model, choices=tuple(choices[index] for index in sorted(choices)), usage=usage)
 
 

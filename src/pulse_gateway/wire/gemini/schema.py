@@ -19,6 +19,7 @@ __all__ = [
     "Candidate",
     "Content",
     "FunctionCall",
+    "GroundingMetadata",
     "LogprobsCandidate",
     "LogprobsResult",
     "ModalityCount",
@@ -109,11 +110,21 @@ class LogprobsResult(msgspec.Struct, rename="camel"):
     top_candidates: list[TopCandidates] | None = None
 
 
+class GroundingMetadata(msgspec.Struct, rename="camel"):
+    web_search_queries: list[str] | None = None
+
+
 class Candidate(msgspec.Struct, rename="camel"):
     index: int | None = None
     content: Content | None = None
     finish_reason: str | None = None
     logprobs_result: LogprobsResult | None = None
+    grounding_metadata: GroundingMetadata | None = None
+
+    @property
+    def searches(self) -> list[str]:
+        """The queries of the web that the answer rests on."""
+        return (self.grounding_metadata.web_search_queries if self.grounding_metadata else None) or []
 
 
 class PromptFeedback(msgspec.Struct, rename="camel"):

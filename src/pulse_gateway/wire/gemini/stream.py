@@ -49,6 +49,7 @@ from pulse_gateway.wire.gemini.schema import (
     finish_reason,
 )
 from pulse_gateway.wire.gemini.usage import decode_usage, encode_usage
+from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.signatures import mark_as_gemini
 from pulse_gateway.wire.sse import ServerSentEvent
 from pulse_gateway.wire.tool_calls import is_unfinished, made_id
@@ -64,7 +65,7 @@ class GeminiDecoder:
     Media have no event and are passed over: a request that comes from another dialect never asks for them.
     """
 
-    __slots__ = ("_calls", "_failed", "_finished", "_id", "_seen", "_started")
+    __slots__ = ("_calls", "_failed", "_finished", "_held", "_id", "_searches", "_seen", "_started")
 
     def __init__(self) -> None:
         self._id = ""
@@ -73,6 +74,8 @@ class GeminiDecoder:
         self._calls: dict[int, int] = {}  # how many, by candidate
         self._seen: set[int] = set()
         self._finished: set[int] = set()
+        self._searches: set[str] = set()
+        self._held = Held()
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
         if not frame.data or self._failed:
@@ -102,7 +105,7 @@ class GeminiDecoder:
             self._finished.add(0)
             events.append(Finished(FinishReason.CONTENT_FILTER))
         if reply.usage_metadata is not None:
-            events.append(UsageReported(decode_usage(reply.usage_metadata)))
+            events.append(UsageReported(decode_usage(reply.usage_metadata, self._searches)))
         if failure is not None:
             self._failed = True
             events.append(Failed(unusable(failure)))
@@ -110,7 +113,13 @@ class GeminiDecoder:
     def _candidate(self, candidate: Candidate, events: list[Event]) -> str | None:
         """Its events; the finish reason, if that is a failure."""
         choice = candidate.index or 0
-        self._seen.add(choice)
+        if choice not in self._seen:
+            self._held.part()
+            self._seen.add(choice)
+        for query in candidate.searches:
+            if query not in self._searches:
+                self._held.text(query)
+                self._searches.add(query)
         if candidate.content is not None and candidate.content.parts:
             for part in candidate.content.parts:
                 self._part(part, choice, events)
@@ -145,14 +154,17 @@ class GeminiDecoder:
 class _Call:
     """A call whose arguments are still being written."""
 
-    __slots__ = ("_fragments", "_started")
+    __slots__ = ("_fragments", "_started", "may_be_whole")
 
     def __init__(self, started: ToolCallStarted) -> None:
         self._started = started
         self._fragments: list[str] = []
+        self.may_be_whole = False
 
     def grow(self, fragment: str) -> None:
         self._fragments.append(fragment)
+        if written := fragment.rstrip():
+            self.may_be_whole = written.endswith("}")
 
     def part(self) -> ToolCallPart:
         started = self._started
@@ -176,7 +188,7 @@ class GeminiEncoder:
         self._refused: set[int] = set()
         self._finishes: dict[int, str] = {}
         self._usage: Usage | None = None
-
+        self._held = Held()
         self._over = False
 
     def error(self, error: PulseError, request_id: str) -> bytes:
@@ -224,6 +236,7 @@ class GeminiEncoder:
     def _grow(self, event: ToolArgumentsDelta) -> None:
         call = self._calls.get(event.choice, {}).get(event.index)
         if call is not None:
+            self._held.text(event.fragment)
             call.grow(event.fragment)
         elif event.fragment.strip():
             raise UpstreamProtocolError("the provider's answer adds to the arguments of a call that is over")
@@ -232,8 +245,8 @@ class GeminiEncoder:
         """Taken off the front, up to the first that still grows, so that calls keep their order."""
         parts: list[dict[str, Any]] = []
         for index, call in [*calls.items()]:
-            part = call.part()
-            if not part.arguments.strip() or is_unfinished(part):
+            part = call.part() if call.may_be_whole else None
+            if part is None or is_unfinished(part):
                 break
             parts.append(encode_call(part))
             del calls[index]

@@ -9,6 +9,7 @@
 | reasoning_tokens     | thoughtsTokenCount                                                                  |
 | audio_, image_, video_output… | candidatesTokensDetails[AUDIO], [IMAGE], [VIDEO]                           |
 | output_tokens        | candidatesTokenCount − these, and − thoughts where it includes them                 |
+| searches             | groundingMetadata.webSearchQueries, of all candidates, each once                   |
 
 The vendor does not count writes to its cache; storage is billed by the hour.
 
@@ -18,6 +19,7 @@ Source: `types.GenerateContentResponseUsageMetadata` of google-genai 3.4; https:
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 from pulse_gateway.types.usage import Usage
@@ -27,7 +29,8 @@ from pulse_gateway.wire.token_classes import apart, without
 __all__ = ["decode_usage", "encode_usage"]
 
 
-def decode_usage(counts: UsageMetadata) -> Usage:
+def decode_usage(counts: UsageMetadata, searches: Set[str] = frozenset()) -> Usage:
+    """`searches` are the queries that the answer has named."""
     prompt, tools, cached = (
         counts.prompt_token_count,
         counts.tool_use_prompt_token_count,
@@ -56,6 +59,7 @@ def decode_usage(counts: UsageMetadata) -> Usage:
         audio_output_tokens=audio_out,
         image_output_tokens=image_out,
         video_output_tokens=video_out,
+        searches=len(searches) or None,
     )
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from pulse_gateway.errors import PulseError, UpstreamProtocolError
+from pulse_gateway.errors import PulseError
 from pulse_gateway.types.chat import ReasoningPart, TextPart, ToolCallPart
 from pulse_gateway.types.events import (
     Ended,
@@ -31,6 +31,7 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.openai_chat.errors import encode_error, upstream_error
 from pulse_gateway.wire.openai_chat.reasoning_details import encode_proof
 from pulse_gateway.wire.openai_chat.reply import (
@@ -46,7 +47,7 @@ from pulse_gateway.wire.openai_chat.reply import (
 )
 from pulse_gateway.wire.openai_chat.schema import ChoiceRecord, Completion, ToolCallRecord, decode_completion
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
-from pulse_gateway.wire.sse import MAX_EVENT_BYTES, ServerSentEvent
+from pulse_gateway.wire.sse import ServerSentEvent
 from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
@@ -84,7 +85,9 @@ class _Call:
 class _Choice:
     """One choice under way. Fragments of calls find theirs by id, then by the vendor's index, then by being next."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, held: Held) -> None:
+        held.part()
+        self._held = held
         self.index = index
         self.calls: list[_Call] = []
         self.by_wire_index: dict[int, _Call] = {}
@@ -114,6 +117,7 @@ class _Choice:
         return last
 
     def _new(self, record: ToolCallRecord) -> _Call:
+        self._held.part()
         call = _Call(len(self.calls))
         self.calls.append(call)
         if record.index is not None:
@@ -135,6 +139,7 @@ class ChatStreamDecoder:
         self._over = False
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
+        self._held = Held()
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
         """Raises: UpstreamProtocolError when the frame's data is no JSON object of a chunk's shape."""
@@ -195,7 +200,7 @@ class ChatStreamDecoder:
         index = record.index or 0
         choice = self._choices.get(index)
         if choice is None:
-            choice = self._choices[index] = _Choice(index)
+            choice = self._choices[index] = _Choice(index, self._held)
         if (delta := record.delta or record.message) is not None:
             for part in fragments(delta):
                 if isinstance(part, TextPart):
@@ -227,6 +232,7 @@ class ChatStreamDecoder:
         call.signature = call.signature or thought_signature(record.extra_content)
         piece = fragment_of(function.arguments)
         if piece:
+            self._held.text(piece)
             call.pieces.append(piece)
         if call.started:
             if piece:
@@ -282,7 +288,7 @@ class ChatStreamEncoder:
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._greeted: set[int] = set()
         self._thinking: dict[int, list[str]] = {}  # by choice: the block that is being told
-        self._thought_chars = 0
+        self._held = Held()
         self._proofs: dict[int, int] = {}  # by choice: how many
         self._usage: Usage | None = None
 
@@ -324,9 +330,7 @@ class ChatStreamEncoder:
 
     def _remember(self, event: ReasoningDelta) -> None:
         """A proof may follow, and then stands beside the text that it proves."""
-        self._thought_chars += len(event.reasoning)
-        if self._thought_chars > MAX_EVENT_BYTES:
-            raise UpstreamProtocolError(f"the provider's answer thinks for more than {MAX_EVENT_BYTES} characters")
+        self._held.text(event.reasoning)
         self._thinking.setdefault(event.choice, []).append(event.reasoning)
 
     def _proof(self, event: ReasoningSigned) -> bytes:
