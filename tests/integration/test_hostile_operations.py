@@ -148,3 +148,13 @@ async def test_what_was_made_before_a_failure_is_charged_as_what_it_was() -> Non
     assert reply.status == 502
     [entry] = ledger.entries
     assert (entry.images, entry.usage.variant, entry.cost_nano_usd) == (1, "1024x1024", 1_000_000_000)
+
+
+async def test_what_a_client_calls_a_size_takes_little_room_in_the_ledger() -> None:
+    ledger, vendor = MemoryLedger(), Vendor({"data": [{"b64_json": "aaaa"}], "created": 1})
+    config = Config(providers={"openai": ProviderConfig(key="k")})
+    async with Gateway(config, transport=vendor, ledger=ledger, observers=()) as gateway:
+        for asked in ({"size": "9" * 100_000}, {"quality": "x" * 100_000}):
+            body = {"model": "openai:gpt-image-2", "prompt": "a cat", **asked}
+            assert (await ask(gateway, "openai.images.generations", "images", body)).status == 200
+    assert all(len(msgspec.json.encode(entry)) < 4_000 for entry in ledger.entries)

@@ -11,6 +11,8 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["ImageFile", "ImageReply", "ImageRequest", "MadeImage", "image_variant"]
 
+_LONGEST_WORD = 64  # characters
+
 
 class ImageFile(msgspec.Struct, frozen=True, kw_only=True):
     """An image to work from: its `data`, or a `url` that it can be had from. `path` is where the client wrote it."""
@@ -86,5 +88,7 @@ class ImageReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def image_variant(size: str | None, quality: str | None) -> str | None:
-    """`Usage.variant` of an image: `1024x1024/high`, or whichever of the two is known; `auto` is not."""
-    return "/".join(word for word in (size, quality) if word and word != "auto") or None
+    """`Usage.variant` of an image: `1024x1024/high`, or whichever of the two is known; `auto` is not, nor what is too long to be kept
+    with every call: prices know no such kind either."""
+    words = [word for word in (size, quality) if word and word != "auto"]
+    return "/".join(words) or None if all(len(word) <= _LONGEST_WORD for word in words) else None
