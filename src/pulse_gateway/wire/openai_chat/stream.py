@@ -91,6 +91,7 @@ class _Choice:
         self.index = index
         self.calls: list[_Call] = []
         self.by_wire_index: dict[int, _Call] = {}
+        self.by_id: dict[str, _Call] = {}
         self.finish: str | None = None
         self.told = False
 
@@ -104,8 +105,7 @@ class _Choice:
     def call_for(self, record: ToolCallRecord, name: str | None) -> _Call:
         known = self.by_wire_index.get(record.index) if record.index is not None else None
         if record.id:
-            same = next((call for call in self.calls if call.id == record.id), None)
-            if same is not None:
+            if (same := self.by_id.get(record.id)) is not None:
                 return same
             # A second id under one index is a second call, if it names its function; else a vendor that numbers fragments.
             if known is not None and (name is None or known.id is None):
@@ -227,7 +227,9 @@ class ChatStreamDecoder:
             return  # a custom tool's call: asked for in this dialect only, where bytes pass as they are
         name = function.name or None
         call = choice.call_for(record, name)
-        call.id = call.id or record.id or None
+        if record.id and call.id is None:
+            call.id = record.id
+            choice.by_id[record.id] = call
         call.name = call.name or name
         call.signature = call.signature or thought_signature(record.extra_content)
         piece = fragment_of(function.arguments)
