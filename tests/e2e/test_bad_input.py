@@ -292,8 +292,9 @@ async def test_the_documents_pages_name_every_route_and_load_nothing_from_elsewh
 
 async def test_the_document_names_the_idempotency_key_and_every_refusal(http: httpx.AsyncClient) -> None:
     paths = (await http.get("/openapi.json")).json()["paths"]
-    posts = [path["post"] for path in paths.values() if "post" in path]
-    assert len(posts) == 6
+    # Whoever calls a webhook proves it by a signature, and calls again when it was not taken.
+    posts = [each["post"] for path, each in paths.items() if "post" in each and not path.startswith("/v1/webhooks")]
+    assert len(posts) > 20
     for post in posts:
         assert ("Idempotency-Key", "header") in [(each["name"], each["in"]) for each in post["parameters"]]
         assert {"401", "403", "409", "429", "503"} <= set(post["responses"])
