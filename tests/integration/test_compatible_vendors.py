@@ -228,7 +228,7 @@ BEGUN: list[Turn] = [
 ]  # fmt: skip
 
 
-SPEAK_RESPONSES = frozenset({"groq", "xai", "openrouter", "ollama", "vllm", "lmstudio"})
+SPEAK_RESPONSES = frozenset({"groq", "xai", "fireworks", "openrouter", "ollama", "vllm", "lmstudio"})
 
 
 def begun_elsewhere(dialect: str, vendor: str) -> list[Turn]:

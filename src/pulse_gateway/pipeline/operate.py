@@ -96,7 +96,7 @@ class Operate:
         )
         started = self._clock.monotonic()
         try:
-            if face is not None and face.dialect == offer.dialect:
+            if face is not None and _passes_through(exchange, offer):
                 same = cast("OperationCodec", face), cast("SpokenOffer", offer)  # for both sides speak it
                 return await self._forward(exchange, deployment, provider, call, *same)
             return await self._run(exchange, deployment, provider, offer, call)
@@ -264,6 +264,14 @@ def _offer(exchange: Exchange, deployment: Deployment, provider: Provider) -> Of
     face, operation = exchange.face, exchange.inbound.operation
     own = None if face is None else provider.offer(face.dialect, deployment)
     return own or provider.offer(operation, deployment) or own_offer(operation)
+
+
+def _passes_through(exchange: Exchange, offer: Offer) -> bool:
+    """Whether the client speaks as the vendor does; not if it wants a stream of one that would pass over that wish."""
+    face, envelope = exchange.face, exchange.envelope
+    assert envelope is not None
+    spoken = face is not None and face.dialect == offer.dialect
+    return spoken and not (envelope.stream and getattr(offer, "answers_whole", False))
 
 
 def _estimated(exchange: Exchange, value: Any = None) -> Headers:

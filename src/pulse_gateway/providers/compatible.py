@@ -20,7 +20,7 @@ from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
 from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled, told_members
 from pulse_gateway.providers.vendor_rules import groq_schemas, xai_reasoning
 from pulse_gateway.types.catalog import Deployment, Model
-from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart
+from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart, Part
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
 from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extensions
@@ -47,7 +47,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     """One vendor.
 
     `base_url` serves a deployment that names none; a row without one needs it configured.
-    `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media` and `tools.strict`.
+    `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media`, `messages.documents` and `tools.strict`.
     `drops`: members that the vendor answers with an error and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
     `replays`: those `EXTENSIONS` of messages that it takes back; None: whatever a client sends is passed on.
@@ -55,7 +55,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `rules`: what it lacks for some models, or for some fields together.
     `misspeaks`: OpenAI's own SDK would misread its answers. `errors`: what its statuses and codes mean.
     `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
-    `operations`: what it has beside chat, and in which dialect, or at which `module:NAME` its offer is. `spellings`: by dialect beside
+    `operations`: what it has beside chat, and in which dialect, or at which `module:NAME` its offer is. `whole`: those that it never streams. `spellings`: by dialect beside
     chat, what it spells otherwise.
     """
 
@@ -77,6 +77,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     dialects: frozenset[str] = frozenset({"openai.chat"})
     remembers: bool = True
     operations: Mapping[str, str] = {}
+    whole: frozenset[str] = frozenset()
     spellings: Mapping[str, Spelling] = {}
     authorize: Authorize | None = None
 
@@ -117,7 +118,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         name = self.operations.get(operation)
         if name is None or ":" in name:
             return load_offer(name)
-        return ShapeOffer(self, name)
+        return ShapeOffer(self, name, operation in self.whole)
 
     def url(self, deployment: Deployment, path: str, /) -> str:
         base, mark, query = (deployment.base_url or self.base_url).partition("?")
@@ -185,12 +186,20 @@ def _asked_for(field: str, request: ChatRequest) -> str | None:
             media = ImagePart | AudioPart | DocumentPart
             holders = (message for message in request.messages if any(isinstance(p, media) for p in message.parts))
             return next((message.path for message in holders), None)
+        case "messages.documents":  # a text among them is said as a text
+            holders = (message for message in request.messages if any(map(_is_a_file, message.parts)))
+            return next((message.path for message in holders), None)
         case _:
             asked = getattr(request, field) not in (None, (), False)
     return field if asked else None
 
 
+def _is_a_file(part: Part) -> bool:
+    return isinstance(part, DocumentPart) and part.text is None
+
+
 _OURS = frozenset({"stream_options"})  # said on the client's behalf, or about what every stream tells anyway
+_NO_FILES = frozenset({"messages.documents"})
 _TEXTS_ALONE = {"openai.embeddings": Spelling(check=refuse_tokens)}
 
 # An address that nobody here knows may have any of it, and answers for it.
@@ -204,11 +213,12 @@ OPENAI_COMPATIBLE = OpenAICompatible(
 GROQ = OpenAICompatible(
     kind="groq",
     base_url="https://api.groq.com/openai/v1",
-    refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name"}),
+    refuses=frozenset({"logprobs", "top_logprobs", "n", "messages.name", "messages.documents"}),
     rules=(groq_schemas,),
     errors={**OPENAI_ERRORS, (498, None): UpstreamOverloaded},  # the flex tier has no capacity left
     dialects=_BOTH,
     operations={"speech": "openai.speech", **_LISTENING},
+    whole=frozenset({"transcription"}),
 )
 
 # It refuses members it does not know, and streams usage unasked.
@@ -216,7 +226,7 @@ GROQ = OpenAICompatible(
 MISTRAL = OpenAICompatible(
     kind="mistral",
     base_url="https://api.mistral.ai/v1",
-    refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "tools.strict"}),
+    refuses=frozenset({"logprobs", "top_logprobs", "messages.name", "messages.documents", "tools.strict"}),
     drops=frozenset({"stream_options", "user"}),
     renames={"seed": "random_seed", "max_completion_tokens": "max_tokens"},
     words={"tool_choice": {"required": "any"}},
@@ -236,7 +246,10 @@ MISTRAL = OpenAICompatible(
 
 # Source: https://api-docs.deepseek.com
 DEEPSEEK = OpenAICompatible(
-    kind="deepseek", base_url="https://api.deepseek.com", replays=frozenset({"reasoning_content"})
+    kind="deepseek",
+    base_url="https://api.deepseek.com",
+    refuses=frozenset({"messages.media"}),
+    replays=frozenset({"reasoning_content"}),
 )
 
 # Source: https://docs.x.ai/docs/api-reference
@@ -244,31 +257,41 @@ XAI = OpenAICompatible(
     kind="xai",
     base_url="https://api.x.ai/v1",
     replays=frozenset({"reasoning_content"}),
-    refuses=frozenset({"tools.strict"}),
+    refuses=frozenset({"tools.strict", "messages.documents"}),
     rules=(xai_reasoning,),
     misspeaks=True,
     dialects=_BOTH,
     operations=_IMAGES,
+    whole=frozenset({"images"}),
 )
 
 # Source: https://docs.together.ai/docs/openai-api-compatibility, /reference/embeddings and /docs/rerank-overview
 TOGETHER = OpenAICompatible(
     kind="together",
     base_url="https://api.together.ai/v1",
+    refuses=_NO_FILES,
     misspeaks=True,
     operations={**_EMBEDDINGS, **_RERANK, **_IMAGES, "speech": "openai.speech", **_LISTENING},
+    whole=frozenset({"images"}),
     spellings=_TEXTS_ALONE,
 )
 
-# Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility
-FIREWORKS = OpenAICompatible(kind="fireworks", base_url="https://api.fireworks.ai/inference/v1", operations=_EMBEDDINGS)
+# It listens too, but at another host.
+# Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility, /guides/response-api and /api-reference/rerank-documents
+FIREWORKS = OpenAICompatible(
+    kind="fireworks",
+    base_url="https://api.fireworks.ai/inference/v1",
+    refuses=_NO_FILES,
+    dialects=_BOTH,
+    operations={**_EMBEDDINGS, **_RERANK},
+)
 
 # Source: https://inference-docs.cerebras.ai/resources/openai
 CEREBRAS = OpenAICompatible(
     kind="cerebras",
     base_url="https://api.cerebras.ai/v1",
     replays=frozenset({"reasoning"}),
-    refuses=frozenset({"presence_penalty", "frequency_penalty"}),
+    refuses=frozenset({"presence_penalty", "frequency_penalty", "messages.documents"}),
 )
 
 # Its Responses refuse what they would have to remember; refused here, the request may still go to another vendor.
@@ -285,11 +308,12 @@ OPENROUTER = OpenAICompatible(
 )
 
 # It documents no list of models, so a probe may be answered with 404 although address and key are right.
-# Source: https://docs.perplexity.ai/api-reference/chat-completions-post
+# Files are parts of its own (`file_url`).
+# Source: https://docs.perplexity.ai/api-reference/chat-completions-post and /guides/image-attachments
 PERPLEXITY = OpenAICompatible(
     kind="perplexity",
     base_url="https://api.perplexity.ai",
-    refuses=frozenset({"tools", "messages.media"}),
+    refuses=frozenset({"tools", "messages.documents"}),
 )
 
 # Members it does not know it ignores, which would leave a forced tool or a second choice silently unanswered.
@@ -299,10 +323,11 @@ OLLAMA = OpenAICompatible(
     base_url="http://localhost:11434/v1",
     misspeaks=True,
     replays=frozenset({"reasoning"}),
-    refuses=frozenset({"n", "tool_choice", "parallel_tool_calls"}),
+    refuses=frozenset({"n", "tool_choice", "parallel_tool_calls", "messages.documents"}),
     dialects=_BOTH,
     remembers=False,
     operations={**_EMBEDDINGS, "transcription": "openai.transcriptions"},
+    whole=frozenset({"transcription"}),
     spellings=_TEXTS_ALONE,
 )
 
@@ -310,6 +335,7 @@ OLLAMA = OpenAICompatible(
 VLLM = OpenAICompatible(
     kind="vllm",
     base_url="http://localhost:8000/v1",
+    refuses=_NO_FILES,
     replays=frozenset({"reasoning", "reasoning_content"}),
     dialects=_BOTH,
     operations={**_EMBEDDINGS, **_RERANK, "speech": "openai.speech", **_LISTENING},
@@ -319,6 +345,7 @@ VLLM = OpenAICompatible(
 LMSTUDIO = OpenAICompatible(
     kind="lmstudio",
     base_url="http://localhost:1234/v1",
+    refuses=_NO_FILES,
     replays=frozenset({"reasoning_content"}),
     dialects=_BOTH,
     operations=_EMBEDDINGS,

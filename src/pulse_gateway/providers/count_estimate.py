@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.providers.offer import OfferCall, Steps
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
@@ -17,6 +18,8 @@ class EstimatedCount:
     dialect: str | None = None
 
     def check(self, request: ChatRequest, deployment: Deployment, /) -> tuple[str, ...]:
+        if deployment.model.operations and "chat" not in deployment.model.operations:
+            raise UnsupportedParameter(f"{deployment.name} has no chat whose tokens could be counted", param="model")
         refuse_extra(request.extra, deployment.model)
         return (*counted(request)[1], *request.hints)
 

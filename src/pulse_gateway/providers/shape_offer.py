@@ -9,6 +9,7 @@ import msgspec
 from pulse_gateway.providers.offer import OfferCall, Steps, ask
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpRequest, Payload, header
+from pulse_gateway.types.images import ImageRequest
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.operation import OperationCodec
 
@@ -49,10 +50,11 @@ class Shaped(Protocol):
 
 
 class ShapeOffer(msgspec.Struct, frozen=True):
-    """`dialect`, as `vendor` speaks it."""
+    """`dialect`, as `vendor` speaks it. `answers_whole`: it has no streams, although the dialect does."""
 
     vendor: Any  # a `Shaped`
     dialect: str
+    answers_whole: bool = False
 
     def forward(self, body: Payload, call: OfferCall, /) -> HttpRequest:
         body = self.vendor.spelled(self.dialect, body, call.deployment)
@@ -65,16 +67,22 @@ class ShapeOffer(msgspec.Struct, frozen=True):
         )
 
     def check(self, request: Any, deployment: Deployment, /) -> tuple[str, ...]:
-        codec = self._codec()
+        codec, request = self._codec(), self._asked(request)
         self.vendor.check_operation(codec.operation, request, deployment)
         return codec.encode_request(request, deployment.model).dropped
 
     def steps(self, request: Any, call: OfferCall, /) -> Steps[Any]:
-        codec = self._codec()
+        codec, request = self._codec(), self._asked(request)
         encoded = codec.encode_request(request, call.deployment.model)
         answer = yield from ask(self.forward(encoded.payload, msgspec.structs.replace(call, stream=False)))
         kind = header(answer.headers, "content-type") or "application/json"
         return codec.decode_reply(Payload(answer.body, kind), request)
+
+    def _asked(self, request: Any) -> Any:
+        """Events hold the bytes of pictures, so they are asked for where otherwise only an address might come."""
+        if self.answers_whole and isinstance(request, ImageRequest) and request.stream:
+            return msgspec.structs.replace(request, response_format="b64_json")
+        return request
 
     def _codec(self) -> OperationCodec:
         return wire.operation_codec(self.dialect)

@@ -26,12 +26,13 @@ from pulse_gateway.providers.compatible import (
 from pulse_gateway.providers.provider import UpstreamCall
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.types.catalog import Deployment, Model
-from pulse_gateway.types.chat import ChatRequest, ImagePart, Message, TextPart, Tool, ToolChoice
+from pulse_gateway.types.chat import ChatRequest, DocumentPart, ImagePart, Message, TextPart, Tool, ToolChoice
 
 ROWS = [
     CEREBRAS, DEEPSEEK, FIREWORKS, GROQ, LMSTUDIO, MISTRAL, OLLAMA, OPENAI_COMPATIBLE, OPENROUTER, PERPLEXITY, TOGETHER,
     VLLM, XAI,
 ]  # fmt: skip
+PDF = DocumentPart(media_type="application/pdf", data="JVBERi0=")
 HELLO = (Message("user", (TextPart("hi"),), path="messages[0]"),)
 
 
@@ -104,7 +105,9 @@ def test_words_inside_a_prompt_are_no_members() -> None:
         (XAI, {"tools": (Tool("f", strict=True),)}, "tools"),
         (CEREBRAS, {"presence_penalty": 0.5}, "presence_penalty"),
         (PERPLEXITY, {"tools": (Tool("f"),)}, "tools"),
-        (PERPLEXITY, {"messages": (*HELLO, Message("user", (ImagePart(url="u"),), path="messages[1]"))}, "messages[1]"),
+        (PERPLEXITY, {"messages": (*HELLO, Message("user", (PDF,), path="messages[1]"))}, "messages[1]"),
+        (VLLM, {"messages": (*HELLO, Message("user", (PDF,), path="messages[1]"))}, "messages[1]"),
+        (DEEPSEEK, {"messages": (*HELLO, Message("user", (ImagePart(url="u"),), path="messages[1]"))}, "messages[1]"),
         (OLLAMA, {"tool_choice": ToolChoice("required")}, "tool_choice"),
         (OLLAMA, {"tool_choice": ToolChoice("none")}, "tool_choice"),
     ],
@@ -121,6 +124,8 @@ def test_what_a_vendor_lacks_is_refused_by_its_neutral_name(
 def test_values_that_ask_for_nothing_are_not_refused() -> None:
     GROQ.check(ChatRequest(model="m", messages=HELLO, n=1, logprobs=False), deployment(GROQ))
     OLLAMA.check(ChatRequest(model="m", messages=HELLO, tool_choice=ToolChoice("auto")), deployment(OLLAMA))
+    seen = (*HELLO, Message("user", (ImagePart(url="u"), DocumentPart(text="t")), path="messages[1]"))
+    PERPLEXITY.check(ChatRequest(model="m", messages=seen), deployment(PERPLEXITY))
     MISTRAL.check(ChatRequest(model="m", messages=HELLO, tools=(Tool("f"),), seed=1), deployment(MISTRAL))
 
 

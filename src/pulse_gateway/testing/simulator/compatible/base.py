@@ -35,6 +35,7 @@ _DECODE = msgspec.json.decode
 _BASE = re.compile(r"(?:(?:openai/v1|api/v1|inference/v1|v1|v2|beta)/)?(.+)")
 _CHAT_MEMBERS = frozenset(ChatRequest.__struct_fields__)
 _CREATED = 1_767_225_600
+_MEDIA = frozenset({"file", "image_url", "input_audio", "input_file"})
 _DATA = b"data: "
 _DONE = b"data: [DONE]\n\n"
 
@@ -69,6 +70,7 @@ class Compatible:
     extras: ClassVar[frozenset[str]] = frozenset()  # members of a chat that OpenAI does not know
     ignores_unknown: ClassVar[bool] = False
     needs_key: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = frozenset({"image_url", "input_audio"})  # parts beside text
     reasoners: ClassVar[str] = "(?!)"  # names of models that reason, as a regular expression
     reasoning_field: ClassVar[str | None] = "reasoning_content"
     finishes: ClassVar[dict[str, str]] = {}  # OpenAI's finish reason → the vendor's
@@ -132,6 +134,10 @@ class Compatible:
             return Work(model="", content_type="application/json", render=lambda faults: [Frame(data)])
         if target.operation == "picture" and (found := PICTURE_PATH.search(request.path)):
             return picture_work(found)
+        if target.operation == "responses" and isinstance(items := json_body(request, "").get("input"), list):
+            for at, item in enumerate(items):
+                if isinstance(item, dict) and "file" not in self.reads:
+                    self._readable(item.get("content"), f"input.{at}.content")
         if target.operation == "rerank":
             return rerank(json_body(request, ""), self._seed)
         return self._operations.work(request, target)
@@ -227,6 +233,8 @@ class Compatible:
             plain["messages"] = [self.plain_message(dict(each)) if isinstance(each, dict) else each for each in given]
         plain.pop("reasoning_effort", None)
         chat = converted(self.plain(plain), ChatRequest)
+        for at, message in enumerate(body["messages"]):
+            self._readable(message.get("content"), f"messages.{at}.content")
         self.check(body, body["messages"])
         model, spec = split_model(chat.model)
         prompt = chat_prompt(chat, self._seed, self.name, model, Traits())
@@ -241,6 +249,14 @@ class Compatible:
             content_type="text/event-stream; charset=utf-8" if stream else "application/json",
             render=partial(self._stream if stream else self._reply, body, chat),
         )
+
+    def _readable(self, content: Any, path: str) -> None:
+        kinds = (
+            [part.get("type") for part in content or () if isinstance(part, dict)] if isinstance(content, list) else []
+        )
+        for kind in kinds:
+            if kind not in self.reads and kind in _MEDIA:
+                raise refuse(f"Invalid content part type: {kind}", param=path)
 
     def _reply(self, body: dict[str, Any], chat: ChatRequest, answer: Answer, faults: Faults) -> list[Frame]:
         told = Told(body, chat, answer, faults)

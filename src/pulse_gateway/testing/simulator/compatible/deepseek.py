@@ -21,6 +21,7 @@ class DeepSeek(Compatible):
 
     name = "deepseek"
     extras = frozenset({"thinking"})
+    reads = frozenset()
     usage_in = "finish"
     comment = b": keep-alive\n\n: keep-alive\n\n"
     padding = b"\n\n\n"

@@ -138,6 +138,10 @@ class Perplexity(Compatible):
     ends_with_done = False
     listed: ClassVar[tuple[str, ...]] = ("sonar", "sonar-pro", "sonar-reasoning-pro")
 
+    def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
+        if body.get("tools"):
+            raise refuse("Tool calling is not supported for this model.", param="tools")
+
     def message(self, message: dict[str, Any], reasoning: str) -> None:
         """Reasoning is a part of the text."""
         if reasoning:

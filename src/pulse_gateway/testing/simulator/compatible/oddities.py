@@ -28,6 +28,8 @@ class Plain(Compatible):
 
     name = "plain"
     offers = _EVERYTHING
+    reads = frozenset({"file", "image_url", "input_audio"})
+    reasoners = "reason"
     listed: ClassVar[tuple[str, ...]] = ("plain-1",)
 
 
@@ -36,6 +38,7 @@ class Oddities(Compatible):
 
     name = "oddities"
     offers = _EVERYTHING
+    reads = frozenset({"file", "image_url", "input_audio"})
     ignores_unknown = True
     needs_key = False
     reasoners = "think"

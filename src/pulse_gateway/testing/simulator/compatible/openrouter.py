@@ -39,6 +39,7 @@ class OpenRouter(Compatible):
 
     name = "openrouter"
     offers = frozenset({"embeddings", "rerank", "responses"})
+    reads = frozenset({"file", "image_url", "input_audio"})
     extras = frozenset(
         {
             "include_reasoning", "min_p", "models", "plugins", "provider", "reasoning", "repetition_penalty", "route",
