@@ -62,12 +62,12 @@ def create_app(services: Services) -> Litestar:
         draining=lambda: readiness.draining,
     )
 
-    @asgi([path for path in FIXED if path != _VIDEOS])
+    @asgi([path for path in FIXED if path != _VIDEOS], copy_scope=False)
     async def data_plane(scope: Scope, receive: Receive, send: Send) -> None:
         await ingress.fixed(cast("HTTPScope", scope), receive, send)
 
     # Mounted, because Litestar's raw endpoints take no path parameters; `path` is then what follows the mount.
-    @asgi(["/v1/models", "/v1beta/models"], is_mount=True)
+    @asgi(["/v1/models", "/v1beta/models"], is_mount=True, copy_scope=False)
     async def models(scope: Scope, receive: Receive, send: Send) -> None:
         # One address for two things: Gemini's calls, and the list of models for everybody.
         http = cast("HTTPScope", scope)
@@ -79,7 +79,7 @@ def create_app(services: Services) -> Litestar:
 
     below_videos = Videos(gateway, keys, anonymous)
 
-    @asgi([_VIDEOS], is_mount=True)
+    @asgi([_VIDEOS], is_mount=True, copy_scope=False)
     async def videos(scope: Scope, receive: Receive, send: Send) -> None:
         http = cast("HTTPScope", scope)
         rest = http["path"].strip("/")

@@ -30,6 +30,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.telemetry.trace import read_trace
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
+from pulse_gateway.wire.multipart import is_form
 from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
@@ -88,7 +89,6 @@ class Ingress:
         inbound = Inbound(
             dialect=route.dialect,
             operation=route.operation,
-            content_type=headers.get("content-type", "application/json"),
             model=route.model,
             stream=route.stream,
             headers=tuple(pair for pair in headers.items() if pair[0] not in _CREDENTIALS),
@@ -103,7 +103,13 @@ class Ingress:
             if self._draining():
                 raise _shutting_down()
             principal = await authenticated(scope, headers, self._keys, self._anonymous)
-            inbound = replace(inbound, principal=principal, timeout_s=_timeout_s(headers), tags=_tags(headers))
+            inbound = replace(
+                inbound,
+                principal=principal,
+                content_type=_content_type(headers),
+                timeout_s=_timeout_s(headers),
+                tags=_tags(headers),
+            )
             inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
         except PulseError as error:
@@ -250,6 +256,20 @@ def clean_request_id(value: str | None) -> str | None:
 def request_id_of(headers: Headers) -> str:
     """The caller's, or a new one."""
     return clean_request_id(headers.get("x-request-id")) or new_request_id()
+
+
+def _content_type(headers: Headers) -> str:
+    """A form's own, with its boundary. Anything else is read as JSON, and a vendor is told so too: another word for it might make the
+    vendor read another request than the one that was looked at here.
+
+    Raises: InvalidRequest for one that no header can carry on.
+    """
+    written = headers.get("content-type", "")
+    if not is_form(written):
+        return "application/json"
+    if not written.isascii() or not written.isprintable():
+        raise InvalidRequest("the content type may hold printable ASCII only", param="content-type")
+    return written
 
 
 def _timeout_s(headers: Headers) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
@@ -203,7 +204,7 @@ def _usd(rate: int | None) -> str | None:
 def _limit(text: str | None) -> int:
     if text is None:
         return _ON_A_PAGE
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= _MOST_ON_A_PAGE:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= _MOST_ON_A_PAGE:
         raise InvalidRequest(f"limit is a number from 1 to {_MOST_ON_A_PAGE}", param="limit")
     return int(text)
 

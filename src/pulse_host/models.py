@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import calendar
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -145,7 +146,7 @@ def _size(query: Query, names: Sequence[str], dialect: str) -> int:
     text = _one(query, names)
     if not text:
         return _ON_A_PAGE[dialect]
-    if not text.isdecimal() or not text.isascii() or not 1 <= int(text[:9]) <= _MOST_ON_A_PAGE:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= _MOST_ON_A_PAGE:
         raise InvalidRequest(f"{names[0]} is a number from 1 to {_MOST_ON_A_PAGE}", param=names[0])
     return int(text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -68,7 +69,7 @@ class Videos:
     ) -> None:
         query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         limit, order = query.get("limit", "20"), query.get("order", "desc")
-        if not limit.isascii() or not limit.isdigit() or not 1 <= int(limit[:4]) <= _MOST_LISTED:
+        if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= _MOST_LISTED:
             raise InvalidRequest(f"limit: expected a number from 1 to {_MOST_LISTED}", param="limit")
         if order not in {"asc", "desc"}:
             raise InvalidRequest("order: is none of asc, desc", param="order")
