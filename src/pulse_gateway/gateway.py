@@ -262,10 +262,10 @@ class Gateway(Operations):
 
     async def _see_to_videos(self) -> None:
         """A store that is away is no reason to stop: the jobs are seen to when it is back. Nor is a defect: nobody else gives back
-        what failed.
+        what failed. By the loop's own time, since a clock of the caller's may stand still, or run.
         """
         while True:
-            await self.clock.sleep(SWEPT_EVERY_S)
+            await asyncio.sleep(SWEPT_EVERY_S)
             try:
                 await self.videos.sweep()
             except StoreUnavailable as error:
