@@ -31,6 +31,7 @@ __all__ = ["HttpxTransport"]
 # What the kernel takes of an answer that is not read, since all of it is taken over as soon as anything is read: megabytes, where
 # it may grow as it likes. Enough for 2.5 MB/s over 50 ms.
 _UNREAD_BYTES = 128 * 1024
+_UNWRITABLE = "a request to the provider has an address or a header that HTTP cannot carry"
 
 
 class HttpxTransport:
@@ -58,13 +59,16 @@ class HttpxTransport:
             "write": timeouts.idle_s,
             "read": timeouts.first_byte_s,
         }
-        outgoing = httpx.Request(
-            request.method,
-            request.url,
-            headers=[("accept-encoding", "identity"), *request.headers],
-            content=request.body,
-            extensions={"timeout": phases},
-        )
+        try:
+            outgoing = httpx.Request(
+                request.method,
+                request.url,
+                headers=[("accept-encoding", "identity"), *request.headers],
+                content=request.body,
+                extensions={"timeout": phases},
+            )
+        except (httpx.InvalidURL, ValueError) as error:  # such addresses are named by vendors, for what they have made
+            raise UpstreamProtocolError(_UNWRITABLE) from error
         if on_send is not None:
             outgoing.stream = _WatchedBody(request.body, on_send)
         lanes = self._lanes(outgoing.url, proxy)
@@ -130,6 +134,8 @@ async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts
         raise UpstreamUnreachable("no connection to the provider") from error
     except (httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
         raise UpstreamDisconnected("the connection broke before an answer") from error
+    except httpx.LocalProtocolError as error:
+        raise UpstreamProtocolError(_UNWRITABLE) from error
     except httpx.RemoteProtocolError as error:
         if "without sending a response" in str(error):
             raise UpstreamDisconnected("the provider closed the connection without an answer") from error

@@ -302,3 +302,28 @@ async def test_when_every_connection_is_busy_the_wait_is_bounded() -> None:
         again = await transport.send(request(url), QUICK)  # the place is free at once
         await again.aclose()
     await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("address", "value"),
+    [
+        ("https://x.replicate.delivery\t/", "a"),
+        ("http://[::1/", "a"),
+        ("https://xn--.replicate.delivery/", "a"),
+        ("", "\u00e9"),
+        ("", "a\r\nb: c"),
+        ("", "a\x0bb"),
+    ],
+    ids=["tab", "bracket", "punycode", "not ascii", "line break", "control"],
+)
+async def test_what_http_cannot_carry_is_an_error_of_the_gateways_own_kind(
+    transport: HttpxTransport, address: str, value: str
+) -> None:
+    """Vendors name addresses, too: of what they have made."""
+
+    async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+
+    async with server(never) as url:
+        with pytest.raises(UpstreamProtocolError):
+            await transport.send(HttpRequest("GET", address or url, (("x", value),)), QUICK)
