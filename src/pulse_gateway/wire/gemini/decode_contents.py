@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.chat import (
@@ -19,6 +22,7 @@ from pulse_gateway.types.chat import (
     ToolCallPart,
     ToolResultPart,
 )
+from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.gemini.calls import Calls
 from pulse_gateway.wire.gemini.envelope import ROLES
 from pulse_gateway.wire.gemini.fields import Fields
@@ -27,14 +31,38 @@ from pulse_gateway.wire.gemini.parts import append
 from pulse_gateway.wire.gemini.results import outcome
 from pulse_gateway.wire.gemini.signatures import opened
 from pulse_gateway.wire.media import standard_base64
+from pulse_gateway.wire.tool_calls import arguments_text
 
 __all__ = ["ContentsDecoder"]
 
+T = TypeVar("T")
+
+
+class _RawCall(msgspec.Struct):
+    args: Raw = Raw()
+
+
+class _RawPart(msgspec.Struct, rename="camel"):
+    function_call: _RawCall | None = None
+    function_call_snake: _RawCall | None = msgspec.field(default=None, name="function_call")
+
+
+class _RawContent(msgspec.Struct):
+    parts: list[_RawPart] | _RawPart | None = None
+
+
+class _RawRequest(msgspec.Struct):
+    contents: list[_RawContent] | _RawContent | None = None
+
+
+_raw_request = msgspec.json.Decoder(_RawRequest).decode
+
 
 class ContentsDecoder:
-    """One conversation. `hints` gets the signatures that prove nothing to any other vendor, by their path."""
+    """The conversation in `body`. `hints` gets the signatures that prove nothing to any other vendor, by their path."""
 
-    def __init__(self, hints: dict[str, Any]) -> None:
+    def __init__(self, body: bytes, hints: dict[str, Any]) -> None:
+        self._body = body
         self._hints = hints
         self._calls = Calls()
 
@@ -126,9 +154,17 @@ class ContentsDecoder:
 
     def _call(self, call: Fields, signature: str | None, turn: int, number: int) -> ToolCallPart:
         name = call.need_text("name")
-        arguments = msgspec.json.encode(call.object("args") or {}).decode()
+        call.object("args")
         call_id = self._calls.made(call.text("id"), name, turn=turn, number=number)
-        return ToolCallPart(call_id, name, arguments, _unsealed(signature))
+        return ToolCallPart(call_id, name, next(self._arguments), _unsealed(signature))
+
+    @cached_property
+    def _arguments(self) -> Iterator[str]:
+        """Of all calls, in order, as they stand in the body: how the model spells a number is its own."""
+        for content in _each(from_client(_raw_request, self._body).contents):
+            for part in _each(content.parts):
+                if (call := part.function_call or part.function_call_snake) is not None:
+                    yield arguments_text(call.args) or "{}"
 
     def _result(self, response: Fields) -> ToolResultPart:
         name = response.need_text("name")
@@ -154,6 +190,13 @@ class ContentsDecoder:
     def _signature(self, part: Fields) -> str | None:
         written = part.text("thoughtSignature")
         return standard_base64(written, part.at("thoughtSignature")) if written else None
+
+
+def _each(one_or_more: list[T] | T | None) -> list[T]:
+    """A repeated message, which may stand without its list."""
+    if one_or_more is None:
+        return []
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
 
 def _unsealed(signature: str | None) -> str | None:

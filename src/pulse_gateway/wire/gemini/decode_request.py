@@ -35,15 +35,15 @@ def decode_request(body: bytes, *, model: str | None, stream: bool | None) -> Ch
     if not model:
         raise InvalidRequest("the path names no model", param="model")
     try:
-        return _request(decode_object(body), model, stream=bool(stream))
+        return _request(decode_object(body), body, model, stream=bool(stream))
     except RecursionError as error:
         raise InvalidRequest("a schema is nested too deeply") from error
 
 
-def _request(request: Fields, model: str, *, stream: bool) -> ChatRequest:
+def _request(request: Fields, body: bytes, model: str, *, stream: bool) -> ChatRequest:
     hints: dict[str, Any] = {}
     request.take("model")  # the path names it
-    decoder = ContentsDecoder(hints)
+    decoder = ContentsDecoder(body, hints)
     system = request.child("systemInstruction")
     messages = [] if system is None else decoder.system(system)
     contents = request.children("contents")
