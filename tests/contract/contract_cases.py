@@ -49,12 +49,21 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Case(msgspec.Struct, frozen=True):
-    """One folder, as it is for `vendor`; `owner` wrote it."""
+    """One folder, as it is for `vendor`, whose own folder is called `of`; it was written for `owner`."""
 
     vendor: Vendor
     owner: Vendor
     folder: Path
-    id: str
+    of: str
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def id(self) -> str:
+        shared = "" if self.folder.parent.name == self.of else f" (as {self.folder.parent.name})"
+        return f"{self.of}/{self.name}{shared}"
 
     @property
     def client(self) -> dict[str, Any]:
@@ -78,6 +87,13 @@ class Case(msgspec.Struct, frozen=True):
         return [_answer(path) for path in sorted(self.folder.glob("upstream_response*"))]
 
     @property
+    def asked(self) -> str:
+        """The model, as the client calls it."""
+        said = self.client
+        written = [part["text"] for part in said.get("form", ()) if part["name"] == "model"]
+        return str(said.get("model") or said.get("body", {}).get("model") or written[0])
+
+    @property
     def is_chat(self) -> bool:
         return self.client.get("operation", "chat") == "chat"
 
@@ -93,6 +109,7 @@ class Case(msgspec.Struct, frozen=True):
         if mine is not theirs:
             text = text.replace(theirs.address, mine.address)
             text = text.replace(f'"{theirs.name}:{theirs.model}"', f'"{mine.name}:{mine.model}"')
+            text = text.replace(f'"{theirs.name}:', f'"{mine.name}:')
             text = text.replace(f'"{theirs.model}"', f'"{mine.model}"')
         return json.loads(text)
 
@@ -110,18 +127,20 @@ def cases_of(folder: Path, others: Path = FIXTURES) -> Iterator[Case]:
     """Of one vendor's folder. `others` is where the folders are that its `same` names."""
     vendor = vendors(folder.parent)[folder.name]
     for path in sorted(folder.glob("*/client.json")):
-        yield Case(vendor, vendor, path.parent, f"{folder.name}/{path.parent.name}")
+        yield Case(vendor, vendor, path.parent, folder.name)
     for other, names in vendor.same.items():
         for name in names:
             owner = vendors(others)[other]
-            yield Case(vendor, owner, others / other / name, f"{folder.name}/{name} (as {other})")
+            yield Case(vendor, owner, others / other / name, folder.name)
 
 
 def _answer(path: Path) -> HttpAnswer:
     """`….http`: status line, headers, an empty line, the body as it is. `….hex`: the body in hexadecimal, `#` begins a comment."""
     head, _, body = path.read_bytes().partition(b"\n\n")
     status, *lines = head.decode().split("\n")
-    headers: Headers = tuple((name.strip().lower(), value.strip()) for name, _, value in (x.partition(":") for x in lines))
+    headers: Headers = tuple(
+        (name.strip().lower(), value.strip()) for name, _, value in (x.partition(":") for x in lines)
+    )
     if path.suffix == ".hex":
         body = bytes.fromhex("".join(line.partition("#")[0] for line in body.decode().splitlines()))
     return HttpAnswer(int(status.split()[1]), headers, body)

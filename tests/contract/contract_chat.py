@@ -104,6 +104,8 @@ async def check_chat(case: Case) -> None:
         assert reply.status == (200 if committed else error["status"]), told
         passed_on = case.is_stream and told == case.answers[0].body  # the vendor's own words for it
         assert passed_on or error["code"] in told.decode().lower()
+        if "param" in expected:
+            assert f'"param":"{expected["param"]}"' in told.decode()
         assert headers.get("retry-after") == expected.get("retry_after")
         return
     assert reply.status == 200, told
@@ -119,7 +121,9 @@ async def check_chat(case: Case) -> None:
 
 def check_meaning(case: Case) -> None:
     """What the answer means, whole and in any slices; and that a client is told the same either way."""
-    expected = {name: value for name, value in case.expected.items() if name not in {"client", "committed", "retry_after"}}
+    expected = {
+        name: value for name, value in case.expected.items() if name not in {"client", "committed", "retry_after"}
+    }
     if "refused" in expected:
         return
     [answer], upstream = case.answers, _spoken(case)
@@ -195,5 +199,3 @@ def _client_events(client: Codec, told: bytes) -> list[Event]:
     for frame in [*frames.feed(told), *frames.finish()]:
         events += decoder.decode(frame)
     return events + decoder.finish()
-
-

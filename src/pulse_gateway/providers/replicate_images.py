@@ -196,7 +196,7 @@ class ReplicateImages:
         answer: HttpAnswer
         if same_origin(url, self._vendor.base(call.deployment)):
             answer = yield from ask(self._request(call, "GET", url))
-        elif url.startswith("https://") and (urlsplit(url).hostname or "").endswith(_DELIVERY):
+        elif url.startswith("https://") and f".{urlsplit(url).hostname}".endswith(_DELIVERY):
             answer = yield from ask(HttpRequest("GET", url, ()))  # such files need no key
         else:
             answer = yield from ask(Download(url))

@@ -101,7 +101,7 @@ class ReplicateVideos:
             raise not_of_protocol("a prediction that succeeded without a file")
         host = urlsplit(state.file).hostname or ""
         if same_origin(state.file, self._vendor.base(call.deployment)) or (
-            state.file.startswith("https://") and host.endswith(_DELIVERY)
+            state.file.startswith("https://") and f".{host}".endswith(_DELIVERY)
         ):
             return HttpRequest("GET", state.file, ())  # its files need no key
         downloaded = yield from ask(Download(state.file, max_bytes=_MOST_BYTES))
