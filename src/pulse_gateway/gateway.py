@@ -297,7 +297,13 @@ class Gateway(Operations):
             raise RuntimeError("the gateway is not open")
         config, clock, public = self.config, self.clock, self.config.server.public_url
         transport = SchemeTransport(self._transport)
-        steps = StepRunner(transport=transport, download=self._fetch, clock=clock, supervisor=self._supervisor)
+        steps = StepRunner(
+            transport=transport,
+            download=self._fetch,
+            clock=clock,
+            supervisor=self._supervisor,
+            files_bytes=config.fetch.max_bytes,
+        )
         self.videos = VideoJobs(
             self._video_store,
             steps=steps,

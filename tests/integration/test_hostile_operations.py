@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -11,7 +14,7 @@ from vendor_stub import Vendor
 
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.catalog.settings import ModelConfig, PriceConfig
-from pulse_gateway.config import ProviderConfig, RetriesConfig
+from pulse_gateway.config import FetchConfig, PlanConfig, ProviderConfig, RetriesConfig
 from pulse_gateway.errors import UpstreamFailed
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.moderation.moderator import ALLOWED, Content, Verdict
@@ -158,3 +161,68 @@ async def test_what_a_client_calls_a_size_takes_little_room_in_the_ledger() -> N
             body = {"model": "openai:gpt-image-2", "prompt": "a cat", **asked}
             assert (await ask(gateway, "openai.images.generations", "images", body)).status == 200
     assert all(len(msgspec.json.encode(entry)) < 4_000 for entry in ledger.entries)
+
+
+# ── files that are named ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def web(body: bytes, kind: str) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that answers everything alike; its port, and what it was asked."""
+    asked: list[bytes] = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        head = f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        with suppress(ConnectionError):  # it was too much
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as listening:
+        yield listening.sockets[0].getsockname()[1], asked
+
+
+def fetching(vendor: Vendor, port: int, max_bytes: int = 20_000_000, **plan: Any) -> Gateway:
+    row = ProviderConfig(key="k")
+    config = Config(
+        providers={"anthropic": row, "google": row},
+        plans={"free": PlanConfig(**plan)},
+        default_plan="free",
+        fetch=FetchConfig(max_bytes=max_bytes, ports=(port,), allow_private=["127.0.0.0/8"]),
+    )
+    return Gateway(config, transport=vendor, ledger=MemoryLedger(), observers=())
+
+
+def pictures(port: int, count: int) -> dict[str, Any]:
+    urls = [f"http://127.0.0.1:{port}/{number}" for number in range(count)]
+    parts = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return {"model": "anthropic:claude-opus-4-5", "messages": [{"role": "user", "content": parts}]}
+
+
+async def test_what_made_the_gateway_fetch_something_counts_as_a_request() -> None:
+    """Else anybody could have it fetch for ever, for nothing, what is no picture."""
+    async with (
+        web(b"not a picture", "text/html") as (port, asked),
+        fetching(Vendor({}), port, requests="2/60s") as gateway,
+    ):
+        statuses = [(await ask(gateway, "openai.chat", "chat", pictures(port, 1))).status for _ in range(4)]
+    assert statuses == [400, 400, 429, 429]
+    assert len(asked) == 2
+
+
+async def test_one_request_is_not_made_a_flood_of_others() -> None:
+    vendor = Vendor({})
+    async with web(b"not a picture", "text/html") as (port, asked), fetching(vendor, port) as gateway:
+        reply = await ask(gateway, "openai.chat", "chat", pictures(port, 101))
+    assert reply.status == 400 and not asked and not vendor.requests
+
+
+async def test_the_files_of_an_edit_are_bounded_together() -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + b"\0" * 600_000
+    vendor = Vendor({})
+    async with web(picture, "image/png") as (port, asked), fetching(vendor, port, 1_000_000) as gateway:
+        urls = [f"http://127.0.0.1:{port}/{number}" for number in range(8)]
+        body = {"model": "google:gemini-3-pro-image", "prompt": "a cat", "image": urls}
+        reply = await ask(gateway, "openai.images.edits", "image_edits", body)
+    assert reply.status in {400, 413} and len(asked) == 2 and not vendor.requests

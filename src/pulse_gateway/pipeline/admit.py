@@ -60,7 +60,7 @@ class Admit:
     async def _settle(self, exchange: Exchange) -> None:
         permit, principal = exchange.permit, exchange.principal
         assert permit is not None and principal is not None
-        if exchange.attempts == 0:  # nothing was asked of anybody
+        if exchange.attempts == 0 and not exchange.fetches:  # nothing was asked of anybody
             await permit.cancel()
             return
         exchange.standings = await permit.settle(

@@ -80,6 +80,7 @@ class Exchange:
         "envelope",
         "error",
         "fetched",
+        "fetches",
         "first_byte_ms",
         "gone",
         "inbound",
@@ -112,6 +113,7 @@ class Exchange:
         self.principal: Principal | None = None
         self.envelope: Envelope | None = None
         self.fetched: dict[str, Payload] = {}  # files that the request names, by URL
+        self.fetches = False  # some were asked for, wherever that led
         self.candidates: Sequence[Deployment] = ()
         self.candidates_left = 0  # how many stand behind the one that is being tried
         self.deployment: Deployment | None = None

@@ -22,6 +22,7 @@ from pulse_gateway.wire.picture import image_type
 __all__ = ["Inline"]
 
 _AT_ONCE = 4
+_MOST_FILES = 100  # of a request: nobody shall make a flood of many small ones out of one
 _HEIF = ("image/heic", "image/heif")
 _PDF = "application/pdf"
 
@@ -50,6 +51,10 @@ class Inline:
         }
         if not paths:
             return request
+        if len(paths) > _MOST_FILES:
+            path = next(iter(paths.values())) or "messages"
+            raise InvalidRequest(f"more than {_MOST_FILES} files would have to be fetched for {model.name}", param=path)
+        exchange.fetches = True  # from here on the request has cost something, whatever comes of it
         await self._fetch(exchange.fetched, paths)
 
         def with_bytes(part: Part, path: str) -> Part:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import AnswerInterrupted, DeadlineExceeded, PulseError, StreamInterrupted
+from pulse_gateway.errors import AnswerInterrupted, DeadlineExceeded, PulseError, RequestTooLarge, StreamInterrupted
 from pulse_gateway.pipeline.answer import send_whole
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.providers.offer import Billed, Download, OnAbandon, Pause
@@ -46,8 +48,18 @@ class ClientLeft(asyncio.CancelledError):
 class StepRunner:
     """Runs the steps of one vendor at a time, as often as wanted."""
 
-    def __init__(self, *, transport: Transport, download: Downloader, clock: Clock, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        download: Downloader,
+        clock: Clock,
+        supervisor: Supervisor,
+        files_bytes: int = 20_000_000,
+    ) -> None:
+        """`files_bytes` bounds all files together that one request names by their URLs."""
         self._transport, self._download, self._clock, self._supervisor = transport, download, clock, supervisor
+        self._files_bytes = files_bytes
 
     async def run(
         self,
@@ -66,7 +78,7 @@ class StepRunner:
 
         Raises: ClientLeft; PulseError, mostly UpstreamError: that of a step, unless the generator makes something else of it.
         """
-        steps, step, abandoned = begun.steps, begun.first, None
+        steps, step, abandoned, named_bytes = begun.steps, begun.first, None, 0
         value, over = begun.value, begun.first is None
         try:
             while not over:
@@ -78,8 +90,11 @@ class StepRunner:
                             answer = await self._answer(provider, deployment, step, deadline, on_send)
                             if on_accepted is not None:
                                 on_accepted()
-                        case Download():
+                        case Download(param=None):
                             answer = await self._fetched(step, deadline)
+                        case Download():
+                            answer = await self._fetched(self._within(step, named_bytes), deadline)
+                            named_bytes += len(answer.body)
                         case Pause():
                             await self._pause(step.seconds, deadline)
                             if left is not None and left():
@@ -133,6 +148,15 @@ class StepRunner:
         if not 200 <= answer.status < 300:
             raise provider.error(answer.status, answer.headers, answer.body)
         return answer
+
+    def _within(self, step: Download, fetched_bytes: int) -> Download:
+        """Raises: RequestTooLarge when there is no room left for another file."""
+        left_bytes = self._files_bytes - fetched_bytes
+        if left_bytes <= 0:
+            raise RequestTooLarge(
+                f"the files of this request exceed {self._files_bytes} bytes together", param=step.param
+            )
+        return replace(step, max_bytes=min(step.max_bytes, left_bytes))
 
     async def _fetched(self, step: Download, deadline: float) -> HttpAnswer:
         return await self._in_time(self._download(step), deadline)

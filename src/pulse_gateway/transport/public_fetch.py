@@ -13,7 +13,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pulse_gateway.errors import InvalidRequest, PulseError, UnsupportedParameter, UpstreamProtocolError
@@ -33,8 +35,14 @@ _MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ADDRESSES_TRIED = 3
 _CONNECT_S = 5.0
+_RESOLVED_AT_ONCE = 16
 _VENDORS_FILE_S = 300.0  # for what a vendor has made: it may be a long video
 _HEADERS = (("accept", "*/*"), ("accept-encoding", "identity"), ("user-agent", "pulse-gateway"))
+
+
+@cache
+def _resolvers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_RESOLVED_AT_ONCE, thread_name_prefix="resolve")
 
 
 class _Unfetchable(Exception):
@@ -42,8 +50,13 @@ class _Unfetchable(Exception):
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """By the system. Raises: OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """By the system, on threads of its own: strangers choose the names, and one whose servers are slow to answer must not keep the
+    threads that providers' own names are resolved on.
+
+    Raises: OSError.
+    """
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_resolvers(), look_up)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
 from pulse_gateway.providers.offer import Download
+from pulse_gateway.transport import public_fetch
 from pulse_gateway.transport.public_addresses import Allowed
 from pulse_gateway.transport.public_fetch import PublicFetch
 from pulse_gateway.types.http import header
@@ -257,3 +259,25 @@ async def test_a_vendors_file_that_cannot_be_had_is_the_vendors_fault_and_bound_
             await fetch(there.port)(Download(f"http://127.0.0.1:{there.port}/", max_bytes=4))
         with pytest.raises(UpstreamProtocolError, match="only public addresses"):
             await PublicFetch()(Download("http://127.0.0.1/"))
+
+
+async def test_names_that_are_slow_to_resolve_keep_nobody_elses_work_from_being_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        go_on.wait(20.0)
+        raise OSError("nobody answers")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(public_fetch.socket, "getaddrinfo", slow)
+        asked = [asyncio.create_task(public_fetch.resolve(f"slow-{number}.example", 443)) for number in range(100)]
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(5):
+                assert await asyncio.to_thread(lambda: "done") == "done"
+        finally:
+            go_on.set()
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(each, OSError) for each in outcomes)
