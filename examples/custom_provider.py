@@ -13,8 +13,6 @@ from pulse_gateway import Gateway, PulseError
 from pulse_gateway.config import Config, ProviderConfig
 from pulse_gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamRejected, UpstreamUnauthorized
 from pulse_gateway.providers.provider import Provider, UpstreamCall
-from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 
 
@@ -24,15 +22,11 @@ class Acme(Provider):
     kind = "acme"
     dialect = "openai.chat"  # what goes over the wire; translation from and to every other dialect comes with it
     base_url = "https://api.acme.example"
-    passed_headers: frozenset[str] = frozenset()
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         deployment = call.deployment
         headers = (("content-type", "application/json"), ("x-acme-token", deployment.key or ""), *call.trace_headers)
         return HttpRequest("POST", f"{deployment.base_url}/talk", headers, call.body)
-
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        """Acme takes everything that OpenAI's dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         return HttpRequest("GET", f"{base_url}/health", (("x-acme-token", key or ""), *headers))

@@ -16,7 +16,6 @@ from pulse_gateway.providers.offer import Offer
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
 from pulse_gateway.wire.anthropic_messages.foreign_thinking import without_foreign_thinking
@@ -62,9 +61,6 @@ class AnthropicProvider(Provider):
 
     def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
         return without_foreign_thinking(body)
-
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        """It has all that its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         own = (("anthropic-version", CURRENT), ("x-api-key", key or ""))

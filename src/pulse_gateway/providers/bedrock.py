@@ -19,7 +19,6 @@ from pulse_gateway.providers.offer import Offer
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Authorize, Provider, SendWhole, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.bedrock_converse.errors import upstream_error
 
@@ -46,7 +45,6 @@ class BedrockProvider(Provider):
     kind = "bedrock"
     dialect = "bedrock.converse"
     base_url = ""
-    passed_headers: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._signer = AwsSigner("bedrock")
@@ -67,9 +65,6 @@ class BedrockProvider(Provider):
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
         return load_offer(_OFFERS.get(operation))
-
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        """It takes whatever its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         """Unsigned. The one list that this endpoint has is of jobs."""

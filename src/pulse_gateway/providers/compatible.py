@@ -55,8 +55,9 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `rules`: what it lacks for some models, or for some fields together.
     `misspeaks`: OpenAI's own SDK would misread its answers. `errors`: what its statuses and codes mean.
     `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
-    `operations`: what it has beside chat, and in which dialect, or at which `module:NAME` its offer is. `whole`: those that it never streams. `spellings`: by dialect beside
-    chat, what it spells otherwise.
+    `paths`: by dialect, where it speaks one that is not spoken where everybody else does.
+    `operations`: what it has beside chat, and in which dialect; else the offer itself, or the `module:NAME` where it is. `whole`: those
+    that it never streams. `spellings`: by dialect beside chat, what it spells otherwise.
     """
 
     kind: str
@@ -76,7 +77,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorTable = OPENAI_ERRORS
     dialects: frozenset[str] = frozenset({"openai.chat"})
     remembers: bool = True
-    operations: Mapping[str, str] = {}
+    paths: Mapping[str, str] = {}
+    operations: Mapping[str, str | Offer] = {}
     whole: frozenset[str] = frozenset()
     spellings: Mapping[str, Spelling] = {}
     authorize: Authorize | None = None
@@ -87,7 +89,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         headers = self._headers(call, (("content-type", "application/json"), ("accept", accepted)))
         dialect = call.dialect or self.dialect
         body = self._as_the_vendor_has_it(call.body) if dialect == "openai.chat" else call.body
-        return HttpRequest("POST", self.url(call.deployment, PATHS[dialect]), headers, body)
+        return HttpRequest("POST", self.url(call.deployment, self.path(dialect)), headers, body)
 
     def _as_the_vendor_has_it(self, body: bytes) -> bytes:
         body = reworded(spelled(body, self.drops, self.renames), self.words)
@@ -115,10 +117,13 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         return client
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
-        name = self.operations.get(operation)
-        if name is None or ":" in name:
-            return load_offer(name)
-        return ShapeOffer(self, name, operation in self.whole)
+        offered = self.operations.get(operation)
+        if not isinstance(offered, str):
+            return offered
+        return load_offer(offered) if ":" in offered else ShapeOffer(self, offered, operation in self.whole)
+
+    def path(self, dialect: str, /) -> str:
+        return self.paths.get(dialect) or PATHS[dialect]
 
     def url(self, deployment: Deployment, path: str, /) -> str:
         base, mark, query = (deployment.base_url or self.base_url).partition("?")

@@ -16,7 +16,6 @@ class EchoProvider(Provider):
     kind = "echo"
     dialect = "openai.chat"
     base_url = "echo:"
-    passed_headers: frozenset[str] = frozenset()
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         return HttpRequest("POST", "echo:/chat/completions", call.trace_headers, call.body)

@@ -10,7 +10,6 @@ from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.gemini.errors import upstream_error
 from pulse_gateway.wire.gemini.foreign_thinking import without_foreign_thinking
@@ -59,9 +58,6 @@ class GoogleProvider(Provider):
 
     def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
         return without_foreign_thinking(body, deployment.model)
-
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        """It takes whatever its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         configured = dict((*_signed(key), *headers))

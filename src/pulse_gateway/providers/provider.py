@@ -37,7 +37,11 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Provider(Protocol):
-    """Subclass it and say what differs, or be shaped like it: structs and plain classes both fit, attributes are only read."""
+    """Subclass it and say what differs, or be shaped like it: structs and plain classes both fit, attributes are only read.
+
+    What a subclass has to say: kind, dialect, base_url, build, probe, error. A vendor whose API looks like OpenAI's needs no class:
+    it is a row of `OpenAICompatible`.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -89,7 +93,7 @@ class Provider(Protocol):
     @property
     def passed_headers(self) -> frozenset[str]:
         """Client headers handed on when the client speaks this vendor's dialect; lower case."""
-        ...
+        return frozenset()
 
     def build(self, call: UpstreamCall, /) -> HttpRequest: ...
 
@@ -98,7 +102,7 @@ class Provider(Protocol):
 
         Raises: UnsupportedParameter with the neutral field name.
         """
-        ...
+        return
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         """A call that costs nothing and tells whether the address and the key are right."""

@@ -28,11 +28,15 @@ PATHS = {
     "openai.responses.input_tokens": "/responses/input_tokens",
     "cohere.rerank": "/rerank",
 }
-"""Dialect → where it is spoken, below the base address."""
+"""Dialect → where it is spoken, below the base address, by whoever copied that too."""
 
 
 class Shaped(Protocol):
     """What such an offer needs of its vendor."""
+
+    def path(self, dialect: str, /) -> str:
+        """Where it speaks `dialect`, below the base address."""
+        ...
 
     def url(self, deployment: Deployment, path: str, /) -> str: ...
 
@@ -63,7 +67,7 @@ class ShapeOffer(msgspec.Struct, frozen=True):
         headers.setdefault("accept", accepted)
         headers["content-type"] = body.content_type
         return HttpRequest(
-            "POST", self.vendor.url(call.deployment, PATHS[self.dialect]), tuple(headers.items()), body.data
+            "POST", self.vendor.url(call.deployment, self.vendor.path(self.dialect)), tuple(headers.items()), body.data
         )
 
     def check(self, request: Any, deployment: Deployment, /) -> tuple[str, ...]:

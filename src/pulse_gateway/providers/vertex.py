@@ -24,7 +24,6 @@ from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
 from pulse_gateway.providers.provider import Authorize, Provider, SendWhole, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.gemini.errors import upstream_error
 
@@ -90,9 +89,6 @@ class VertexProvider(Provider):
 
     def own_headers(self, call: OfferCall, /) -> Headers:
         return tuple(dict((*call.client_headers, *call.trace_headers, *call.deployment.headers)).items())
-
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        """It takes whatever its dialect has."""
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         """Without the credentials, which `authorize` adds. Google's own models are listed without a project."""
