@@ -58,8 +58,8 @@ _BY_TYPE: dict[str, type[UpstreamError]] = {
     "overloaded_error": UpstreamOverloaded,
     "timeout_error": UpstreamTimedOut,
     "conflict_error": UpstreamFailed,  # passes by itself; the SDK repeats it too
-    "api_error": UpstreamFailed,
 }
+_ANYTHING = "api_error"  # a type that says no more than that something failed: the status may say what
 _BY_STATUS: dict[int, type[UpstreamError]] = {
     401: UpstreamUnauthorized,
     402: UpstreamQuotaExhausted,
@@ -140,7 +140,7 @@ def _kind(status: int, error: _Error | None) -> type[UpstreamError]:
         return _BY_CODE[error.details.error_code]
     kind = _BY_TYPE.get(error.type) or _BY_STATUS.get(status)
     if kind is None:
-        return UpstreamRejected if 400 <= status < 500 else UpstreamFailed
+        return UpstreamRejected if 400 <= status < 500 and error.type != _ANYTHING else UpstreamFailed
     if kind is UpstreamModelNotFound and _OF_THE_REQUEST.search(error.message):
         return UpstreamRejected
     if kind is UpstreamRejected:
