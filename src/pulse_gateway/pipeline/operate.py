@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -59,8 +60,8 @@ class Operate:
     """Ask one deployment once for something that is no chat. Returns at the commit point, as `Call` does.
 
     A client that speaks the vendor's own dialect is passed through; for any other the vendor's steps are run, one after the other,
-    and what came of them is said in the client's dialect. `keepers`, by operation, take what a vendor has only begun; `webhook_of` is where a provider
-    may call when it is done.
+    and what came of them is said in the client's dialect. `keepers`, by operation, take what a vendor has only begun; `webhook_of` is
+    where a provider may call when it is done.
     """
 
     def __init__(
@@ -143,9 +144,7 @@ class Operate:
             attempt.end(Outcome.FAILED, interrupted)
             await self._leave(response)
             raise interrupted from error
-        except (
-            BaseException
-        ) as error:  # whatever ends the attempt, cancellation too, leaves its entry and a closed answer
+        except BaseException as error:  # cancellation too: the attempt leaves its entry, and a closed answer
             _end(attempt, error)
             await self._leave(response)
             raise
@@ -242,21 +241,16 @@ class Operate:
             await asyncio.shield(self._supervisor.spawn(response.aclose()))
 
 
-class _spelled:  # noqa: N801 -- used as a statement
+@contextmanager
+def _spelled(exchange: Exchange) -> Iterator[None]:
     """Names the field of a refusal as the client wrote it."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        face = self._exchange.face
-        if isinstance(error, InvalidRequest) and face is not None and error.param is not None:
-            if error.param in getattr(self._exchange.request, "extra", ()):
-                return  # the client's own path already
-            error.param = written_path(error.param, face.field_paths, _json_of(self._exchange))
+    try:
+        yield
+    except InvalidRequest as error:
+        face = exchange.face
+        if face is not None and error.param is not None and error.param not in getattr(exchange.request, "extra", ()):
+            error.param = written_path(error.param, face.field_paths, _json_of(exchange))
+        raise
 
 
 def _offer(exchange: Exchange, deployment: Deployment, provider: Provider) -> Offer | None:
