@@ -55,7 +55,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `rules`: what it lacks for some models, or for some fields together.
     `misspeaks`: OpenAI's own SDK would misread its answers. `errors`: what its statuses and codes mean.
     `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
-    `paths`: by dialect, where it speaks one that is not spoken where everybody else does.
+    `paths`: by dialect, where it speaks one that is not spoken where everybody else does; `models`: where it lists those.
     `operations`: what it has beside chat, and in which dialect; else the offer itself, or the `module:NAME` where it is. `whole`: those
     that it never streams. `spellings`: by dialect beside chat, what it spells otherwise.
     """
@@ -140,8 +140,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         spelling = self.spellings.get(dialect)
         if spelling is None:
             return body
-        if spelling.check is not None:
-            spelling.check(body.data, deployment)
+        spelling.refuse(body.data, deployment)
         return Payload(spelled(body.data, spelling.drops, spelling.renames), body.content_type)
 
     def _headers(self, call: UpstreamCall | OfferCall, own: Headers) -> Headers:
@@ -168,7 +167,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         base, mark, query = base_url.partition("?")
         own = ((self.key_header, self.key_prefix + key),) if key else ()
-        return HttpRequest("GET", f"{base.rstrip('/')}/models{mark}{query}", (*own, *headers))
+        path = self.paths.get("models", "/models")
+        return HttpRequest("GET", f"{base.rstrip('/')}{path}{mark}{query}", (*own, *headers))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body, table=self.errors)

@@ -16,11 +16,24 @@ _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Spelling(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one dialect. `drops` and `renames` as in `spelled`; `check` refuses by name what the vendor left out of its copy."""
+    """Of one dialect. `drops` and `renames` as in `spelled`; `refuses`: members that the vendor left out of its copy, and that say something
+    unless they are null or false; `check` refuses by name what else it left out.
+    """
 
     drops: frozenset[str] = frozenset()
     renames: Mapping[str, str] = {}
+    refuses: frozenset[str] = frozenset()
     check: Callable[[bytes, Deployment], None] | None = None
+
+    def refuse(self, body: bytes, deployment: Deployment) -> None:
+        """Raises: UnsupportedParameter."""
+        if any(b'"%b"' % name.encode() in body for name in self.refuses):
+            members = _decode_members(body)
+            for name in sorted(self.refuses & members.keys()):
+                if bytes(members[name]) not in (b"null", b"false"):
+                    raise UnsupportedParameter(f"{deployment.name} does not support {name}", param=name)
+        if self.check is not None:
+            self.check(body, deployment)
 
 
 def spelled(body: bytes, drops: frozenset[str], renames: Mapping[str, str]) -> bytes:

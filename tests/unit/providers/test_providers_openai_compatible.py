@@ -25,8 +25,10 @@ from pulse_gateway.providers.compatible import (
 )
 from pulse_gateway.providers.provider import UpstreamCall
 from pulse_gateway.providers.registry import provider
+from pulse_gateway.providers.spelling import Spelling
 from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.chat import ChatRequest, DocumentPart, ImagePart, Message, TextPart, Tool, ToolChoice
+from pulse_gateway.types.http import Payload
 
 ROWS = [
     CEREBRAS, DEEPSEEK, FIREWORKS, GROQ, LMSTUDIO, MISTRAL, OLLAMA, OPENAI_COMPATIBLE, OPENROUTER, PERPLEXITY, TOGETHER,
@@ -165,3 +167,19 @@ def test_a_vendor_that_remembers_nothing_is_not_asked_to(extra: dict[str, Any], 
     """It would pass over what it does not know; said in the dialect of chat, the request is refused by name."""
     asked = ChatRequest(model="m", messages=(), extra=extra)
     assert OLLAMA.dialect_of("openai.responses", lambda: asked, deployment(OLLAMA)) == dialect
+
+
+def test_a_row_may_speak_elsewhere_and_refuse_members_of_an_operation_by_name() -> None:
+    row = OpenAICompatible(
+        kind="acme",
+        base_url="https://acme.test",
+        paths={"openai.chat": "/v2/talk", "models": "/v2/list"},
+        spellings={"openai.embeddings": Spelling(refuses=frozenset({"dimensions", "truncate"}))},
+    )
+    assert built(row, b"{}")[0] == "https://acme.test/v2/talk"
+    assert row.probe("https://acme.test", None, ()).url == "https://acme.test/v2/list"
+    plain = Payload(b'{"input":"dimensions","truncate":false}')
+    assert row.spelled("openai.embeddings", plain, deployment(row)) == plain
+    with pytest.raises(UnsupportedParameter) as refused:
+        row.spelled("openai.embeddings", Payload(b'{"input":"a","dimensions":2}'), deployment(row))
+    assert refused.value.param == "dimensions"
