@@ -35,6 +35,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: str
     address: str
     source: str
+    unverified: list[str] = []
     provider: str = ""
     base_url: str | None = None
     key: str = "KEY"
