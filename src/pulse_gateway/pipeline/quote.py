@@ -10,6 +10,7 @@ from pulse_gateway.catalog.cost import cost
 from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.terms import Need
+from pulse_gateway.types.catalog import Price
 from pulse_gateway.types.token_counts import NOTHING_USED
 from pulse_gateway.wire.token_estimate import estimate_prompt_tokens
 
@@ -22,7 +23,8 @@ _MOST_NANO_USD = 10**15
 def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
     """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices.
 
-    A request that counts its input itself, in `Envelope.expected`, is believed: a list of tokens, or what is free.
+    A request that counts its input itself, in `Envelope.expected`, is believed: a list of tokens, or what is free. What it says that
+    its answer will take is held as well: the tokens of images, or of speech.
     """
 
     def need(exchange: Exchange) -> Need:
@@ -39,9 +41,13 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         for deployment in exchange.candidates:
             model = deployment.model
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
-            most_output = max(most_output, output)
+            told = expected.output_total if model.price is not None and _is_sold_by_the_token(model.price) else 0
+            most_output = max(most_output, output, told)
             if model.price is not None:
-                needed = cost(replace(expected, input_tokens=prompt, **{made: output}), model.price)
+                needed = cost(
+                    replace(expected, input_tokens=prompt, **{made: max(output, getattr(expected, made) or 0)}),
+                    model.price,
+                )
                 most_cost = needed if most_cost is None else max(most_cost, needed)
         # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
         cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
@@ -50,3 +56,9 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         return Need(min(prompt + most_output, _MOST_TOKENS), cost_held, expected.images or 0, videos, free)
 
     return need
+
+
+def _is_sold_by_the_token(price: Price) -> bool:
+    """Whether what is made of its tokens costs anything: of what is sold by the piece, vendors count none."""
+    rates = price.rates
+    return any((rates.output, rates.image_output, rates.audio_output, rates.video_output))
