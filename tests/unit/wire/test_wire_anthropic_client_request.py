@@ -226,6 +226,19 @@ def test_a_schema_for_the_answer() -> None:
     assert request.response_format == ResponseFormat("json_schema", {"type": "object"})
 
 
+@pytest.mark.parametrize("content", ["one\n\ntwo", [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]])
+def test_a_document_of_texts_is_one_text(content: Any) -> None:
+    request = blocks({"type": "document", "title": "t", "source": {"type": "content", "content": content}})
+    assert request.messages[0].parts == (DocumentPart("text/plain", text="one\n\ntwo", title="t"),)
+    assert request.extra == {}
+
+
+def test_citations_of_what_was_said_are_hints() -> None:
+    cited = [{"type": "char_location", "cited_text": "y"}]
+    request = blocks({"type": "text", "text": "x", "citations": cited}, role="assistant")
+    assert (request.extra, request.hints) == ({}, {"messages[0].content[0].citations": cited})
+
+
 def test_cache_breakpoints_are_hints_wherever_they_stand() -> None:
     mark = {"type": "ephemeral", "ttl": "1h"}
     request = decoded(
@@ -287,8 +300,10 @@ def test_what_has_no_neutral_form_is_kept_by_its_path(fields: dict[str, Any], pa
             {"type": "document", "source": {"type": "url", "url": "https://u.test"}, "context": "c"},
             "messages[0].content[0].context",
         ),
-        ({"type": "document", "source": {"type": "content", "content": "c"}}, "messages[0].content[0].source"),
-        ({"type": "text", "text": "x", "citations": [{"cited_text": "y"}]}, "messages[0].content[0].citations"),
+        (
+            {"type": "document", "source": {"type": "content", "content": [{"type": "image"}]}},
+            "messages[0].content[0].source",
+        ),
         ({"type": "search_result", "source": "s", "title": "t", "content": []}, "messages[0].content[0]"),
         ({"type": "container_upload", "file_id": "f"}, "messages[0].content[0]"),
     ],

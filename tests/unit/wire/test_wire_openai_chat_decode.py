@@ -147,25 +147,12 @@ def test_values_that_ask_for_nothing_special_leave_no_trace() -> None:
             "messages[0].function_call",
         ),
         (
-            {"messages": [{"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}]}]},
-            "messages[0].annotations",
-        ),
-        (
             {"messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": "a", "file_id": "f"}}]}]},
             "messages[0].content[0].file.file_id",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "video_url", "video_url": {}}]}]},
             "messages[0].content[0]",
-        ),
-        (
-            {
-                "messages": [
-                    {"role": "system", "content": [{"type": "text", "text": "x", "prompt_cache_breakpoint": {}}]},
-                    USER,
-                ]
-            },
-            "messages[0].content[0].prompt_cache_breakpoint",
         ),
     ],
 )
@@ -186,7 +173,13 @@ def test_a_custom_tools_call_and_its_result_are_left_over_not_called_malformed()
 
 
 def test_hints_are_kept_apart() -> None:
+    marked = {"type": "text", "text": "x", "prompt_cache_breakpoint": {"mode": "explicit"}}
     request = decode(
+        messages=[
+            {"role": "system", "content": [marked]},
+            {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}]},
+            USER,
+        ],
         prediction={"type": "content", "content": "x"},
         prompt_cache_key="k",
         metadata={"a": "b"},
@@ -195,6 +188,8 @@ def test_hints_are_kept_apart() -> None:
     )
     assert request.extra == {}
     assert request.hints == {
+        "messages[0].content[0].prompt_cache_breakpoint": {"mode": "explicit"},
+        "messages[1].annotations": [{"type": "url_citation"}],
         "prediction": {"type": "content", "content": "x"},
         "prompt_cache_key": "k",
         "metadata": {"a": "b"},

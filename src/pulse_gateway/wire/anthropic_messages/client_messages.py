@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -52,11 +53,13 @@ _raw_request = msgspec.json.Decoder(_RawRequest).decode
 class MessageReader:
     """Reads the turns of one request. What has no neutral form is left over in its members.
 
+    `hints` gets, by their path, the citations of what was said: they are about it, and change nothing for another model.
     Raises: InvalidRequest, `param` naming the path of the bad field.
     """
 
     def __init__(self, body: bytes) -> None:
         self._body = body
+        self.hints: dict[str, Any] = {}
         self._calls: set[str] = set()
         self._signature: str | None = None  # of the call that comes next
 
@@ -103,8 +106,9 @@ class MessageReader:
                 parts.append(part)
         return tuple(parts)
 
-    def _text(self, block: Members) -> Part:
-        block.skip("citations", [])
+    def _text(self, block: Members) -> TextPart:
+        if citations := block.take("citations"):
+            self.hints[block.at("citations")] = citations
         return TextPart(block.need_text("text"))
 
     def _image(self, block: Members) -> Part | None:
@@ -132,9 +136,26 @@ class MessageReader:
                 return DocumentPart(media_type=media_type, text=source.need_text("data"), title=title)
             case "url":
                 return DocumentPart(url=_url(source), title=title)
+            case "content" if (text := self._text_content(source)) is not None:
+                return DocumentPart(media_type="text/plain", text=text, title=title)
             case kind:
                 _leave_unknown(source, kind)
                 return None
+
+    def _text_content(self, source: Members) -> str | None:
+        """The text of a document that is made of blocks; None where they are not all texts. Their bounds are for citing alone."""
+        content = source.peek("content")
+        if isinstance(content, str):
+            return source.need_text("content")
+        if not isinstance(content, list) or not all(
+            isinstance(each, dict) and each.get("type") == "text" for each in content
+        ):
+            return None
+        texts: list[str] = []
+        for block in source.children("content"):
+            block.take("type")
+            texts.append(self._text(block).text)
+        return "\n\n".join(texts)
 
     def _thinking(self, block: Members) -> Part | None:
         text, signature = block.need_text("thinking"), block.text("signature") or None

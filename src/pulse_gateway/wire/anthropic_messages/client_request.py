@@ -1,8 +1,8 @@
 """A client's Messages request → `ChatRequest`.
 
 What has no neutral form stands in `extra` under its path, to be refused by name elsewhere: server tools, files by id,
-citations, containers, and every field this module has never heard of. Only `cache_control` and `eager_input_streaming` are
-hints: they change cost and pace, never the answer.
+citations that are asked for, containers, and every field this module has never heard of. Only `cache_control`,
+`eager_input_streaming` and the citations of what was said are hints: they change cost and pace, never the answer.
 
 Source: anthropic 2.12.0, type `MessageCreateParams` (read 2026-11-24)
 """
@@ -63,7 +63,7 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
         response_format=response_format,
         reasoning=reasoning,
         extra=extra,
-        hints=hints,
+        hints=hints | reader.hints,
         **fields,
     )
 

@@ -23,6 +23,8 @@ __all__ = ["decode_request"]
 
 # Pure hints: an answer without them is the answer that was asked for.
 _HINTS = ("prediction", "prompt_cache_key", "metadata")
+# In messages: what a search has found, and where a cache ends. They change nothing for another model.
+_HINTS_INSIDE = frozenset({"annotations", "prompt_cache_breakpoint"})
 # Values that ask for what happens anyway.
 _NOTHING_SPECIAL: dict[str, tuple[Any, ...]] = {
     "store": (False,),
@@ -80,7 +82,7 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
         "reasoning": _reasoning(members),
         "user": _user(members, hints),
     }
-    extra, _ = members.leftovers()
+    extra, about = members.leftovers(_HINTS_INSIDE)
     return ChatRequest(
         model=name,
         stream=bool(streamed) if stream is None else stream,
@@ -90,7 +92,7 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
         top_logprobs=top_logprobs,
         tools=tools,
         extra=extra,
-        hints=hints,
+        hints=hints | about,
         **fields,
     )
 
@@ -164,10 +166,15 @@ def _tool_choice(members: Members, tools: tuple[Tool, ...]) -> ToolChoice | None
 def _allowed_tools(allowed: Members, tools: tuple[Tool, ...]) -> ToolChoice | None:
     mode = allowed.need_word("mode", ("auto", "required"))
     names: list[str] = []
+    known = True
     for entry in allowed.children("tools"):
-        if entry.need_text("type") != "function":
-            raise entry.wrong("type", "only functions may be allowed here")
-        names.append(_declared(entry.need_child("function"), tools))
+        if entry.need_text("type") != "function":  # a custom or hosted tool: left over, as the tool itself is
+            entry.leave()
+            known = False
+        else:
+            names.append(_declared(entry.need_child("function"), tools))
+    if not known:
+        return None
     if not names:
         raise allowed.wrong("tools", "names no tool")
     if mode is None:
