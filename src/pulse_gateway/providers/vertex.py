@@ -26,6 +26,7 @@ from pulse_gateway.providers.provider import Authorize, Provider, SendWhole, Ups
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.gemini.errors import upstream_error
+from pulse_gateway.wire.gemini.foreign_thinking import without_foreign_thinking
 
 __all__ = ["VERTEX", "VertexProvider"]
 
@@ -67,6 +68,9 @@ class VertexProvider(Provider):
         own = (("content-type", "application/json"),)
         headers = dict((*call.client_headers, *call.trace_headers, *own, *call.deployment.headers))
         return HttpRequest("POST", url, tuple(headers.items()), call.body)
+
+    def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
+        return without_foreign_thinking(body, deployment.model)
 
     @property
     def authorize(self) -> Authorize:

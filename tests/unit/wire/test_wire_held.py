@@ -13,7 +13,7 @@ from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.types.events import Event, ReasoningDelta, Started, TextDelta, ToolArgumentsDelta, ToolCallStarted
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.held import MOST_PARTS
-from pulse_gateway.wire.registry import codec
+from pulse_gateway.wire.registry import codec, upstream_codec
 from pulse_gateway.wire.sse import ServerSentEvent
 
 MEBIBYTE = "x" * 2**20
@@ -22,6 +22,10 @@ MEBIBYTE = "x" * 2**20
 def frame(value: Any) -> ServerSentEvent:
     data = msgspec.json.encode(value)
     return ServerSentEvent(data=data, event="", raw=b"data: " + data + b"\n\n")
+
+
+def named(event: str, value: Any) -> ServerSentEvent:
+    return ServerSentEvent(data=msgspec.json.encode(value), event=event, raw=b"")
 
 
 def chat(delta: Any, index: int = 0) -> ServerSentEvent:
@@ -41,6 +45,8 @@ ENDLESS = {
     "calls of a chat": ("openai.chat", (chat(call(n, "")) for n in count())),
     "arguments of a chat": ("openai.chat", (chat(call(0, MEBIBYTE)) for _ in count())),
     "blocks of a message": ("anthropic.messages", (frame({"type": "content_block_start", "index": n, "content_block": {"type": "thinking"}}) for n in count())),
+    "calls of a converse stream": ("bedrock.converse", (named("contentBlockStart", {"contentBlockIndex": n, "start": {"toolUse": {"toolUseId": "a", "name": "f"}}}) for n in count())),
+    "signatures of a converse stream": ("bedrock.converse", (named("contentBlockDelta", {"contentBlockIndex": 0, "delta": {"reasoningContent": {"signature": MEBIBYTE}}}) for _ in count())),
     "candidates": ("gemini", (gemini(n) for n in count())),
     "searches": ("gemini", (gemini(0, groundingMetadata={"webSearchQueries": [f"{n}{MEBIBYTE}"]}) for n in count())),
 }  # fmt: skip
@@ -49,7 +55,7 @@ ENDLESS = {
 @pytest.mark.parametrize("what", ENDLESS)
 def test_an_answer_without_end_is_given_up(what: str) -> None:
     dialect, frames = ENDLESS[what]
-    decoder = codec(dialect).decoder()
+    decoder = upstream_codec(dialect).decoder()
     with pytest.raises(UpstreamProtocolError):
         for each, _ in zip(frames, range(MOST_PARTS + 2), strict=False):
             decoder.decode(each)

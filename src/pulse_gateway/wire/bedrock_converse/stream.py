@@ -43,6 +43,7 @@ from pulse_gateway.wire.bedrock_converse.schema import (
 from pulse_gateway.wire.bedrock_converse.tool_ids import unescape
 from pulse_gateway.wire.eventstream import FAILURE
 from pulse_gateway.wire.foreign_json import from_provider
+from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["ConverseStreamDecoder"]
@@ -60,6 +61,7 @@ class ConverseStreamDecoder:
         self._unsaid: set[int] = set()  # calls without arguments so far
         self._signatures: dict[int, str] = {}
         self._redacted: dict[int, bytes] = {}
+        self._held = Held()
         self._finished = self._over = False
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
@@ -106,6 +108,7 @@ class ConverseStreamDecoder:
         call = start.tool_use
         if call is None:
             return []
+        self._held.part()
         if call.type is not None:
             self._calls[index] = _SERVER_TOOL
             return []
@@ -131,8 +134,10 @@ class ConverseStreamDecoder:
         if thought is None:
             return []
         if thought.signature:
+            self._held.text(thought.signature)
             self._signatures[index] = self._signatures.get(index, "") + thought.signature
         if thought.redacted_content:
+            self._held.text(thought.redacted_content)
             self._redacted[index] = self._redacted.get(index, b"") + from_provider(
                 b64decode, thought.redacted_content.encode()
             )
