@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,6 +30,7 @@ __all__ = ["Videos"]
 _JSON = "application/json"
 _MOST_LISTED = 100
 _PIECE_BYTES = 256 * 1024
+_VIDEO = re.compile(r"video/[\w.+-]+", re.ASCII)  # what a stranger's model calls its output may be a page with a script
 
 
 class Videos:
@@ -110,7 +112,7 @@ class Videos:
             if query.get("variant", ["video"])[-1] != "video":
                 raise UnsupportedParameter("variant: only the video itself can be had", param="variant")
             who = (principal.tenant_id, principal.user_id, job_id)
-            async with self._gateway.videos.content(*who) as found:
+            async with _while_there(receive) as listening, self._gateway.videos.content(*who) as found:
                 length: str | None
                 if isinstance(found, VideoFile):
                     kind, length = found.content_type, str(len(found.data))
@@ -118,21 +120,24 @@ class Videos:
                 else:
                     kind = header(found.headers, "content-type") or "video/mp4"
                     length, pieces = header(found.headers, "content-length"), aiter(found)
-                headers = [("content-type", kind), ("x-request-id", request_id)]
+                headers = [
+                    ("content-type", kind if _VIDEO.fullmatch(kind) else "application/octet-stream"),
+                    ("x-content-type-options", "nosniff"),
+                    ("x-request-id", request_id),
+                ]
                 if length is not None:
                     headers.append(("content-length", length))
-                await _send_file(scope, receive, send, headers, pieces)
+                await _send_file(scope, send, headers, pieces)
+                listening.cancel()  # who has got all may leave
 
         return handle
 
 
-async def _send_file(
-    scope: HTTPScope, receive: Receive, send: Send, headers: list[tuple[str, str]], pieces: AsyncIterator[bytes]
-) -> None:
-    """Piece by piece, as fast as the client reads; to nobody once it has left. What breaks off is broken off for the client as well:
-    a file must never look whole that is not."""
-    sending = asyncio.current_task()
-    assert sending is not None
+@asynccontextmanager
+async def _while_there(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
+    """Ends what is inside, without an error, as soon as the client has left, until the task that listens for it is cancelled."""
+    working = asyncio.current_task()
+    assert working is not None
     gone = False
 
     async def listen() -> None:
@@ -140,23 +145,32 @@ async def _send_file(
         while (await receive())["type"] != "http.disconnect":
             pass
         gone = True
-        sending.cancel()
+        working.cancel()
 
+    listening = asyncio.create_task(listen())
+    try:
+        yield listening
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        working.uncancel()
+    finally:
+        listening.cancel()
+
+
+async def _send_file(
+    scope: HTTPScope, send: Send, headers: list[tuple[str, str]], pieces: AsyncIterator[bytes]
+) -> None:
+    """Piece by piece, as fast as the client reads. What breaks off is broken off for the client as well: a file must never look
+    whole that is not."""
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
-    listening = asyncio.create_task(listen())
     try:
         async for piece in pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except PulseError:
         break_off(scope)
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        sending.uncancel()
-    finally:
-        listening.cancel()
 
 
 async def _cut(data: bytes) -> AsyncIterator[bytes]:

@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from vendor_stub import Vendor
+from vendor_stub import Vendor, VendorAnswer
 
 from pulse_gateway import Config, Gateway
 from pulse_gateway.config import ProviderConfig
+from pulse_gateway.types.http import HttpRequest, Timeouts
 from pulse_gateway.types.identity import Plan, Principal
 from pulse_host.app import Services, create_app
 from pulse_host.health import Readiness
@@ -30,8 +31,9 @@ class Keys:
 
 
 class House:
-    def __init__(self, gateway: Gateway, vendor: Vendor) -> None:
+    def __init__(self, gateway: Gateway, vendor: Any) -> None:
         self.vendor = vendor
+        self.leaves = asyncio.Event()  # the client
         self._app: Any = create_app(Services(gateway=gateway, keys=Keys(), readiness=Readiness({}), metrics=Metrics()))
 
     async def ask(
@@ -48,16 +50,22 @@ class House:
         given = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Any:
-            return given.pop() if given else await asyncio.Event().wait()
+            if given:
+                return given.pop()
+            await self.leaves.wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
 
         async with asyncio.timeout(10):
             await self._app(scope, receive, send)
+        if not sent:
+            return 0, {}, None
         told = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}
         said = b"".join(message.get("body", b"") for message in sent[1:])
-        return sent[0]["status"], told, json.loads(said) if said else None
+        is_json = told.get("content-type") == "application/json"
+        return sent[0]["status"], told, json.loads(said) if said and is_json else said
 
 
 @pytest.fixture
@@ -111,3 +119,68 @@ async def test_what_is_no_request_is_answered_as_such(house: House, method: str,
     answered, headers, body = await house.ask(method, path)
     assert answered == status
     assert headers["x-request-id"].startswith("req_") and (body.get("error") or body["message"])
+
+
+# ── videos ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Films(Vendor):
+    """Replicate, whose model makes a page. `held` keeps the page back."""
+
+    def __init__(self) -> None:
+        super().__init__(self._say)
+        self.held: asyncio.Event | None = None
+        self.asked = asyncio.Event()
+
+    def _say(self, request: HttpRequest) -> Any:
+        if "delivery" in request.url:
+            return b"<script>alert(1)</script>"
+        output = "https://x.replicate.delivery/film.html"
+        return {"id": "p1", "status": "starting" if request.method == "POST" else "succeeded", "output": output}
+
+    async def send(self, request: HttpRequest, timeouts: Timeouts, /, **more: Any) -> VendorAnswer:
+        answer = await super().send(request, timeouts, **more)
+        if "delivery" in request.url:
+            answer.headers = (("content-type", "text/html"),)
+            self.asked.set()
+            if self.held is not None:
+                await self.held.wait()
+        return answer
+
+
+@pytest.fixture
+async def cinema() -> AsyncIterator[House]:
+    films = Films()
+    gateway = Gateway(Config(providers={"replicate": ProviderConfig(key="k")}), transport=films, observers=())
+    async with gateway:
+        yield House(gateway, films)
+
+
+async def film(cinema: House) -> str:
+    body = json.dumps({"model": "replicate:a/b", "prompt": "a cat", "size": "1280x720"}).encode()
+    status, _, job = await cinema.ask("POST", "/v1/videos", body)
+    assert status == 200, job
+    assert (await cinema.ask("GET", f"/v1/videos/{job['id']}"))[2]["status"] == "completed"
+    return f"/v1/videos/{job['id']}/content"
+
+
+async def test_what_a_strangers_model_made_is_no_page_of_ours(cinema: House) -> None:
+    status, headers, body = await cinema.ask("GET", await film(cinema))
+    assert (status, body) == (200, b"<script>alert(1)</script>")
+    assert headers["content-type"] == "application/octet-stream" and headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_user_reads_a_few_videos_at_once_and_who_leaves_makes_room(cinema: House) -> None:
+    path = await film(cinema)
+    cinema.vendor.held = asyncio.Event()
+    reading = [asyncio.create_task(cinema.ask("GET", path)) for _ in range(4)]
+    await cinema.vendor.asked.wait()
+    while len([each for each in cinema.vendor.requests if "delivery" in each.url]) < 4:
+        await asyncio.sleep(0)
+    status, headers, _ = await cinema.ask("GET", path)
+    assert status == 429 and headers["retry-after"]
+    cinema.leaves.set()  # although the vendor has not answered yet
+    assert [each[0] for each in await asyncio.gather(*reading)] == [0] * 4
+    cinema.leaves.clear()
+    cinema.vendor.held.set()
+    assert (await cinema.ask("GET", path))[0] == 200

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import (
+    ConcurrencyLimited,
     InvalidRequest,
     NotFound,
     PulseError,
@@ -52,6 +54,7 @@ _AT_ONCE = 20
 _LONGEST_S = 6 * 3600.0  # a job of which nothing is heard for so long has failed
 _CORRECTED = uuid.UUID("9e0b2f0e-6f0e-5c57-9a3b-7b1a5f0f6c11")  # of ids that follow from another
 _LATE = "generation_timeout"
+_READ_AT_ONCE = 4  # videos, by one user: some vendors give them only whole
 
 
 class VideoJobs:
@@ -75,6 +78,7 @@ class VideoJobs:
         self._ledger, self._limiter = ledger, limiter
         self._clock, self._supervisor = clock, supervisor
         self._looked: dict[str, float] = {}  # when a job was last looked at for a client
+        self._read: Counter[tuple[str, str]] = Counter()  # videos that are being read, by tenant and user
 
     # ── begun by the pipeline ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,8 +157,23 @@ class VideoJobs:
     async def content(self, tenant_id: str, user_id: str, job_id: str) -> AsyncIterator[VideoFile | HttpResponse]:
         """The video of a job that is completed: its bytes, or the vendor's answer, to be read slice by slice.
 
-        Raises: NotFound; InvalidRequest while it is not completed; UpstreamError, StoreUnavailable.
+        Raises: NotFound; InvalidRequest while it is not completed; ConcurrencyLimited for a user who reads several already;
+        UpstreamError, StoreUnavailable.
         """
+        who = tenant_id, user_id
+        if self._read[who] >= _READ_AT_ONCE:
+            raise ConcurrencyLimited(f"only {_READ_AT_ONCE} videos can be read at once", retry_after_s=1.0)
+        self._read[who] += 1
+        try:
+            async with self._content(tenant_id, user_id, job_id) as found:
+                yield found
+        finally:
+            self._read[who] -= 1
+            if not self._read[who]:
+                del self._read[who]
+
+    @asynccontextmanager
+    async def _content(self, tenant_id: str, user_id: str, job_id: str) -> AsyncIterator[VideoFile | HttpResponse]:
         job = await self.get(tenant_id, user_id, job_id)
         if job.state.status != "completed":
             raise InvalidRequest(f"the video is not there: its job is {job.state.status}", param="video_id")
