@@ -174,8 +174,9 @@ class Simulation:
 
     @classmethod
     @contextmanager
-    def start(cls) -> Iterator[Self]:
-        process = Process([sys.executable, "-m", "pulse_host", "simulate", "--port", "0"], environment())
+    def start(cls, *arguments: str) -> Iterator[Self]:
+        command = [sys.executable, "-m", "pulse_host", "simulate", "--port", "0", *arguments]
+        process = Process(command, environment())
         try:
             yield cls(process, process.wait_for(r"http://127\.0\.0\.1:\d+")[0])
         finally:
