@@ -15,7 +15,7 @@ from vendor_stub import Vendor
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.catalog.settings import ModelConfig, PriceConfig
 from pulse_gateway.config import FetchConfig, PlanConfig, ProviderConfig, RetriesConfig
-from pulse_gateway.errors import UpstreamFailed
+from pulse_gateway.errors import PulseError, UpstreamFailed
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.moderation.moderator import ALLOWED, Content, Verdict
 from pulse_gateway.pipeline.reply import Reply
@@ -226,3 +226,36 @@ async def test_the_files_of_an_edit_are_bounded_together() -> None:
         body = {"model": "google:gemini-3-pro-image", "prompt": "a cat", "image": urls}
         reply = await ask(gateway, "openai.images.edits", "image_edits", body)
     assert reply.status in {400, 413} and len(asked) == 2 and not vendor.requests
+
+
+# ── what vendors make of it ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "data:image/png;base64,A", "data:image/png;base64,@@@@", "data:image/png;base64,", "data:image/png;base64,aaaa",
+        "data:,x", "https://[::1", "https://\u00e9.\U0001f600", 5, {"images": {"a": 1}},
+    ],
+)  # fmt: skip
+async def test_what_a_strangers_model_says_it_made_is_not_believed(output: Any) -> None:
+    vendor = Vendor({"id": "p1", "status": "succeeded", "output": output})
+    async with house(vendor, replicate=ProviderConfig(key="k")) as gateway:
+        for operation, dialect in (("images", "openai.images.generations"), ("videos", "openai.videos")):
+            body = {"model": "replicate:a/b", "prompt": "a cat", "size": "1280x720"}
+            reply = await ask(gateway, dialect, operation, body)
+            assert reply.status == (502 if operation == "images" else 200), reply.body
+        [job] = await gateway.videos.list("default", "alice")
+        assert (await gateway.videos.get("default", "alice", job.id)).over
+        with pytest.raises(PulseError):
+            async with gateway.videos.content("default", "alice", job.id):
+                raise AssertionError("there is nothing to be read")
+
+
+async def test_a_picture_that_is_no_base64_is_the_vendors_fault() -> None:
+    blob = {"inlineData": {"mimeType": "image/png", "data": "A"}}
+    async with house(
+        Vendor({"candidates": [{"content": {"parts": [blob]}}]}), google=ProviderConfig(key="k")
+    ) as gateway:
+        body = {"model": "google:gemini-3-pro-image", "prompt": "a cat"}
+        assert (await ask(gateway, "openai.images.generations", "images", body)).status == 502

@@ -12,6 +12,7 @@ from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.images import ImageReply, ImageRequest, MadeImage
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.foreign_json import not_of_protocol
 from pulse_gateway.wire.picture import image_size
 from pulse_gateway.wire.refusals import refuse_extra, unsupported
 
@@ -78,9 +79,12 @@ def _reduced(width: int, height: int) -> str:
 
 
 def first_size(images: Iterable[MadeImage]) -> str | None:
-    """`WIDTHxHEIGHT` of the first image, as its own bytes say."""
+    """`WIDTHxHEIGHT` of the first image, as its own bytes say. Raises: UpstreamProtocolError for what is no base64."""
     data = next((image.data for image in images if image.data), None)
-    return None if data is None else image_size(base64.b64decode(data[:_HEAD_CHARS]))
+    try:
+        return None if data is None else image_size(base64.b64decode(data[:_HEAD_CHARS]))
+    except ValueError as error:
+        raise not_of_protocol("an image that is no base64") from error
 
 
 def made_of(images: tuple[MadeImage, ...], usage: Usage, **more: Any) -> ImageReply:

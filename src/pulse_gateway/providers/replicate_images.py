@@ -14,7 +14,7 @@ import base64
 import re
 from collections.abc import Generator
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
@@ -23,7 +23,7 @@ from pulse_gateway.providers.image_parts import check_images, made_of, pixels_of
 from pulse_gateway.providers.offer import Download, OfferCall, OnAbandon, Pause, Step, Steps, ask
 from pulse_gateway.providers.replicate_videos import ReplicateAddress
 from pulse_gateway.providers.tab import Tab
-from pulse_gateway.providers.video_parts import same_origin
+from pulse_gateway.providers.video_parts import host_of, same_origin
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpAnswer, HttpRequest, Payload
 from pulse_gateway.types.images import ImageFile, ImageReply, ImageRequest, MadeImage
@@ -192,11 +192,11 @@ class ReplicateImages:
 
     def _fetched(self, url: str, call: OfferCall) -> Generator[Step, Any, MadeImage]:
         if inline := _DATA_URL.match(url):
-            return MadeImage(data=url[inline.end() :], media_type=inline[1])
+            return _inline(url[inline.end() :])
         answer: HttpAnswer
         if same_origin(url, self._vendor.base(call.deployment)):
             answer = yield from ask(self._request(call, "GET", url))
-        elif url.startswith("https://") and f".{urlsplit(url).hostname}".endswith(_DELIVERY):
+        elif url.startswith("https://") and f".{host_of(url)}".endswith(_DELIVERY):
             answer = yield from ask(HttpRequest("GET", url, ()))  # such files need no key
         else:
             answer = yield from ask(Download(url))
@@ -210,6 +210,17 @@ class ReplicateImages:
         kind = () if body is None else (("content-type", body.content_type),)
         headers = (*kind, *more, *self._vendor.own_headers(call))
         return HttpRequest(method, url, headers, b"" if body is None else body.data)
+
+
+def _inline(data: str) -> MadeImage:
+    """Whoever made the model decides what is in it."""
+    try:
+        kind = image_type(base64.b64decode(data, validate=True))
+    except ValueError:
+        kind = None
+    if kind is None:
+        raise not_of_protocol("a data URL of no image")
+    return MadeImage(data=data, media_type=kind)
 
 
 def _family(deployment: Deployment) -> _Family:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from msgspec.structs import replace
 
 from pulse_gateway.providers.offer import Download, OfferCall, Steps, ask
-from pulse_gateway.providers.video_parts import check_request, length_of, picture_of, same_origin
+from pulse_gateway.providers.video_parts import check_request, host_of, length_of, picture_of, same_origin
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState, aspect_of, resolution_of
@@ -99,7 +99,7 @@ class ReplicateVideos:
     def fetch(self, state: VideoState, call: OfferCall, /) -> Steps[VideoFile | HttpRequest]:
         if not state.file:
             raise not_of_protocol("a prediction that succeeded without a file")
-        host = urlsplit(state.file).hostname or ""
+        host = host_of(state.file)
         if same_origin(state.file, self._vendor.base(call.deployment)) or (
             state.file.startswith("https://") and f".{host}".endswith(_DELIVERY)
         ):

@@ -15,7 +15,7 @@ from pulse_gateway.types.images import ImageFile
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.types.videos import VideoRequest, aspect_of, resolution_of
 
-__all__ = ["check_request", "length_of", "picture_of", "same_origin"]
+__all__ = ["check_request", "host_of", "length_of", "picture_of", "same_origin"]
 
 _ASPECTS = ("16:9", "9:16")
 _PICTURES = (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"RIFF", "image/webp")
@@ -57,5 +57,16 @@ def picture_of(image: ImageFile) -> Generator[Step, Any, tuple[str, str]]:
 
 def same_origin(url: str, base_url: str) -> bool:
     """Whether `url`, which a vendor gave, is at the address whose key we have: only there may the key be sent."""
-    theirs, ours = urlsplit(url), urlsplit(base_url)
+    try:
+        theirs, ours = urlsplit(url), urlsplit(base_url)
+    except ValueError:  # it is no address
+        return False
     return (theirs.scheme, theirs.netloc) == (ours.scheme, ours.netloc)
+
+
+def host_of(url: str) -> str:
+    """Of an address that a vendor gave; empty where it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

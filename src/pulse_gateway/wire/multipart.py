@@ -34,6 +34,7 @@ _WORD = r"[\w!#$%&'*+.^`|~-]+"
 _VALUE = rf'(?:"(?:[^"\\]|\\.)*"|{_WORD})'
 _DISPOSITION = re.compile(rf"form-data(?: *; *[\w*-]+ *= *{_VALUE})+ *;?", re.IGNORECASE | re.ASCII)
 _OPTION = re.compile(rf"; *([\w*-]+) *= *{_VALUE}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # a carriage return alone ends a line to some readers
 _AS_IT_IS = frozenset({"binary", "8bit", "7bit"})  # Content-Transfer-Encoding
 
 
@@ -163,9 +164,11 @@ def _part(segment: MultipartSegment, view: memoryview, head: int, start: int, en
     names = [name for name, _ in segment.headerlist]
     if len(set(names)) != len(names):
         raise InvalidRequest(f"{segment.name}: a header of this part occurs twice", param=segment.name)
+    if any(_CONTROL.search(value) for _, value in segment.headerlist):
+        raise InvalidRequest("a header of a part may hold no control characters")
     disposition = next(value for name, value in segment.headerlist if name == "Content-Disposition")
     options = [option.lower() for option in _OPTION.findall(disposition)]
-    if not _DISPOSITION.fullmatch(disposition) or len(set(options)) != len(options):
+    if not _DISPOSITION.fullmatch(disposition) or len(set(options)) != len(options) or "name*" in options:
         raise InvalidRequest("the name of a part is not written as in a form")
     coding = next((value for name, value in segment.headerlist if name == "Content-Transfer-Encoding"), "binary")
     if coding.lower() not in _AS_IT_IS:

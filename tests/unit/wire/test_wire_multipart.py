@@ -62,6 +62,9 @@ def test_a_field_is_rewritten_where_it_stands_whatever_it_said_of_its_length() -
         (form("\r\n1"), "Content-Disposition"),
         (form('Content-Disposition: form-data; name="x"; name="model"\r\n\r\n1'), "name of a part"),
         (form("Content-Disposition: form-data; name=a@b\r\n\r\n1"), "name of a part"),
+        (form("Content-Disposition: form-data; name=\"a\"; name*=utf-8''model\r\n\r\n1"), "name of a part"),
+        (form('Content-Disposition: form-data; name="a"\r\nContent-Type: a/b\rX: y\r\n\r\n1'), "control characters"),
+        (form('Content-Disposition: form-data; name="a"\r\nContent-Type: a/b\x0bc\r\n\r\n1'), "control characters"),
         (form('Content-Disposition: form-data; name="a"\r\nContent-Type: a/b\r\nContent-Type: c/d\r\n\r\n1'), "occurs twice"),
         (form('Content-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\nMQ=='), "without a coding"),
         (form('Content-Disposition: form-data; name="a"\r\nContent-Length: 7\r\n\r\n1'), "Content-Length"),
@@ -124,3 +127,10 @@ def test_a_number_or_a_flag_that_is_none_is_refused_by_name(name: str, value: st
     with pytest.raises(InvalidRequest) as caught:
         getattr(members, read)(name)
     assert caught.value.param == "n"
+
+
+def test_the_names_that_files_have_on_a_mac_and_in_arabic_are_taken() -> None:
+    name = "\u0644\u0642\u0637\u0629 10.00.00\u202fAM.png"
+    head = f'Content-Disposition: form-data; name="image"; filename="{name}"\r\nContent-Type:\timage/png'
+    [part] = parse_form(Payload(f"--b\r\n{head}\r\n\r\n1\r\n--b--\r\n".encode(), KIND))
+    assert (part.filename, part.content_type) == (name, "image/png")
