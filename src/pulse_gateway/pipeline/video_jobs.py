@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -54,6 +55,7 @@ _AT_ONCE = 20
 _LONGEST_S = 6 * 3600.0  # a job of which nothing is heard for so long has failed
 _CORRECTED = uuid.UUID("9e0b2f0e-6f0e-5c57-9a3b-7b1a5f0f6c11")  # of ids that follow from another
 _LATE = "generation_timeout"
+_ID = re.compile(r"video_[0-9a-z]{1,64}")  # no store is asked for what is none: not each can even look for any text
 _READ_AT_ONCE = 4  # videos, by one user: some vendors give them only whole
 
 
@@ -136,6 +138,8 @@ class VideoJobs:
         self, tenant_id: str, user_id: str, *, after: str | None = None, limit: int = 20, ascending: bool = False
     ) -> Sequence[VideoJob]:
         """As they were last seen. Raises: StoreUnavailable."""
+        if after is not None and not _ID.fullmatch(after):
+            return ()
         return await self._store.page(tenant_id, user_id, after=after, limit=limit, ascending=ascending)
 
     async def delete(self, tenant_id: str, user_id: str, job_id: str) -> VideoJob:
@@ -303,7 +307,7 @@ class VideoJobs:
             _log.info("the video job %s could not be stopped: %s", job.id, error.message)
 
     async def _find(self, tenant_id: str, user_id: str, job_id: str) -> VideoJob:
-        job = await self._store.find(tenant_id, user_id, job_id)
+        job = await self._store.find(tenant_id, user_id, job_id) if _ID.fullmatch(job_id) else None
         if job is None:
             raise NotFound(f"there is no video {job_id[:100]!r}", param="video_id")
         return job

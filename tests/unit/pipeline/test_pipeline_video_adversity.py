@@ -11,7 +11,7 @@ from test_pipeline_video_jobs import DEPLOYMENT, REQUEST, Acme, House, Vendor
 
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.config import ProviderConfig
-from pulse_gateway.errors import InvalidRequest, StoreUnavailable
+from pulse_gateway.errors import InvalidRequest, NotFound, StoreUnavailable
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.types.videos import VideoState
@@ -149,3 +149,16 @@ async def test_a_defect_does_not_end_the_gateways_own_looks(monkeypatch: pytest.
         gateway.videos.sweep = broken  # type: ignore[method-assign]
         for _ in range(2):
             await looks.get()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "\0", "video_\0", "../x", "video_" + "a" * 100, "video_\u0661", "video_1\n"], ids=ascii
+)
+async def test_no_store_is_asked_for_what_is_no_job(house: House, name: str) -> None:
+    async def asked(*_: Any, **__: Any) -> Any:
+        raise AssertionError("Postgres cannot hold every text")
+
+    house.store.find = house.store.page = asked  # type: ignore[method-assign]
+    with pytest.raises(NotFound):
+        await house.jobs.get("default", "alice", name)
+    assert not await house.jobs.list("default", "alice", after=name)
