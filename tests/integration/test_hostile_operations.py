@@ -259,3 +259,9 @@ async def test_a_picture_that_is_no_base64_is_the_vendors_fault() -> None:
     ) as gateway:
         body = {"model": "google:gemini-3-pro-image", "prompt": "a cat"}
         assert (await ask(gateway, "openai.images.generations", "images", body)).status == 502
+
+
+def test_what_holds_a_secret_or_a_prompt_does_not_show_it() -> None:
+    request = HttpRequest("GET", "https://x.example/a?sig=SECRET", (("authorization", "Bearer SECRET"),), b"SECRET")
+    assert repr(request) == "HttpRequest(GET https://x.example/a)"
+    assert "SECRET" not in repr(Inbound(credential="SECRET", body=b"SECRET", headers=(("x-api-key", "SECRET"),)))

@@ -57,6 +57,10 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     left: Callable[[], bool] | None = None
 
+    def __repr__(self) -> str:
+        """Without the credential and what was asked."""
+        return f"Inbound({self.dialect or 'native'}, {self.operation}, {len(self.body)} bytes)"
+
 
 class Exchange:
     """The state that layers share. Each layer fills in its part; nobody else writes it.

@@ -27,6 +27,10 @@ class HttpRequest(msgspec.Struct, frozen=True):
     headers: Headers
     body: bytes = b""
 
+    def __repr__(self) -> str:
+        """Without headers, query and body: they hold credentials and prompts."""
+        return f"HttpRequest({self.method} {self.url.partition('?')[0]})"
+
 
 class HttpAnswer(msgspec.Struct, frozen=True):
     """A whole answer, as it came."""
