@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -151,6 +152,27 @@ async def test_what_was_made_before_a_failure_is_charged_as_what_it_was() -> Non
     assert reply.status == 502
     [entry] = ledger.entries
     assert (entry.images, entry.usage.variant, entry.cost_nano_usd) == (1, "1024x1024", 1_000_000_000)
+
+
+@pytest.mark.parametrize(("begun", "images"), [(False, 0), (True, 1)])
+async def test_an_upload_alone_costs_nothing(begun: bool, images: int) -> None:
+    """What the vendor has begun is charged as it was asked for, where nobody hears what became of it."""
+
+    def answer(request: HttpRequest) -> Any:
+        if request.url.endswith("/files"):
+            return {"urls": {"get": "https://api.replicate.com/v1/files/1"}}
+        if not begun or request.method == "GET":
+            raise UpstreamFailed("no")
+        return {"id": "p1", "status": "processing"}
+
+    picture = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"\0" * 300_000).decode()
+    ledger = MemoryLedger()
+    config = Config(providers={"replicate": ProviderConfig(key="k")}, retries=RetriesConfig(attempts=1))
+    async with Gateway(config, transport=Vendor(answer), ledger=ledger, observers=()) as gateway:
+        body = {"model": "replicate:a/b", "prompt": "a cat", "image": picture}
+        assert (await ask(gateway, "openai.images.edits", "image_edits", body)).status == 502
+    [entry] = ledger.entries
+    assert entry.images == images
 
 
 async def test_what_a_client_calls_a_size_takes_little_room_in_the_ledger() -> None:

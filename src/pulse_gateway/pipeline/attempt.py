@@ -70,8 +70,11 @@ class Attempt:
         self.accepted = True
 
     def bill(self, usage: Usage) -> None:
-        """So much will be billed, whatever becomes of the rest."""
-        self.billed = usage
+        """So much will be billed, whatever becomes of the rest. An empty one: nothing so far, although something was answered."""
+        if usage == _NOTHING:
+            self.accepted, self.billed = False, None
+        else:
+            self.billed = usage
 
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""

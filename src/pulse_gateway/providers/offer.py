@@ -40,7 +40,8 @@ class Download(msgspec.Struct, frozen=True):
 class Billed(msgspec.Struct, frozen=True):
     """What the vendor will bill from here on, whatever becomes of the rest. Totals since the start: the last one counts.
 
-    Steps that fail after a 2xx answer without having said this are charged what the request asked for.
+    Steps that fail after a 2xx answer without having said this are charged what the request asked for. An empty `Usage()` says that what
+    was answered until here is free: an upload.
     """
 
     usage: Usage

@@ -20,7 +20,7 @@ import msgspec
 
 from pulse_gateway.errors import InvalidRequest, UpstreamError, UpstreamRefusedContent
 from pulse_gateway.providers.image_parts import check_images, made_of, pixels_of, ratio_of
-from pulse_gateway.providers.offer import Download, OfferCall, OnAbandon, Pause, Step, Steps, ask
+from pulse_gateway.providers.offer import Billed, Download, OfferCall, OnAbandon, Pause, Step, Steps, ask
 from pulse_gateway.providers.replicate_videos import ReplicateAddress
 from pulse_gateway.providers.tab import Tab
 from pulse_gateway.providers.video_parts import host_of, same_origin
@@ -161,6 +161,7 @@ class ReplicateImages:
             return f"data:{kind};base64,{base64.b64encode(file.data).decode()}"
         form = build_form([FormPart(name="content", data=file.data, filename=file.name or "image", content_type=kind)])
         answer = yield from ask(self._request(call, "POST", f"{self._vendor.base(call.deployment)}/files", form))
+        yield Billed(Usage())  # files are free
         return from_provider(_file, answer.body).urls.get
 
     # ── the prediction ────────────────────────────────────────────────────────────────────────────────────────────────
