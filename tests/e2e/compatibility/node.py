@@ -27,7 +27,7 @@ __all__ = ["SOURCE", "NodeUnusable", "install", "run_node"]
 SOURCE = Path(__file__).parents[2] / "node"
 OLDEST = 20
 INSTALL_S = 300.0
-RUN_S = 120.0
+RUN_S = 300.0
 
 
 class NodeUnusable(Exception):
