@@ -104,6 +104,8 @@ class StepRunner:
                                 on_billed(step.usage)
                         case OnAbandon():
                             abandoned = step.request
+                except DeadlineExceeded:
+                    raise  # it is over: a generator that goes on after failures would go on for ever
                 except PulseError as error:
                     failure = error
                 try:
