@@ -48,11 +48,11 @@ def gemini_answers(draw: st.DrawFn) -> Answer:
 
 
 def proofs(dialect: str, items: Any) -> list[Any]:
-    """Of a model's turn as its vendor writes it: what it has proven, in order."""
+    """Of a model's turn as its vendor writes it: what it has proven, in order. Gemini signs the last of several pieces of a thought."""
     match dialect:
         case "gemini":
             calls = [(p["functionCall"]["name"], p.get("thoughtSignature")) for p in items if "functionCall" in p]
-            return [*calls, *((p["text"], p["thoughtSignature"]) for p in items if p.get("thought") and "thoughtSignature" in p)]  # fmt: skip
+            return [*calls, *(p["thoughtSignature"] for p in items if p.get("thought") and "thoughtSignature" in p)]  # fmt: skip
         case "anthropic.messages":
             thinking = [(b["thinking"], b["signature"]) for b in items if b["type"] == "thinking"]
             return [*thinking, *(b["data"] for b in items if b["type"] == "redacted_thinking")]
