@@ -20,7 +20,7 @@ SCALARS = ("temperature", "top_p", "top_k", "stop", "n", "seed", "presence_penal
 
 @pytest.mark.parametrize(("client", "upstream"), PAIRS)
 @given(data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_a_request_is_said_again_or_refused_by_name(client: str, upstream: str, data: st.DataObject) -> None:
     body = data.draw(BODIES[client](anything=data.draw(st.booleans())))
     stream = data.draw(st.booleans()) if client == "gemini" else bool(body.get("stream"))

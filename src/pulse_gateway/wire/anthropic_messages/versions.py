@@ -48,12 +48,12 @@ class _Turn(msgspec.Struct):
     content: list[_Block] | str = ""
 
 
-class _Conversation(msgspec.Struct):
+class _Request(_Sampling):
     messages: list[_Turn] = []
 
 
 _sampling = msgspec.json.Decoder(_Sampling).decode
-_conversation = msgspec.json.Decoder(_Conversation).decode
+_request = msgspec.json.Decoder(_Request).decode
 
 
 def check_version(headers: Headers, body: bytes) -> None:
@@ -66,10 +66,11 @@ def check_version(headers: Headers, body: bytes) -> None:
         return
     if version not in (CURRENT, PREVIOUS):
         raise InvalidRequest(f"{_HEADER}: {version[:40]!r} is not a valid version for this API", param=_HEADER)
+    request = from_client(_request, body)
     if version == CURRENT:
-        _check_current(body)
-    elif b'"system"' in body and header(headers, "anthropic-beta") is None:
-        _check_previous(body)
+        _check_current(request)
+    elif header(headers, "anthropic-beta") is None:
+        _check_previous(request)
 
 
 def version_for(body: bytes) -> str:
@@ -78,16 +79,14 @@ def version_for(body: bytes) -> str:
     return CURRENT if all(getattr(given, name) is UNSET for name in _SAMPLING) else PREVIOUS
 
 
-def _check_current(body: bytes) -> None:
-    if any(b'"%b"' % name.encode() in body for name in _SAMPLING):
-        given = from_client(_sampling, body)
-        for name in _SAMPLING:
-            if getattr(given, name) is not UNSET:
-                raise InvalidRequest(f"{name}: Extra inputs are not permitted in version {CURRENT}", param=name)
-    if b'"document"' not in body and b'"citations"' not in body:
-        return
-    for place, turn in enumerate(from_client(_conversation, body).messages):
-        for number, block in enumerate(turn.content if isinstance(turn.content, list) else ()):
+def _check_current(request: _Request) -> None:
+    for name in _SAMPLING:
+        if getattr(request, name) is not UNSET:
+            raise InvalidRequest(f"{name}: Extra inputs are not permitted in version {CURRENT}", param=name)
+    for place, turn in enumerate(request.messages):
+        if isinstance(turn.content, str):
+            continue
+        for number, block in enumerate(turn.content):
             path = f"messages[{place}].content[{number}]"
             if turn.role == "assistant" and block.type == "document":
                 raise InvalidRequest(f"{path}: a document may not stand in a turn of the assistant", param=path)
@@ -96,8 +95,8 @@ def _check_current(body: bytes) -> None:
                 raise InvalidRequest(f"{path}: may not stand on a text of the user", param=path)
 
 
-def _check_previous(body: bytes) -> None:
-    for place, turn in enumerate(from_client(_conversation, body).messages):
+def _check_previous(request: _Request) -> None:
+    for place, turn in enumerate(request.messages):
         if turn.role == "system":
             path = f"messages[{place}].role"
             raise InvalidRequest(f"{path}: system messages among the others need version {CURRENT}", param=path)

@@ -22,7 +22,9 @@ __all__ = ["without_foreign_thinking"]
 
 _PATH = "contents[].parts[].thought"
 _SEALED = "cHVsc2U6"  # how every seal begins: base64 of "pulse:"
-_CALL = re.compile(rb'"function_?[cC]all"')
+_MAY_HOLD = re.compile(
+    rb'"(?:thought_?[sS]ignature|function_?[cC]all)"'
+)  # one pass over a body that mostly holds neither
 
 
 class _Part(msgspec.Struct, rename="camel"):
@@ -70,7 +72,7 @@ def without_foreign_thinking(body: bytes, model: Model) -> tuple[bytes, tuple[st
     `body` itself when nothing of it has to change. Raises: InvalidRequest when a key occurs twice in what is changed.
     """
     by_level = thinks_by_level(model)
-    if _SEALED.encode() not in body and not (by_level and _CALL.search(body)):
+    if _MAY_HOLD.search(body) is None or not (by_level or _SEALED.encode() in body):
         return body, ()
     try:
         contents = _request(body).contents
