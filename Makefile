@@ -1,7 +1,7 @@
 # make run   start a working gateway on this machine        make test   run every test
 # make ci    what the pipeline runs: linters and tests      make lock   pin the newest allowed versions
 # make bench the figures of docs/performance.md             make soak   minutes under load and faults (ARGS="-k limits")
-# make docs  the page of settings, from the code            make mutants  do the tests find planted mistakes?
+# make docs  the pages of settings and of compatibility           make mutants  do the tests find planted mistakes?
 # make lint  ruff, mypy, import-linter                      make format   fix what can be fixed
 # make cover the tests, and which lines they reach
 PYTHON ?= python3
@@ -27,6 +27,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pulse_host.configuration_page --check docs/configuration.md
+	$(BIN)/python -m tests.e2e.compatibility --check docs/compatibility.md
 
 ci: lint test
 
@@ -36,6 +37,7 @@ format: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m pulse_host.configuration_page docs/configuration.md
+	$(BIN)/python -m tests.e2e.compatibility docs/compatibility.md
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks $(ARGS)

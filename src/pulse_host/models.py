@@ -52,6 +52,8 @@ async def send_models(
         principal = await authenticated(scope, headers, keys, anonymous)
         models = usable(gateway, principal)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if name and (spelled := _spelled_out(gateway, principal, name)) is not None:
+            models.append(spelled)
         content = _encode(show_model(models, name, dialect) if name else list_models(models, dialect, query))
     except PulseError as error:
         status, content = error.status, wire.face(dialect).encode_error(error, request_id)
@@ -77,6 +79,12 @@ def usable(gateway: Gateway, principal: Principal) -> list[ListedModel]:
     """What `principal` may call: without those that no budget could be charged for, where one applies."""
     needs_price = gateway.terms.needs_price(principal)
     return [model for model in gateway.router.models() if model.priced or not needs_price]
+
+
+def _spelled_out(gateway: Gateway, principal: Principal, name: str) -> ListedModel | None:
+    """A model under its whole name, which calls take as well as the short one that is listed."""
+    found = gateway.router.spelled_out(name.removeprefix(_COLLECTION))
+    return found if found is not None and (found.priced or not gateway.terms.needs_price(principal)) else None
 
 
 def list_models(models: Sequence[ListedModel], dialect: str, query: Query) -> dict[str, Any]:

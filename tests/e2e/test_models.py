@@ -42,6 +42,10 @@ def test_openais_sdk_lists_what_models_are_for_and_calls_one_as_gemini_names_it(
         assert listed["gpt-5.4"].model_dump()["operations"][0] == "chat"
         assert "images" in listed["nano-banana"].model_dump()["operations"]
         assert sdk.models.retrieve("gpt-5.4").owned_by == "openai"
+        for whole in ("openai:gpt-5.4", "vllm:whatever-it-runs"):
+            assert sdk.models.retrieve(whole).id == whole
+        with pytest.raises(openai.NotFoundError):
+            sdk.models.retrieve("openai:gpt-none")
         said = sdk.chat.completions.create(
             model="models/gemini-3.8-flash", messages=[{"role": "user", "content": "hi"}], max_completion_tokens=20
         )

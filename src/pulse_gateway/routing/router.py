@@ -114,6 +114,20 @@ class Router:
                 self._spellings.setdefault(each.id.removeprefix(f"{each.provider}:"), each.id)
         return self._listed
 
+    def spelled_out(self, model: str, /) -> ListedModel | None:
+        """`provider:model` as `models` would list it under that name; None for what is no such name, or nothing that is known of a vendor
+        whose models are."""
+        provider, _, name = model.partition(":")
+        row = self._providers.get(provider)
+        if row is None or not name:
+            return None
+        if self._catalog.find(row.name, name) is None and any(
+            self._catalog.models(row.name, None, kind=self.vendor(row))
+        ):
+            return None
+        found = listed(model, self._deployment(Target(provider=row.name, model=name)), self._offers)
+        return found if found.operations else None
+
     # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _begin_day(self) -> None:
