@@ -8,7 +8,7 @@ import msgspec
 
 from pulse_gateway.catalog.cost import cost, price_version
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import PulseError
+from pulse_gateway.errors import DeadlineExceeded, PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
@@ -22,6 +22,7 @@ from pulse_gateway.wire.token_estimate import OutputEstimate
 __all__ = ["Attempt"]
 
 _NOTHING = Usage()
+_GIVEN_UP = frozenset({Outcome.CANCELLED, Outcome.CLIENT_GONE})
 _COUNTED = Usage.__struct_fields__[:-1]
 assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
 _SAID_BY_REQUESTS = ("audio_ms", "characters", "variant")
@@ -46,7 +47,7 @@ class Attempt:
         self._started = self._marked = clock.monotonic()
         self._at = clock.now()
         self._first_byte_ms: float | None = None
-        self._final_marked = self._is_sent = False
+        self._final_marked = self._is_sent = self._owes_nothing = False
         self._entry_made: UsageEntry | None = None
         self._written, self._written_chars = OutputEstimate(), 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
@@ -57,12 +58,13 @@ class Attempt:
 
     def sent(self) -> None:
         """The request is about to leave."""
+        self._is_sent = True
         self._ledger.sent(self._entry_id)
 
     def sent_once(self) -> None:
-        """The same, of the first of several requests that one attempt makes."""
+        """The same, of each of several requests that one attempt makes: the ledger is told of the first."""
+        self._owes_nothing = False
         if not self._is_sent:
-            self._is_sent = True
             self.sent()
 
     def accept(self) -> None:
@@ -72,9 +74,10 @@ class Attempt:
     def bill(self, usage: Usage) -> None:
         """So much will be billed, whatever becomes of the rest. An empty one: nothing so far, although something was answered."""
         if usage == _NOTHING:
-            self.accepted, self.billed = False, None
+            self.accepted, self.billed, self._owes_nothing = False, None, True
         else:
             self.billed = usage
+            self._owes_nothing = False
 
     def first_byte(self) -> None:
         """The first good byte of the answer is here."""
@@ -102,6 +105,8 @@ class Attempt:
             return self._entry_made
         exchange = self._exchange
         usage, source = self._settled()
+        if source is UsageSource.NONE and self._is_given_up(outcome, error):
+            usage, source = _clamped(self._asked_for()), UsageSource.ESTIMATED
         entry = self._entry(outcome, usage, source, None if error is None else error.code)
         exchange.used_tokens += entry.tokens
         exchange.used_images += entry.images
@@ -118,7 +123,17 @@ class Attempt:
         """What the request says that it will use: its prompt by estimate, and what it names beside tokens."""
         envelope = self._exchange.envelope
         assert envelope is not None  # set before anything is called
-        return msgspec.structs.replace(envelope.expected, input_tokens=self._exchange.prompt_tokens)
+        expected, price = envelope.expected, self._deployment.model.price
+        if expected.video_ms and price is not None and price.units is not None and price.units.video_second:
+            expected = msgspec.structs.replace(expected, video_output_tokens=None)  # it is sold by the second
+        return msgspec.structs.replace(expected, input_tokens=self._exchange.prompt_tokens)
+
+    def _is_given_up(self, outcome: Outcome, error: PulseError | None) -> bool:
+        """Whether something dear was asked for and then not waited for: the vendor may make it all the same, and bill it."""
+        envelope = self._exchange.envelope
+        makes = envelope is not None and (envelope.expected.images or envelope.expected.video_ms)
+        left = outcome in _GIVEN_UP or isinstance(error, DeadlineExceeded)
+        return bool(makes and left and self._is_sent and not self._owes_nothing)
 
     def _settled(self) -> tuple[Usage, UsageSource]:
         reading = self.reading

@@ -54,6 +54,7 @@ _FRESH_S = 1.0  # a client that asks more often gets what was seen
 _AT_ONCE = 20
 _LONGEST_S = 6 * 3600.0  # a job of which nothing is heard for so long has failed
 _CORRECTED = uuid.UUID("9e0b2f0e-6f0e-5c57-9a3b-7b1a5f0f6c11")  # of ids that follow from another
+_KNOWN_AFTER_S = 600.0  # an account that was pointed elsewhere by mistake can be pointed back until then
 _LATE = "generation_timeout"
 _ID = re.compile(r"video_[0-9a-z]{1,64}")  # no store is asked for what is none: not each can even look for any text
 _READ_AT_ONCE = 4  # videos, by one user: some vendors give them only whole
@@ -231,7 +232,9 @@ class VideoJobs:
         try:
             deployment, provider, offer, call = self._vendor(job)
             state: VideoState = await self._steps.run(Begun(offer.look(job.state.id, call)), provider, deployment)
-        except UpstreamModelNotFound as error:  # nothing will ever come of it
+        except UpstreamModelNotFound as error:  # nothing will ever come of it, unless the vendor does not know it yet
+            if self._clock.now() - job.created_at < _KNOWN_AFTER_S:
+                return job
             state = replace(job.state, status="failed", error_code="not_found", error_message=error.message)
         except PulseError as error:
             if self._clock.now() - job.created_at < _LONGEST_S:

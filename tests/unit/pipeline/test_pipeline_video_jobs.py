@@ -237,6 +237,8 @@ async def test_a_vendor_that_does_not_answer_leaves_the_job_as_it_was_until_it_i
 async def test_a_job_that_the_vendor_has_forgotten_has_failed(house: House) -> None:
     job = await house.begin()
     house.vendor.says = UpstreamModelNotFound("no such operation")
+    assert (await house.look(job)).state.status == "queued"  # not yet
+    house.clock.advance(600)
     assert (await house.look(job)).state.error_code == "not_found"
     assert await house.charged() == {}
 

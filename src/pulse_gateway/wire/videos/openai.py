@@ -26,6 +26,7 @@ __all__ = ["OpenAIVideosCodec", "video_object"]
 
 _DEFAULT_SECONDS, _DEFAULT_SIZE = 4, "720x1280"  # OpenAI's
 _MOST_SECONDS = 3_600
+_TOKENS_A_SECOND = 6_000  # nobody tells: at the rate of the one who sells by the token, what a second costs elsewhere
 _LONGEST_PROMPT = 32_000  # characters
 _SIZE = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 _REFERENCE = "input_reference"
@@ -43,7 +44,11 @@ class OpenAIVideosCodec(WholeAnswer):
 
     def read_envelope(self, body: Payload, *, model: str | None = None, stream: bool | None = None) -> Envelope:
         request = self.decode_request(body)
-        expected = Usage(video_ms=request.seconds * 1000, variant=resolution_of(request.size))
+        expected = Usage(
+            video_ms=request.seconds * 1000,
+            video_output_tokens=request.seconds * _TOKENS_A_SECOND,
+            variant=resolution_of(request.size),
+        )
         return Envelope(
             model=request.model,
             stream=False,

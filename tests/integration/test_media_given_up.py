@@ -1,0 +1,55 @@
+"""Something dear is asked for and then not waited for: the vendor may make it all the same, so it is charged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.config import ProviderConfig, RetriesConfig
+from pulse_gateway.ledger.memory import MemoryLedger
+from pulse_gateway.testing.simulator import Simulator
+from pulse_gateway.types.usage import UsageSource
+
+
+@pytest.mark.parametrize(
+    ("dialect", "operation", "body", "counted"),
+    [
+        ("openai.images.generations", "images", {"model": "openai:gpt-image-2+delay=5", "prompt": "قطة"}, "images"),
+        ("openai.images.generations", "images", {"model": "replicate:google/nano-banana+delay=5", "prompt": "قطة"}, "images"),
+        (
+            "openai.videos",
+            "videos",
+            {"model": "google:gemini-omni-1.1-flash+delay=5", "prompt": "قطة", "size": "1280x720"},
+            "videos",
+        ),
+    ],
+    ids=["passed through", "in steps", "a video"],
+)
+async def test_a_deadline_of_the_callers_own_makes_nothing_free(
+    dialect: str, operation: str, body: dict[str, Any], counted: str
+) -> None:
+    async with Simulator(seed=0) as simulator:
+        providers = {
+            "openai": ProviderConfig(key="x", base_url=f"{simulator.url}/v1"),
+            "replicate": ProviderConfig(key="r8_x", base_url=simulator.url),
+            "google": ProviderConfig(key="x", base_url=simulator.url),
+        }
+        ledger = MemoryLedger()
+        config = Config(providers=providers, retries=RetriesConfig(attempts=1))
+        async with Gateway(config, ledger=ledger, observers=()) as gateway:
+            reply = await gateway.handle(
+                Inbound(
+                    dialect=dialect,
+                    operation=operation,
+                    body=msgspec.json.encode(body),
+                    principal=gateway.principal("alice"),
+                    timeout_s=0.3,
+                )
+            )
+            assert reply.status == 504
+            [entry] = ledger.entries
+            assert entry.source is UsageSource.ESTIMATED
+            assert getattr(entry, counted) == 1
