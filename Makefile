@@ -51,7 +51,7 @@ soak: $(STAMP)
 lock:
 	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --extra test --universal --python-version 3.11 \
-		--generate-hashes --no-annotate --no-header --upgrade --quiet -o requirements.lock
+		--generate-hashes --no-annotate --no-header --no-strip-extras --upgrade --quiet -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
