@@ -371,7 +371,7 @@ class Gateway(Operations):
                     clock=clock,
                     supervisor=self._supervisor,
                     drains=self._drains,
-                    keepers={VIDEOS: self.videos.keep},
+                    keepers={VIDEOS: self.videos},
                     webhook_of=lambda name: None if public is None else f"{public.rstrip('/')}{WEBHOOKS}/{name}",
                 ),
             ),

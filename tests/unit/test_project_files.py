@@ -19,7 +19,7 @@ def test_the_lock_pins_every_package_by_hash_and_names_no_host() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert "://" not in lock
     for block in re.split(r"\n(?=\S)", lock.strip()):
-        assert re.match(r"[a-z0-9._-]+==\S+", block), block.splitlines()[0]
+        assert re.match(r"[a-z0-9._-]+(?:\[[a-z0-9,-]+\])?==\S+", block), block.splitlines()[0]
         assert "--hash=sha256:" in block, block.splitlines()[0]
 
 
@@ -28,7 +28,7 @@ def test_the_lock_holds_every_dependency() -> None:
     extras = project["optional-dependencies"]
     wanted = {*project["dependencies"], *(line for name in ("host", "dev", "test", "redis") for line in extras[name])}
     lock = (ROOT / "requirements.lock").read_text()
-    locked = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)==", lock, re.MULTILINE)}
+    locked = {match.lower() for match in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", lock, re.MULTILINE)}
     for line in wanted:
         name = re.split(r"[\[<>=;! ]", line, maxsplit=1)[0].lower()
         assert name in locked or name == "pulse-gateway", name

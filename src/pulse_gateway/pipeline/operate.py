@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -29,6 +29,7 @@ from pulse_gateway.pipeline.answer import (
 )
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.refusal import reword
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import Begun, ClientLeft, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
@@ -40,7 +41,7 @@ from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, Payload, header
 from pulse_gateway.types.usage import Outcome, UsageSource
-from pulse_gateway.wire.client_spelling import dropped_paths, written_path
+from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.operation import OperationCodec
 from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
 from pulse_gateway.wire.reading import Reading
@@ -52,8 +53,16 @@ _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
 
 
-Keeper = Callable[[Exchange, UsageEntry, Any, Any], Coroutine[Any, Any, Any]]
-"""Is given the entry of the attempt, the request and what the vendor said, and returns what the client is told of it."""
+class Keeper(Protocol):
+    """Takes what a vendor has only begun."""
+
+    async def check(self) -> None:
+        """Whether it could be kept. Raises: StoreUnavailable; the vendor is then not asked."""
+        ...
+
+    async def keep(self, exchange: Exchange, entry: UsageEntry, request: Any, value: Any, /) -> Any:
+        """`entry` is the attempt's, `value` what the vendor said. Returns what the client is told of it. Raises: StoreUnavailable."""
+        ...
 
 
 class Operate:
@@ -91,9 +100,11 @@ class Operate:
             if gone is not None and gone <= datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat():
                 raise ModelNotFound(f"{deployment.name} was shut down on {gone}", param="model")
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
-        begun_only = operation in self._keepers
+        keeper = self._keepers.get(operation)
+        if keeper is not None:
+            await keeper.check()
         call = _call(
-            exchange, deployment, provider, offer, self._webhook_of(deployment.provider) if begun_only else None
+            exchange, deployment, provider, offer, None if keeper is None else self._webhook_of(deployment.provider)
         )
         started = self._clock.monotonic()
         try:
@@ -218,9 +229,9 @@ class Operate:
             attempt.first_byte()
             if begun.first is not None:  # somebody was asked
                 attempt.reading = _reading_of(value)
-            if (keep := self._keepers.get(exchange.inbound.operation)) is not None:
+            if (keeper := self._keepers.get(exchange.inbound.operation)) is not None:
                 # On a task of its own: the vendor has taken it, so neither a deadline nor a server that ends may lose it half-way.
-                keeping = self._supervisor.spawn(keep(exchange, attempt.end(Outcome.COMPLETED), request, value))
+                keeping = self._supervisor.spawn(keeper.keep(exchange, attempt.end(Outcome.COMPLETED), request, value))
                 value = await asyncio.shield(keeping)
             if face is None:
                 attempt.end(Outcome.COMPLETED)
@@ -247,9 +258,10 @@ def _spelled(exchange: Exchange) -> Iterator[None]:
     try:
         yield
     except InvalidRequest as error:
-        face = exchange.face
-        if face is not None and error.param is not None and error.param not in getattr(exchange.request, "extra", ()):
-            error.param = written_path(error.param, face.field_paths, _json_of(exchange))
+        face, deployment = exchange.face, exchange.deployment
+        assert deployment is not None  # chosen before
+        named = face is None or error.param in getattr(exchange.request, "extra", ())
+        reword(error, deployment, None if named or face is None else face.field_paths, _json_of(exchange))
         raise
 
 

@@ -6,11 +6,12 @@ import msgspec
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.refusal import reword
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import HttpRequest
-from pulse_gateway.wire.client_spelling import dropped_paths, written_path
+from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.relay import Mender
 
@@ -20,7 +21,8 @@ __all__ = ["Prepared", "prepare"]
 class Prepared(msgspec.Struct, frozen=True):
     """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf.
 
-    `mender`: what puts the answer right on its way to such a client. `dropped`: the hints that had no place in a translation, as the client spells them.
+    `mender`: what puts the answer right on its way to such a client. `dropped`: the hints that had no place in a translation, as the
+    client spells them.
     """
 
     request: HttpRequest
@@ -60,8 +62,8 @@ def prepare(
             provider.check(request, deployment)
             encoded = upstream.encode_request(request, deployment.model)
         except InvalidRequest as error:
-            if client is not None and error.param is not None and error.param not in request.extra:
-                error.param = written_path(error.param, client.field_paths, inbound.body)
+            named = client is None or error.param in request.extra
+            reword(error, deployment, None if named or client is None else client.field_paths, inbound.body)
             raise
         body, dropped, handed_on = encoded.body, encoded.dropped, ()
         if client is not None and dropped:

@@ -85,6 +85,10 @@ class VideoJobs:
 
     # ── begun by the pipeline ─────────────────────────────────────────────────────────────────────────────────────────
 
+    async def check(self) -> None:
+        """Raises: StoreUnavailable."""
+        await self._store.check()
+
     async def keep(self, exchange: Exchange, entry: UsageEntry, request: VideoRequest, state: VideoState) -> VideoJob:
         """The job of a vendor that has just taken it.
 

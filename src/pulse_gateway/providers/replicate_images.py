@@ -48,16 +48,19 @@ _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w-]+=[^;,]*)*;base64,", 
 
 
 class _Family(msgspec.Struct, frozen=True):
-    """`image` is what its models call an image to work from, `several` a list of them; `sized`: they take width and height."""
+    """`image` is what its models call an image to work from, `several` a list of them; `sized`: they take width and height.
+    `masked`: part of an image can be named.
+    """
 
     prefix: str
     image: str = "image"
     several: bool = False
     sized: bool = False
+    masked: bool = True
 
 
 _FAMILIES = (
-    _Family("google/nano-banana", "image_input", several=True),
+    _Family("google/nano-banana", "image_input", several=True, masked=False),
     _Family("bytedance/seedream", "image_input", several=True),
     _Family("black-forest-labs/flux-kontext", "input_image"),
     _Family("stability-ai/sdxl", sized=True),
@@ -96,7 +99,8 @@ class ReplicateImages:
     def check(self, request: ImageRequest, deployment: Deployment, /) -> tuple[str, ...]:
         model, family = deployment.model, _family(deployment)
         given = {path: value for path, value in request.extra.items() if path != _INPUT}
-        dropped = check_images(msgspec.structs.replace(request, extra=given), deployment, lacks=_LACKS)
+        lacks = _LACKS if family.masked else (*_LACKS, "mask")
+        dropped = check_images(msgspec.structs.replace(request, extra=given), deployment, lacks=lacks)
         if request.output_format not in _FORMATS:
             raise unsupported(model, "output_format", "makes png, jpeg and webp files")
         if len(request.images) > 1 and not family.several:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec.structs import replace
 
+from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.providers.offer import Download, OfferCall, Steps, ask
 from pulse_gateway.providers.video_parts import check_request, host_of, length_of, picture_of, same_origin
 from pulse_gateway.types.catalog import Deployment
@@ -25,6 +26,7 @@ from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_p
 __all__ = ["ReplicateAddress", "ReplicateVideos"]
 
 _RESOLUTIONS = ("720p", "1080p", "4k")
+_VEO_SECONDS = (4, 6, 8)
 _DELIVERY = ".replicate.delivery"  # where it puts files, for an hour
 _KEPT_S = 3600.0
 _MOST_BYTES = 256 * 1024 * 1024
@@ -70,6 +72,10 @@ class ReplicateVideos:
 
     def check(self, request: VideoRequest, deployment: Deployment, /) -> tuple[str, ...]:
         check_request(request, deployment, _RESOLUTIONS)
+        if deployment.model.name.startswith("google/veo-") and request.seconds not in _VEO_SECONDS:
+            raise UnsupportedParameter(
+                f"{deployment.name} makes 4, 6 or 8 seconds, not {request.seconds}", param="seconds"
+            )
         return () if request.user is None else ("user",)
 
     def steps(self, request: VideoRequest, call: OfferCall, /) -> Steps[VideoState]:

@@ -22,7 +22,6 @@ from pulse_gateway.types.http import Headers, HttpRequest, header
 from pulse_gateway.types.images import ImageFile, ImageReply, ImageRequest, MadeImage
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import not_of_protocol
-from pulse_gateway.wire.media import media_type_of
 from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.picture import image_type
 from pulse_gateway.wire.refusals import unsupported
@@ -120,8 +119,7 @@ class StabilityImages:
             yield tab.add(Usage(images=0 if filtered else 1))
             if filtered:
                 raise UpstreamRefusedContent("the provider's filter let no image through", upstream_code=_FILTERED)
-            kind = image_type(answer.body) or media_type_of(header(answer.headers, "content-type"))
-            if kind is None or not kind.startswith("image/"):
+            if (kind := image_type(answer.body)) is None:  # whatever its head says
                 raise not_of_protocol("it is no image")
             images.append(MadeImage(data=base64.b64encode(answer.body).decode(), media_type=kind))
         return made_of(tuple(images), tab.usage)

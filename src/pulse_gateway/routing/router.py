@@ -115,9 +115,9 @@ class Router:
         return self._listed
 
     def spelled_out(self, model: str, /) -> ListedModel | None:
-        """`provider:model` as `models` would list it under that name; None for what is no such name, or nothing that is known of a vendor
+        """`provider:model`, or `provider/model`, as `models` would list it under that name; None for what is no such name, or nothing that is known of a vendor
         whose models are."""
-        provider, _, name = model.partition(":")
+        provider, _, name = model.partition(":" if ":" in model.partition("/")[0] else "/")
         row = self._providers.get(provider)
         if row is None or not name:
             return None

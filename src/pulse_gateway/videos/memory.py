@@ -19,6 +19,9 @@ class MemoryVideoStore:
         self._jobs: dict[str, VideoJob] = {}
         self._leased_until: dict[str, float] = {}
 
+    async def check(self) -> None:
+        """Memory is always at hand."""
+
     async def add(self, job: VideoJob, /) -> None:
         self._forget()
         self._jobs[job.id] = job

@@ -39,6 +39,9 @@ class PostgresVideoStore:
     def __init__(self, pool: Any, *, timeout_s: float = 2.0) -> None:
         self._pool, self._timeout_s = pool, timeout_s
 
+    async def check(self) -> None:
+        await self._rows("check")
+
     async def add(self, job: VideoJob, /) -> None:
         await self._rows(
             "add",

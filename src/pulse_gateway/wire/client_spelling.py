@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from pulse_gateway.wire.foreign_json import joined
+
 __all__ = ["FieldPaths", "dropped_paths", "written_path"]
 
 FieldPaths = Mapping[str, tuple[str, ...]]
@@ -23,20 +25,24 @@ larger fields: `reasoning.effort`, `reasoning.budget_tokens`, `reasoning.summary
 """
 
 _PLACE = re.compile(r"\[\d+\]")
+_HUMP = re.compile(r"[A-Z]")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")
 _decode = msgspec.json.Decoder().decode
 
 
 def written_path(param: str, paths: FieldPaths, body: bytes) -> str:
-    """How the client of `body` spelled the neutral field `param`; what is no neutral field is a path already."""
+    """How the client of `body` spelled the neutral field `param`; what is no neutral field is a path already.
+
+    A name in camel case may have been written in snake case, as Gemini's clients may.
+    """
     spellings = paths.get(param)
     if spellings is None:
         return param
-    if len(spellings) > 1:
+    if len(spellings) > 1 or not spellings[0].islower():
         request = _decode(body)
         for spelling in spellings:
-            if _stands(request, _STEP.findall(spelling)):
-                return spelling
+            if (written := _written(request, _STEP.findall(spelling))) is not None:
+                return written
     return spellings[0]
 
 
@@ -46,10 +52,17 @@ def dropped_paths(dropped: Iterable[str], paths: FieldPaths, body: bytes) -> tup
     return tuple(dict.fromkeys(_PLACE.sub("[]", path) for path in spelled))
 
 
-def _stands(value: Any, steps: list[str]) -> bool:
+def _written(value: Any, steps: list[str]) -> str | None:
+    """The path of `steps` as it stands in `value`; None where it does not."""
     if not steps:
-        return True
+        return ""
     step, *rest = steps
     if step == "[]":
-        return isinstance(value, list) and any(_stands(item, rest) for item in value)
-    return isinstance(value, dict) and value.get(step) is not None and _stands(value[step], rest)
+        found = (_written(item, rest) for item in value) if isinstance(value, list) else ()
+        inside = next((path for path in found if path is not None), None)
+        return None if inside is None else joined("[]", inside)
+    if isinstance(value, dict):
+        for name in (step, _HUMP.sub(r"_\g<0>", step).lower()):
+            if value.get(name) is not None and (inside := _written(value[name], rest)) is not None:
+                return joined(name, inside)
+    return None

@@ -56,7 +56,7 @@ class RawRelay(Relay[bytes]):
         return [Piece(item, []) for item in self.feed(data)]
 
     def finish(self) -> list[Piece[bytes]]:
-        self.reading.started = self.reading.ended = True
+        self.reading.ended = self.reading.started  # of nothing at all there is no whole
         return []
 
     def join(self, items: list[bytes]) -> bytes:

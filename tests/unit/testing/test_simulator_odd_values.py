@@ -51,8 +51,9 @@ BODIES: dict[str, Any] = {
     "/as/together/v1/chat/completions": {**CHAT, "logprobs": 1},
     **{
         f"/as/{vendor}/v1/chat/completions": CHAT
-        for vendor in ("groq", "mistral", "xai", "cerebras", "perplexity", "ollama", "vllm", "oddities")
+        for vendor in ("groq", "mistral", "xai", "cerebras", "ollama", "vllm", "oddities")
     },
+    "/as/perplexity/v1/chat/completions": {"model": "sonar", "messages": CHAT["messages"][:1], "stream": True},
 }  # fmt: skip
 
 

@@ -1,0 +1,22 @@
+"""A refusal of what a deployment lacks, in the words of whoever asked for it."""
+
+from __future__ import annotations
+
+from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.wire.client_spelling import FieldPaths, written_path
+
+__all__ = ["reword"]
+
+
+def reword(error: InvalidRequest, deployment: Deployment, paths: FieldPaths | None, body: bytes) -> None:
+    """Name the field as the client of `body` wrote it, and the target as it is configured here: codecs know a model by the vendor that
+    made it, which may be resold by another. `paths` None: the field is named already.
+    """
+    model = deployment.model
+    theirs = f"{model.provider}:{model.name}"
+    if theirs != deployment.name and error.message.startswith(theirs):
+        error.message = deployment.name + error.message[len(theirs) :]
+        error.args = (error.message,)
+    if paths is not None and error.param is not None:
+        error.param = written_path(error.param, paths, body)

@@ -1,0 +1,1 @@
+select id from video_job where false
