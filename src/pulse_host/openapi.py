@@ -39,20 +39,34 @@ _ROUTES = (
     ("/v1/audio/transcriptions", "OpenAI transcription of a recording; a form", "openai"),
     ("/v1/audio/translations", "OpenAI translation of a recording into English; a form", "openai"),
     ("/v1/moderations", "OpenAI moderations", "openai"),
+    ("/v1/videos", "OpenAI videos: begins one; a form or JSON", "openai"),
     ("/v1/rerank", "Rerank as Cohere, Together, vLLM and OpenRouter have it", "rerank"),
     ("/v1beta/models/{model}:generateContent", "Gemini generateContent", "gemini"),
-    ("/v1beta/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+    (
+        "/v1beta/models/{model}:streamGenerateContent",
+        "Gemini streamGenerateContent; events with ?alt=sse, else one JSON array",
+        "gemini",
+    ),
     ("/v1beta/models/{model}:embedContent", "Gemini embedContent", "gemini"),
     ("/v1beta/models/{model}:batchEmbedContents", "Gemini batchEmbedContents", "gemini"),
     ("/v1beta/models/{model}:countTokens", "Gemini countTokens", "gemini"),
     ("/v1/models/{model}:generateContent", "Gemini generateContent", "gemini"),
-    ("/v1/models/{model}:streamGenerateContent", "Gemini streamGenerateContent; needs ?alt=sse", "gemini"),
+    (
+        "/v1/models/{model}:streamGenerateContent",
+        "Gemini streamGenerateContent; events with ?alt=sse, else one JSON array",
+        "gemini",
+    ),
     ("/v1/models/{model}:embedContent", "Gemini embedContent", "gemini"),
     ("/v1/models/{model}:batchEmbedContents", "Gemini batchEmbedContents", "gemini"),
     ("/v1/models/{model}:countTokens", "Gemini countTokens", "gemini"),
 )
 _FORM, _JSON = "multipart/form-data", "application/json"
-_BODIES = {"/v1/images/edits": (_FORM, _JSON), "/v1/audio/transcriptions": (_FORM,), "/v1/audio/translations": (_FORM,)}
+_BODIES = {
+    "/v1/images/edits": (_FORM, _JSON),
+    "/v1/videos": (_FORM, _JSON),
+    "/v1/audio/transcriptions": (_FORM,),
+    "/v1/audio/translations": (_FORM,),
+}
 _PAGES = {
     "limit": "Anthropic's shape: models on a page, 1 to 1000, 20 unless given",
     "after_id": "Anthropic's shape: the page after this model",
@@ -94,6 +108,7 @@ def openapi_document(handlers: Sequence[Any]) -> dict[str, Any]:
     )
     document = described.openapi_schema
     _describe_data_plane(document)
+    _describe_videos(document)
     _describe_usage(document)
     return document.to_schema()
 
@@ -136,6 +151,56 @@ def _describe_data_plane(document: OpenAPI) -> None:
                 responses=_responses("The model", {**_READ_ERRORS, "404": "model_not_found"}),
             )
         )
+
+
+def _describe_videos(document: OpenAPI) -> None:
+    """What is done with a video once it is begun."""
+    paths = document.paths or {}
+    missing = {**_READ_ERRORS, "404": "not_found"}
+    pages = [
+        _query("limit", "1 to 100, 20 unless given"),
+        _query("after", "the id before"),
+        _query("order", "asc or desc"),
+    ]
+    paths["/v1/videos"].get = Operation(
+        operation_id="v1_videos_list",
+        summary="The caller's own videos",
+        tags=["openai"],
+        parameters=pages,
+        responses=_responses("The list", {"400": "invalid_request", **_READ_ERRORS}),
+    )
+    paths["/v1/videos/{id}"] = PathItem(
+        get=Operation(
+            operation_id="v1_videos_one",
+            summary="How far a video is",
+            tags=["openai"],
+            parameters=[_video()],
+            responses=_responses("The job", missing),
+        ),
+        delete=Operation(
+            operation_id="v1_videos_delete",
+            summary="Stops it where the vendor can, and forgets it",
+            tags=["openai"],
+            parameters=[_video()],
+            responses=_responses("It is gone", missing),
+        ),
+    )
+    paths["/v1/videos/{id}/content"] = PathItem(
+        get=Operation(
+            operation_id="v1_videos_content",
+            summary="The video itself",
+            tags=["openai"],
+            parameters=[_video()],
+            responses=_responses(
+                "The file",
+                {"400": "invalid_request: it is not completed", **missing, "502": "upstream_error and its kin"},
+            ),
+        )
+    )
+
+
+def _video() -> Parameter | Reference:
+    return Parameter(name="id", param_in="path", required=True, schema=Schema(type=OpenAPIType.STRING))
 
 
 def _model() -> Parameter | Reference:

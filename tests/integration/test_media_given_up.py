@@ -8,10 +8,13 @@ import msgspec
 import pytest
 
 from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import ProviderConfig, RetriesConfig
+from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing.simulator import Simulator
 from pulse_gateway.types.usage import UsageSource
+from pulse_gateway.videos.memory import MemoryVideoStore
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,25 @@ async def test_a_deadline_of_the_callers_own_makes_nothing_free(
             [entry] = ledger.entries
             assert entry.source is UsageSource.ESTIMATED
             assert getattr(entry, counted) == 1
+
+
+async def test_a_video_is_not_begun_where_its_job_could_not_be_kept() -> None:
+    class Away(MemoryVideoStore):
+        async def check(self) -> None:
+            raise StoreUnavailable("video jobs are kept in a database that does not answer", retry_after_s=1.0)
+
+    async with Simulator(seed=0) as simulator:
+        clock, ledger = SystemClock(), MemoryLedger()
+        config = Config(providers={"google": ProviderConfig(key="x", base_url=simulator.url)})
+        async with Gateway(config, clock=clock, ledger=ledger, videos=Away(clock), observers=()) as gateway:
+            reply = await gateway.handle(
+                Inbound(
+                    dialect="openai.videos",
+                    operation="videos",
+                    body=b'{"model":"google:gemini-omni-1.1-flash","prompt":"x","size":"1280x720"}',
+                    principal=gateway.principal("alice"),
+                )
+            )
+        assert reply.status == 503
+        assert not ledger.entries
+        assert not simulator.stats().requests

@@ -101,6 +101,9 @@ async def serve(host: str = "127.0.0.1", port: int = 9100, seed: int = 0, config
         f"  OPENAI_BASE_URL={simulator.url}/v1\n"
         f"  ANTHROPIC_BASE_URL={simulator.url}\n"
         f"  GEMINI_BASE_URL={simulator.url}\n"
+        f"  STABILITY_BASE_URL={simulator.url}\n"
+        f"  REPLICATE_BASE_URL={simulator.url}   (with a token that begins with r8_)\n"
+        "  all other vendors: docs/simulator.md\n"
         f"  statistics: {simulator.url}/_stats\n"
     )
     sys.stdout.flush()
