@@ -228,11 +228,15 @@ async def _minding_signals(main: Callable[[Signals], Coroutine[Any, Any, None]],
     loop = asyncio.get_running_loop()
     signals = Signals()
     signals.work = loop.create_task(main(signals))
+    asked = False
 
     def stop(name: str) -> None:
-        if signals.stop_asked.is_set():
+        """A second one makes haste. What the parent has said does not count: one sent to a whole group may come after its word."""
+        nonlocal asked
+        if asked:
             signals.hurry()
         else:
+            asked = True
             signals.stop(name)
 
     terminals = [stream for stream in (0, 1, 2) if os.isatty(stream)]
