@@ -19,10 +19,12 @@ from typing import Any, Self
 import asyncpg
 import httpx
 import msgspec
+from nursery import Born, Nursery
 
 from valkey_server import ValkeyProcess
 
 API_KEY = "pls-test-key-of-the-suite"
+PAUSE_S = 0.02  # between two looks at something that settles by itself: the machine is needed for that too
 START_S = 60.0
 STOP_S = 60.0
 # Nothing of the machine's own setting may reach the processes: a provider key in the environment would switch it on.
@@ -34,11 +36,34 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, "PYTHONUNBUFFERED": "1", **(extra or {})}
 
 
+NURSERY = Nursery()
+_PULSE = [sys.executable, "-m", "pulse_host"]
+
+
+def _may_be_born(env: Mapping[str, str]) -> bool:
+    """Whether a fork of the nursery is the same as a fresh interpreter: no, where the environment has something to say to it."""
+    told = {name for name in env if name.startswith(("PYTHON", "COVERAGE", "LANG", "LC_"))} - {"PYTHONUNBUFFERED"}
+    return all(
+        name in _INHERITED and env[name] == os.environ.get(name) for name in told - {"COVERAGE_PROCESS_START"}
+    ) and ("COVERAGE_PROCESS_START" not in told)
+
+
 def run_pulse(
     *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command of `pulse` that ends by itself."""
-    command = [sys.executable, "-m", "pulse_host", *arguments]
+    command = [*_PULSE, *arguments]
+    if _may_be_born(environment(env)):
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            born = NURSERY.bear([*arguments], environment(env), cwd or Path("/"), stdout.fileno(), stderr.fileno())
+            try:
+                code = born.wait(START_S)
+            except subprocess.TimeoutExpired:
+                born.send_signal(signal.SIGKILL)
+                raise
+            stdout.seek(0)
+            stderr.seek(0)
+            return subprocess.CompletedProcess(command, code, stdout.read().decode(), stderr.read().decode())
     return subprocess.run(
         command,
         env=environment(env),
@@ -93,12 +118,22 @@ def open_folder() -> Iterator[Path]:
 
 
 class Process:
-    """A child whose output is collected; `wait_for` returns the first match of a pattern in it."""
+    """A child whose output is collected: a fork of the nursery, unless it is `fresh` or no `pulse`. `wait_for` returns the first match of a pattern in it: in one line, unless it begins with `(?s)`."""
 
-    def __init__(self, arguments: list[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
-        self._child = subprocess.Popen(
-            arguments, env=dict(env), cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    def __init__(
+        self, arguments: list[str], env: Mapping[str, str], cwd: Path | None = None, *, fresh: bool = False
+    ) -> None:
+        reading, writing = os.pipe()
+        try:
+            if not fresh and arguments[:3] == _PULSE and _may_be_born(env):
+                self._child: subprocess.Popen[bytes] | Born = NURSERY.bear(arguments[3:], env, cwd, writing, writing)
+            else:
+                self._child = subprocess.Popen(
+                    arguments, env=dict(env), cwd=cwd, stdout=writing, stderr=writing, start_new_session=True
+                )
+        finally:
+            os.close(writing)
+        self._output = os.fdopen(reading, "rb")
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
@@ -106,12 +141,11 @@ class Process:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
+        for line in self._output:
             with self._changed:
                 self._lines.append(line.decode("utf-8", "replace"))
                 self._changed.notify_all()
-        self._child.stdout.close()
+        self._output.close()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
@@ -127,10 +161,12 @@ class Process:
 
     def wait_for(self, pattern: str, timeout_s: float = START_S) -> re.Match[str]:
         found: re.Match[str] | None = None
+        looked_at = 0  # lines: what has been searched once is not searched again
 
         def there() -> bool:
-            nonlocal found
-            found = re.search(pattern, "".join(self._lines))
+            nonlocal found, looked_at
+            found = re.search(pattern, "".join(self._lines[looked_at:]))
+            looked_at = 0 if pattern.startswith("(?s)") else len(self._lines)
             return found is not None or self._ended
 
         with self._changed:
@@ -231,7 +267,7 @@ class Pulse:
         """Every row of the ledger, once all that is recorded is written: the ledger writes behind."""
         async with asyncio.timeout(20), httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             while "\npulse_ledger_backlog 0.0" not in (await client.get("/metrics")).text:
-                pass
+                await asyncio.sleep(PAUSE_S)
         return await entries_of(self.database_url)
 
     @classmethod
@@ -243,6 +279,7 @@ class Pulse:
         *,
         arguments: list[str] | None = None,
         stop: int = signal.SIGTERM,
+        fresh: bool = False,
     ) -> Iterator[Self]:
         """A running `pulse dev`; its working directory is `data_dir`'s parent, so that no pulse.toml is found by accident."""
         data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -257,7 +294,9 @@ class Pulse:
             str(data_dir),
             *(arguments or []),
         ]
-        process = Process(command, environment({"PULSE_LOG_FORMAT": "json", **(env or {})}), cwd=data_dir.parent)
+        process = Process(
+            command, environment({"PULSE_LOG_FORMAT": "json", **(env or {})}), data_dir.parent, fresh=fresh
+        )
         try:
             url = process.wait_for(r"running at\s+(\S+)")[1]
             key = process.wait_for(r"API key\s+(\S+)")[1]
@@ -277,6 +316,7 @@ class Pulse:
         arguments: list[str] | None = None,
         cwd: Path | None = None,
         program: tuple[str, ...] = ("-m", "pulse_host"),
+        fresh: bool = False,
     ) -> Iterator[Self]:
         """A running `pulse serve`; `key` is one made for it before. Redis and the journal's folder are those of `STORES`, unless
         `env` names others. `program` is what Python runs."""
@@ -287,7 +327,7 @@ class Pulse:
             **STORES.environment(database_url),
             **(env or {}),
         }
-        process = Process(command, environment(settings), cwd=cwd or Path("/"))
+        process = Process(command, environment(settings), cwd or Path("/"), fresh=fresh)
         try:
             url = process.wait_for(r"http://\S+?:\d+")[0]
             yield cls(process, url, key, cwd or Path("/"))
@@ -298,11 +338,11 @@ class Pulse:
     def headers(self) -> dict[str, str]:
         return {"authorization": f"Bearer {self.key}"}
 
-    def log_lines(self, event: str = "exchange") -> list[dict[str, Any]]:
-        """The JSON log lines of one kind."""
+    def log_lines(self, event: str = "exchange", *, with_text: str = "") -> list[dict[str, Any]]:
+        """The JSON log lines of one kind; `with_text` of them only those that it stands in."""
         lines = []
         for line in self.process.output.splitlines():
-            if line.startswith("{"):
+            if line.startswith("{") and with_text in line:
                 fields = msgspec.json.decode(line)
                 if fields.get("event") == event:
                     lines.append(fields)
@@ -310,5 +350,6 @@ class Pulse:
 
     def exchange(self, request_id: str, timeout_s: float = 10.0) -> dict[str, Any]:
         """The log line of one exchange, once it is there."""
-        self.process.wait_for(rf'"request_id":"{re.escape(request_id)}"', timeout_s)
-        return next(line for line in self.log_lines() if line["request_id"] == request_id)
+        said = f'"request_id":"{request_id}"'
+        self.process.wait_for(re.escape(said), timeout_s)
+        return next(line for line in self.log_lines(with_text=said) if line["request_id"] == request_id)

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from pulse_process import START_S, Pulse, Simulation, entries_of, open_folder
+from pulse_process import PAUSE_S, START_S, Pulse, Simulation, entries_of, open_folder
 
 from pulse_host.dev.embedded import EmbeddedPostgres
 
@@ -96,6 +96,7 @@ def wait_until_at_the_provider(simulation: Simulation, requests: int) -> None:
     deadline = time.monotonic() + START_S
     while sum(counts["open"] for counts in simulation.stats()["providers"].values()) < requests:
         assert time.monotonic() < deadline
+        time.sleep(PAUSE_S)
 
 
 def wait_until_draining(pulse: Pulse) -> httpx.Response:

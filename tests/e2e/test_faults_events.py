@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, entries_of, open_folder, run_pulse
+from pulse_process import PAUSE_S, Pulse, Simulation, entries_of, open_folder, run_pulse
 
 MIB = 1024 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -235,7 +235,7 @@ async def settled(http: httpx.AsyncClient, database_url: str, request_id: str) -
         while "\npulse_open_permits 0.0" not in (page := (await http.get("/metrics")).text) or (
             "\npulse_ledger_backlog 0.0" not in page
         ):
-            pass
+            await asyncio.sleep(PAUSE_S)
     (row,) = [each for each in await entries_of(database_url) if each["request_id"] == request_id]
     return row
 
@@ -287,7 +287,7 @@ async def test_twenty_megabytes_in_one_event_are_refused_and_the_provider_is_lef
     if size > 30 * MIB:  # twenty would fit between two sockets, and the provider not see that nobody reads
         async with asyncio.timeout(10):
             while (outcome := seen(simulation, request_id)) == "open":
-                pass
+                await asyncio.sleep(PAUSE_S)
         assert outcome == "aborted"
 
 

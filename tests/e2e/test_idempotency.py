@@ -15,7 +15,7 @@ import asyncpg
 import httpx
 import msgspec
 import pytest
-from pulse_process import START_S, Pulse, Simulation, entries_of, open_folder, run_pulse
+from pulse_process import PAUSE_S, START_S, Pulse, Simulation, entries_of, open_folder, run_pulse
 
 PATHS = {
     "openai": ("/v1/chat/completions", "gpt-5.2"),
@@ -72,7 +72,7 @@ class Replicas:
         """The ledger, once it holds `count` entries: it is written behind."""
         async with asyncio.timeout(START_S):
             while len(entries := await entries_of(self.database_url)) < count:
-                pass
+                await asyncio.sleep(PAUSE_S)
         return entries
 
 
@@ -164,7 +164,7 @@ def calls(simulation: Simulation) -> list[dict[str, Any]]:
 async def until_at_the_provider(simulation: Simulation, count: int = 1) -> None:
     async with asyncio.timeout(START_S):
         while len(await asyncio.to_thread(calls, simulation)) < count:
-            pass
+            await asyncio.sleep(PAUSE_S)
 
 
 # ── one answer ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -402,4 +402,4 @@ async def test_without_the_database_nothing_is_run_for_a_key(
         await admin.close()
     async with asyncio.timeout(START_S):
         while (await ask(server, Request())).status_code != 200:
-            pass
+            await asyncio.sleep(PAUSE_S)

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from pulse_process import START_S, Process, Pulse, environment, open_folder, run_pulse
+from pulse_process import PAUSE_S, START_S, Process, Pulse, environment, open_folder, run_pulse
 
 ECHO = {"model": "echo", "messages": [{"role": "user", "content": "مرحبا"}]}
 
@@ -27,7 +27,7 @@ ECHO = {"model": "echo", "messages": [{"role": "user", "content": "مرحبا"}]
 def used() -> Iterator[Path]:
     """A data dir that was started once, for tests that look at a later start."""
     with open_folder() as folder:
-        with Pulse.dev(folder / "data"):
+        with Pulse.dev(folder / "data", fresh=True):
             pass
         yield folder / "data"
 
@@ -69,7 +69,7 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 
 def test_a_later_start_is_ready_in_under_six_seconds(used: Path) -> None:
     began = time.monotonic()
-    with Pulse.dev(used) as pulse:
+    with Pulse.dev(used, fresh=True) as pulse:
         took_s = time.monotonic() - began
         assert httpx.get(f"{pulse.url}/ready", trust_env=False).status_code == 200
     assert took_s < 6
@@ -242,6 +242,7 @@ def wait_until_written(pulse: Pulse) -> None:
     deadline = time.monotonic() + START_S
     while "pulse_ledger_backlog 0.0" not in httpx.get(f"{pulse.url}/metrics", trust_env=False).text:
         assert time.monotonic() < deadline
+        time.sleep(PAUSE_S)
 
 
 # ── stopping ──

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import psutil
 import pytest
-from pulse_process import START_S, Pulse, Simulation, entries_of, open_folder, run_pulse
+from pulse_process import PAUSE_S, START_S, Pulse, Simulation, entries_of, open_folder, run_pulse
 
 from pulse_host.dev.embedded import EmbeddedPostgres
 
@@ -52,12 +52,14 @@ async def until_written(client: httpx.AsyncClient) -> None:
     deadline = time.monotonic() + START_S
     while await backlog(client):
         assert time.monotonic() < deadline
+        await asyncio.sleep(PAUSE_S)
 
 
 async def until(client: httpx.AsyncClient, status: str) -> httpx.Response:
     deadline = time.monotonic() + START_S
     while (response := await client.get("/ready")).json()["status"] != status:
         assert time.monotonic() < deadline, response.text
+        await asyncio.sleep(PAUSE_S)
     return response
 
 
@@ -97,6 +99,7 @@ async def test_known_keys_work_on_and_nothing_is_lost(served: Pulse, postgres: E
         deadline = time.monotonic() + START_S
         while await ask(client, "stranger") != 200:  # unknown keys are looked up again a second after the last failure
             assert time.monotonic() < deadline
+            await asyncio.sleep(PAUSE_S)
     assert {*before, *during, *after} == {200}
     assert served.process.stop() == 0
     names = sorted(row["request_id"] for row in await entries_of(postgres.url()))

@@ -28,6 +28,7 @@ tokens = 1_000_000_000
 [limits]
 requests = "off"
 replicas = 1
+deadline_ms = 2000
 """
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -19,6 +18,7 @@ from valkey_server import ValkeyProcess
 DEADLINE_S = 0.1
 LATE_S = 0.25
 BACK_S = 5.0
+FAULT_S = 1.5  # many times the deadline
 LEASE_S = 2.0
 ECHO = {"model": "echo", "messages": [{"role": "user", "content": "مرحبا"}]}
 CONFIG = f"""
@@ -40,22 +40,28 @@ def redis() -> Iterator[ValkeyProcess]:
 
 async def frozen(_: FaultProxy, redis: ValkeyProcess) -> None:
     redis.freeze()
-    await asyncio.sleep(3)
+    await asyncio.sleep(FAULT_S)
     redis.thaw()
 
 
 async def slow(proxy: FaultProxy, _: ValkeyProcess) -> None:
     proxy.delay_s = 2 * DEADLINE_S
-    await asyncio.sleep(3)
+    await asyncio.sleep(FAULT_S)
     proxy.delay_s = 0
 
 
 async def cut_at_every_fiftieth_answer(proxy: FaultProxy, _: ValkeyProcess) -> None:
-    count = itertools.count(1)
-    proxy.change_answer = lambda data: None if next(count) % 50 == 0 else data
-    await asyncio.sleep(3)
+    answers = 0
+
+    def change(data: bytes) -> bytes | None:
+        nonlocal answers
+        answers += 1
+        return None if answers % 50 == 0 else data
+
+    proxy.change_answer = change
+    await asyncio.sleep(FAULT_S)
+    await until(lambda: answers > 150, "it is used")
     proxy.change_answer = None
-    assert next(count) > 150, "it was hardly used"
 
 
 async def empty(_: FaultProxy, redis: ValkeyProcess) -> None:
@@ -89,16 +95,16 @@ async def test_nobody_waits_for_redis_and_all_is_well_soon_after(
 
             async with httpx.AsyncClient(base_url=pulse.url, trust_env=False, timeout=30) as http:
                 await until(lambda: nothing_is_held(redis), "what was held has come back", within_s=LEASE_S + 5)
-                assert await metric(http, "pulse_open_permits") == 0
+                await until(lambda: nothing_is_open(http), "every permit is settled", within_s=BACK_S)
                 # A settlement whose answer was cut off counted, and is on its way a second time.
                 await until(lambda: nothing_waits(http), "every settlement was taken", within_s=BACK_S)
                 assert await metric(http, "pulse_ledger_refused_total") == 0
 
             during = load.since(began - 0.5, ended + BACK_S)
             assert {each.status for each in during} <= {200, 429, 503}
-            # An answer asks Redis twice: for the grant, and with what was used.
+            # An answer asks Redis twice: for the grant, and with what was used. The gateway may be as late as this process was.
             slowest = max(each.took_s for each in during)
-            assert slowest < 2 * DEADLINE_S + LATE_S + load.lag_s + 0.2, (slowest, load.lag_s)
+            assert slowest < 2 * DEADLINE_S + LATE_S + 2 * load.lag_s + 0.5, (slowest, load.lag_s)
             assert await asyncio.to_thread(pulse.process.stop) == 0
             assert "Traceback" not in pulse.process.output
     found = await compare(database_url, simulation, prefix)
@@ -125,7 +131,7 @@ async def test_two_hundred_callers_at_once_of_a_frozen_redis_are_all_answered_in
         during = await all_.ask()
         redis.thaw()
         assert {each.status for each in during} <= {200, 429, 503}
-        assert max(each.took_s for each in during) < 2 * usual_s + 2 * DEADLINE_S + LATE_S
+        assert max(each.took_s for each in during) < 3 * usual_s + 2 * DEADLINE_S + LATE_S + 0.5
 
         async def all_is_well() -> bool:
             return {each.status for each in await all_.ask()} == {200}
@@ -136,6 +142,10 @@ async def test_two_hundred_callers_at_once_of_a_frozen_redis_are_all_answered_in
 
 async def nothing_is_held(redis: ValkeyProcess) -> bool:
     return await held_in(redis) == 0
+
+
+async def nothing_is_open(http: httpx.AsyncClient) -> bool:
+    return await metric(http, "pulse_open_permits") == 0
 
 
 async def nothing_waits(http: httpx.AsyncClient) -> bool:

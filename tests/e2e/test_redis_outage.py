@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pulse_process import START_S, STORES, Pulse, Simulation, open_folder, run_pulse
+from pulse_process import PAUSE_S, START_S, STORES, Pulse, Simulation, open_folder, run_pulse
 
 from valkey_server import ValkeyProcess
 
@@ -66,6 +66,7 @@ async def until(http: httpx.AsyncClient, status: str) -> dict[str, Any]:
     deadline = time.monotonic() + START_S
     while (found := (await ready(http))[1])["status"] != status:
         assert time.monotonic() < deadline, found
+        await asyncio.sleep(PAUSE_S)
     return found
 
 

@@ -21,7 +21,7 @@ REDIS_AWAY = {"PULSE_REDIS_URL": "redis://127.0.0.1:1/0"}  # a server starts all
 @pytest.fixture(scope="module")
 def served(database_url: str, simulation: Simulation) -> Iterator[Pulse]:
     made = run_pulse("keys", "create", "--user", "ada@example.com", env={"PULSE_DATABASE_URL": database_url})
-    with Pulse.serve(database_url, simulation.provider_environment(), key=made.stdout.strip()) as running:
+    with Pulse.serve(database_url, simulation.provider_environment(), key=made.stdout.strip(), fresh=True) as running:
         yield running
 
 

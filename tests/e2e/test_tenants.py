@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, run_pulse
+from pulse_process import PAUSE_S, Pulse, Simulation, run_pulse
 
 
 @pytest.fixture(scope="module")
@@ -234,6 +234,7 @@ def test_what_a_tenant_used_is_written_and_told_behind_the_wall(
     deadline = time.monotonic() + 20
     while "\npulse_ledger_backlog 0.0" not in httpx.get(f"{served.url}/metrics", trust_env=False).text:
         assert time.monotonic() < deadline
+        time.sleep(PAUSE_S)
     told = httpx.get(
         f"{served.url}/v1/usage/me/history",
         params={"from": (datetime.now(UTC) - timedelta(days=1)).date().isoformat()},

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation, entries_of, run_pulse
+from pulse_process import PAUSE_S, Pulse, Simulation, entries_of, run_pulse
 
 AMOUNTS = [
     "requests",
@@ -75,7 +75,7 @@ async def written(served: Pulse) -> None:
     """Returns when the ledger has written what is recorded."""
     async with asyncio.timeout(20), httpx.AsyncClient(base_url=served.url, trust_env=False) as client:
         while "\npulse_ledger_backlog 0.0" not in (await client.get("/metrics")).text:
-            pass
+            await asyncio.sleep(PAUSE_S)
 
 
 async def test_today_is_what_the_ledger_says_of_it_by_day_and_by_model(

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pulse_process import Pulse, Simulation
+from pulse_process import PAUSE_S, Pulse, Simulation
 
 PATHS = {
     "openai": (
@@ -43,7 +43,7 @@ async def leave_after(pulse: Pulse, path: str, body: dict[str, Any], chunks: int
 async def until_quiet(pulse: Pulse) -> None:
     async with asyncio.timeout(20), httpx.AsyncClient(base_url=pulse.url, trust_env=False) as client:
         while "pulse_open_permits 0.0" not in (await client.get("/metrics")).text:
-            pass
+            await asyncio.sleep(PAUSE_S)
 
 
 @pytest.mark.parametrize("model", MODELS)
