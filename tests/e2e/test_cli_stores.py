@@ -182,13 +182,13 @@ def test_check_is_content_when_everything_answers(env: dict[str, str], simulatio
     rows = table(done.stdout)
     assert done.returncode == 0, done.stdout
     assert {state for name, (state, _) in rows.items() if name != "postgres"} == {"ok"}
-    assert rows["config"][1] == "1 aliases, 4 providers"
+    assert rows["config"][1] == "1 aliases, 6 providers"
     assert rows["model fast"][1] == "openai:gpt-5.2, anthropic:claude-opus-5; leads nowhere: groq:llama"
     assert rows["postgres"][0] == "WARN"
     assert re.fullmatch(r"PostgreSQL \d+\S*, migrated; its role passes row-level security: .*", rows["postgres"][1])
     assert re.fullmatch(r"Valkey \d+\S*, writable, noeviction", rows["redis"][1])
     assert rows["journal"][1] == f"{stores['PULSE_JOURNAL_DIR']} is writable"
-    for name in ("openai", "anthropic", "google", "vllm"):
+    for name in ("openai", "anthropic", "google", "replicate", "stability", "vllm"):
         assert rows[f"provider {name}"][1].endswith("answers, the key is accepted")
 
 
@@ -202,6 +202,8 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
         "OPENAI_API_KEY": "wrong",
         "ANTHROPIC_API_KEY": "wrong",
         "GEMINI_API_KEY": "wrong",
+        "REPLICATE_API_TOKEN": "wrong",
+        "STABILITY_API_KEY": "wrong",
         "VLLM_BASE_URL": "http://127.0.0.1:1/v1",
         "XAI_API_KEY": "s3cret",
         "XAI_BASE_URL": f"{simulation.url}/elsewhere",
@@ -215,7 +217,7 @@ def test_check_names_every_thing_that_is_wrong(simulation: Simulation, folder: P
     assert "Postgres does not answer at 127.0.0.1:1 (database books, user ada)" in rows["postgres"][1]
     assert rows["redis"][1].startswith("Redis at 127.0.0.1:1 does not answer")
     assert rows["journal"][1].startswith("/proc/pulse/journal is not writable: ")
-    for name, status in (("openai", 401), ("anthropic", 401), ("google", 400)):
+    for name, status in (("openai", 401), ("anthropic", 401), ("google", 400), ("replicate", 401), ("stability", 401)):
         assert rows[f"provider {name}"][1].endswith(f"refuses the key (status {status})")
     assert rows["provider vllm"][1].startswith("http://127.0.0.1:1/v1/models: Connect call failed")
     assert rows["provider xai"][1].endswith("/elsewhere/models answers GET with status 404")

@@ -129,7 +129,7 @@ async def test_the_models_are_listed_in_the_shape_of_who_asks(http: httpx.AsyncC
     assert {"gpt-5.2", "claude-opus-5", "gemini-3.8-flash", "echo"} <= {row["id"] for row in plain["data"]}
     anthropics = (await http.get("/v1/models", headers={"anthropic-version": "2026-10-21"})).json()
     assert anthropics["data"][0]["type"] == "model"
-    googles = (await http.get("/v1beta/models", headers={"x-goog-api-key": pulse.key})).json()
+    googles = (await http.get("/v1beta/models?pageSize=1000", headers={"x-goog-api-key": pulse.key})).json()
     assert any(row["name"] == "models/gemini-3.8-flash" for row in googles["models"])
     assert (await http.get("/v1/models/gpt-5.2")).json()["owned_by"] == "openai"
     assert (await http.get("/v1/models/nothing")).status_code == 404

@@ -157,7 +157,7 @@ def test_it_says_where_limits_are_counted(served: Pulse) -> None:
     assert line["url"] == served.url
     assert line["workers"] == 1
     assert line["limits"] == "counted in Redis, for all replicas"
-    assert line["providers"] == ["anthropic", "google", "openai", "vllm"]
+    assert line["providers"] == ["anthropic", "google", "openai", "replicate", "stability", "vllm"]
 
 
 def test_all_its_output_is_one_json_object_per_line(served: Pulse) -> None:
