@@ -73,7 +73,7 @@ async def floods(
     processes = [await process(server, "flood", cap, window_s, seconds, skew_s) for skew_s in skews_s]
     printed = [(await each.communicate())[0] for each in processes]
     assert all(each.returncode == 0 for each in processes)
-    assert all(json.loads(each) for each in printed), "one process was let in not once"
+    assert sum(bool(json.loads(each)) for each in printed) > 1, "nobody had to share"
     return sorted(moment for each in printed for moment in json.loads(each))
 
 

@@ -171,7 +171,7 @@ async def test_what_has_no_place_is_refused_by_the_clients_path_or_named(gateway
     assert (refused.status, info["reason"], info["metadata"]["param"]) == (
         400,
         "UNSUPPORTED_PARAMETER",
-        "requests[].taskType",
+        "requests[].task_type",
     )
     unknown = await ask(gateway, "openai.embeddings", GOOGLE, {"input": "a", "truncate": True})
     assert (unknown.status, unknown.body["error"]["param"]) == (400, "truncate")
