@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,19 @@ settings.register_profile(
 )
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("pulse")
+
+
+# ── garbage ──
+# What is made while tests are collected lives to the end, and looking through it again and again for garbage takes as long as the rest
+# of collecting. So nobody looks before all is there, nor at that afterwards.
+
+gc.disable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 # ── certificates ──
