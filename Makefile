@@ -3,14 +3,14 @@
 # make bench the figures of docs/performance.md             make soak   minutes under load and faults (ARGS="-k limits")
 # make docs  the pages of settings and of compatibility           make mutants  do the tests find planted mistakes?
 # make lint  ruff, mypy, import-linter                      make format   fix what can be fixed
-# make cover the tests, and which lines they reach
+# make cover the tests, and which lines they reach         make fuzz  the decoders on damaged input (ARGS="600": seconds)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= 2
+JOBS   ?= 3
 STAMP  := $(VENV)/.installed
 
-.PHONY: run test cover lint ci format lock docs bench mutants soak clean
+.PHONY: run test cover lint ci format lock docs bench mutants fuzz soak clean
 
 run: $(STAMP)
 	@$(BIN)/pulse dev $(ARGS)
@@ -44,6 +44,9 @@ bench: $(STAMP)
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(STAMP)
 	$(BIN)/python -m pytest -o python_files="soak_*.py" tests/e2e -s $(ARGS)

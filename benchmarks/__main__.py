@@ -1,8 +1,8 @@
 """The figures of docs/performance.md, measured in one run: `make bench`, or `python -m benchmarks [--only PART …] [--json FILE]`.
 
 Parts: `start` (import and start-up time), `chat` (a whole gateway beside a bare route), `limits` (counting in Redis beside redis-py),
-`pieces` (what accounting adds within the process), `journal` (a journal beside an outbox in Redis), `ledger`
-(entries a second into Postgres).
+`pieces` (what accounting adds within the process), `codecs` (reading and translating), `journal` (a journal beside an outbox in Redis),
+`ledger` (entries a second into Postgres).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chat, journal, ledger, limits, pieces
+from benchmarks import chat, codecs, journal, ledger, limits, pieces
 from benchmarks.chat import a_simulator, line, provider_environment
 from benchmarks.process import Running, environment, python, this_machine
 
@@ -88,7 +88,7 @@ def apart(module: str, data: Path, *words: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ("start", "chat", "limits", "pieces", "journal", "ledger")
+    parts = ("start", "chat", "limits", "pieces", "codecs", "journal", "ledger")
     parser.add_argument("--only", choices=parts, nargs="+", default=list(parts))
     parser.add_argument(
         "--requests", type=int, default=4000, help="a round; the ledger's has five times as many entries"
@@ -102,6 +102,7 @@ def main() -> int:
         "chat": (lambda data: chat.measure(asked.requests, asked.rounds, data), chat.lines),
         "limits": (lambda data: apart("limits", data, "--calls", requests, "--rounds", rounds), limits.lines),
         "pieces": (lambda data: apart("pieces", data, "--times", requests, "--rounds", rounds), pieces.lines),
+        "codecs": (lambda data: apart("codecs", data, "--rounds", rounds), codecs.lines),
         "journal": (lambda data: apart("journal", data, "--exchanges", requests, "--rounds", rounds), journal.lines),
         "ledger": (
             lambda data: apart("ledger", data, "--entries", str(5 * asked.requests), "--rounds", "3"),
