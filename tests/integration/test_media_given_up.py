@@ -21,7 +21,12 @@ from pulse_gateway.videos.memory import MemoryVideoStore
     ("dialect", "operation", "body", "counted"),
     [
         ("openai.images.generations", "images", {"model": "openai:gpt-image-2+delay=5", "prompt": "قطة"}, "images"),
-        ("openai.images.generations", "images", {"model": "replicate:google/nano-banana+delay=5", "prompt": "قطة"}, "images"),
+        (
+            "openai.images.generations",
+            "images",
+            {"model": "replicate:google/nano-banana+delay=5", "prompt": "قطة"},
+            "images",
+        ),
         (
             "openai.videos",
             "videos",
