@@ -73,8 +73,7 @@ class Reading:
         for event in events:
             kind = type(event)
             if kind is TextDelta:
-                self._seen.add(event.choice)  # type: ignore[attr-defined]
-                self.count(event.text)
+                self.hear(event.text, event.choice)  # type: ignore[attr-defined]
             elif kind is ToolArgumentsDelta:
                 self.count(event.fragment)  # type: ignore[attr-defined]
             elif kind is ReasoningDelta:
@@ -99,6 +98,11 @@ class Reading:
                 self.count(event.name)
         if reported and self._finished and self._seen <= self._finished:
             self.usage_is_final = _says_output(self.usage)
+
+    def hear(self, text: str, choice: int = 0) -> None:
+        """A piece of visible text."""
+        self._seen.add(choice)
+        self.count(text)
 
     def observe_reply(self, reply: ChatReply) -> None:
         """The same for an answer that came in one piece."""

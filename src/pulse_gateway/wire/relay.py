@@ -7,7 +7,7 @@ follow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from pulse_gateway.types.events import Event, Failed, Finished
 from pulse_gateway.wire.codec import Codec, StreamDecoder, UpstreamCodec
 from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["HideUsage", "Mended", "Mender", "Native", "Passthrough", "Piece", "Relay", "Translate"]
 
@@ -112,18 +112,17 @@ class Relay(ABC, Generic[T]):
             frames = self._frames.feed(data)
         except UpstreamError as error:
             self.broken = error
-            return
-        yield from self._each(frames)
+            return iter(())
+        return self._each(frames)
 
     def _each(self, frames: list[ServerSentEvent]) -> Iterator[tuple[T, list[Event]]]:
         frames.reverse()
-        while frames:
-            if self.over:
-                return
+        decode, observe = self._decoder.decode, self.reading.observe
+        while frames and not self.over:
             frame = frames.pop()
             try:
-                events = self._decoder.decode(frame)
-                self.reading.observe(events)
+                events = decode(frame)
+                observe(events)
                 shown = frame if self._shows_frames else None
                 del frame
                 item = self.render(shown, events)
@@ -147,6 +146,18 @@ class Passthrough(_Bytes):
         super().__init__(codec.decoder())
         self._codec, self._request_model = codec, request_model
         self._unclosed = False  # the last frame came without its blank line, so what follows would be part of it
+        self._frames = self._sse = SSEDecoder()
+        self._plain_text: Callable[[bytes], str | None] | None = getattr(self._decoder, "plain_text", None)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Most slices are one event that adds to a text: these become no events of ours."""
+        if self._plain_text is not None and not self.over and (line := self._sse.whole_line(data)) is not None:
+            text = self._plain_text(line)
+            if text is not None:
+                self.reading.hear(text)
+                self._unclosed = False
+                return [data]
+        return super().feed(data)
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
         if frame is None:
@@ -164,6 +175,10 @@ class Passthrough(_Bytes):
 
 class HideUsage(Passthrough):
     """The same, for a client that did not ask for the usage the gateway asked for."""
+
+    def __init__(self, codec: Codec, request_model: str) -> None:
+        super().__init__(codec, request_model)
+        self._plain_text = None  # every frame may have something to hide
 
     def _shown(self, frame: ServerSentEvent) -> bytes:
         return self._codec.hide_usage(frame)

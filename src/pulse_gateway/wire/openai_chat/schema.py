@@ -171,6 +171,20 @@ class Answer(Struct):
     tool_calls: list[ToolCallRecord] | None = None
     function_call: FunctionRecord | None = None
 
+    @property
+    def plain_text(self) -> str | None:
+        """What it says, where that is text and nothing else but perhaps calls; None where more is to be looked at."""
+        content = self.content
+        if (
+            type(content) is not str
+            or self.reasoning_content
+            or self.reasoning
+            or self.reasoning_details
+            or self.refusal
+        ):
+            return None
+        return content
+
 
 class _TopLogprob(Struct):
     token: str

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import msgspec
 
-from pulse_gateway.errors import PulseError
+from pulse_gateway.errors import PulseError, UpstreamProtocolError
 from pulse_gateway.types.chat import ReasoningPart, TextPart, ToolCallPart
 from pulse_gateway.types.events import (
     Ended,
@@ -45,7 +45,7 @@ from pulse_gateway.wire.openai_chat.reply import (
     interruption,
     thought_signature,
 )
-from pulse_gateway.wire.openai_chat.schema import ChoiceRecord, Completion, ToolCallRecord, decode_completion
+from pulse_gateway.wire.openai_chat.schema import Answer, ChoiceRecord, Completion, ToolCallRecord, decode_completion
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
 from pulse_gateway.wire.sse import ServerSentEvent
 from pulse_gateway.wire.tool_calls import made_id
@@ -143,13 +143,17 @@ class ChatStreamDecoder:
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
         """Raises: UpstreamProtocolError when the frame's data is no JSON object of a chunk's shape."""
-        data = frame.data.strip()
-        if self._over or not data:
+        data = frame.data
+        if self._over:
             return []
-        if data.startswith(_DONE):
-            return self._end()
-        if data[:1] == b"[":  # an error in a list of one: Gemini's compatible endpoint
-            return self._fail(data)
+        if not data.startswith(b"{"):
+            data = data.strip()
+            if not data:
+                return []
+            if data.startswith(_DONE):
+                return self._end()
+            if data.startswith(b"["):  # an error in a list of one: Gemini's compatible endpoint
+                return self._fail(data)
         chunk = decode_completion(data)
         if chunk.is_error or frame.event == "error":
             return self._fail(data)
@@ -159,12 +163,37 @@ class ChatStreamDecoder:
             self._start(events)
             for record in chunk.choices:
                 self._choice(record, events)
-                if failure := interruption(record.finish_reason):
+                if record.finish_reason and (failure := interruption(record.finish_reason)):
                     self._over = True
                     return [*events, Failed(failure)]
         elif self._choices and chunk.usage and all(choice.whole for choice in self._choices.values()):
             self._release(events)
         return events
+
+    def plain_text(self, data: bytes) -> str | None:
+        """What a chunk adds to the text of the first choice, where it does that and nothing else; None: `decode` it."""
+        if not data.startswith(b"{"):
+            return None
+        try:
+            chunk = decode_completion(data)
+        except UpstreamProtocolError:
+            return None
+        choices = chunk.choices
+        if choices is None or len(choices) != 1 or chunk.usage or chunk.x_groq or self._over or 0 not in self._choices:
+            return None
+        record = choices[0]
+        delta = record.delta
+        if (
+            delta is None
+            or record.index
+            or record.finish_reason is not None
+            or record.logprobs is not None
+            or delta.tool_calls
+            or delta.function_call
+            or chunk.is_error
+        ):
+            return None
+        return delta.plain_text
 
     def finish(self) -> list[Event]:
         """Ends a stream that lacks `[DONE]` but whose every choice is finished; else tells only usage that was held back."""
@@ -184,12 +213,14 @@ class ChatStreamDecoder:
 
     def _remember(self, chunk: Completion) -> None:
         """Azure's first chunk has an empty id and model, so the first that are not empty count."""
-        self._id = self._id or chunk.id or ""
-        self._model = self._model or chunk.model or ""
-        if self._created is None and chunk.created:
-            self._created = int(chunk.created)
-        groq_usage = chunk.x_groq.usage if chunk.x_groq else None
-        self._usage = decode_usage(chunk.usage or groq_usage) or self._usage
+        if not self._id or not self._model or self._created is None:
+            self._id = self._id or chunk.id or ""
+            self._model = self._model or chunk.model or ""
+            if self._created is None and chunk.created:
+                self._created = int(chunk.created)
+        reported = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
+        if reported is not None:
+            self._usage = decode_usage(reported) or self._usage
 
     def _start(self, events: list[Event]) -> None:
         if not self._started:
@@ -202,24 +233,31 @@ class ChatStreamDecoder:
         if choice is None:
             choice = self._choices[index] = _Choice(index, self._held)
         if (delta := record.delta or record.message) is not None:
-            for part in fragments(delta):
-                if isinstance(part, TextPart):
-                    events.append(TextDelta(part.text, index))
-                elif isinstance(part, ReasoningPart):
-                    if part.text:
-                        events.append(ReasoningDelta(part.text, index))
-                    if part.signature:
-                        events.append(ReasoningSigned(part.signature, choice=index))
-                else:
-                    events.append(RefusalDelta(part.text, index))
+            if (text := delta.plain_text) is not None:  # as in most chunks
+                if text:
+                    events.append(TextDelta(text, index))
+            else:
+                self._say(delta, index, events)
             for fragment in delta.tool_calls or ():
                 self._call(choice, fragment, events)
             if delta.function_call:  # the legacy form of a single call
                 self._call(choice, ToolCallRecord(function=delta.function_call), events)
-        if logprobs := decode_logprobs(record.logprobs):
+        if record.logprobs is not None and (logprobs := decode_logprobs(record.logprobs)):
             events.append(LogprobsDelta(logprobs, index))
         if record.finish_reason is not None:
             choice.finish = record.finish_reason or choice.finish or ""
+
+    def _say(self, delta: Answer, index: int, events: list[Event]) -> None:
+        for part in fragments(delta):
+            if isinstance(part, TextPart):
+                events.append(TextDelta(part.text, index))
+            elif isinstance(part, ReasoningPart):
+                if part.text:
+                    events.append(ReasoningDelta(part.text, index))
+                if part.signature:
+                    events.append(ReasoningSigned(part.signature, choice=index))
+            else:
+                events.append(RefusalDelta(part.text, index))
 
     def _call(self, choice: _Choice, record: ToolCallRecord, events: list[Event]) -> None:
         function = record.function
