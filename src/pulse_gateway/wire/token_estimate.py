@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 
 __all__ = ["OutputEstimate", "estimate_output_tokens", "estimate_prompt_tokens"]
 
@@ -64,7 +64,7 @@ class OutputEstimate:
         self._open = text[end:]
 
 
-_PIECES = (
+_PIECES = re.compile(
     r"[A-Za-z\u00c0-\u024f]+"  # Latin words
     r"|[\u0370-\u1fff]+"  # words of the other alphabets: Greek, Cyrillic, Hebrew, Arabic, Indic …
     r"|[\u2e80-\U0010ffff]"  # Chinese, Japanese, Korean, emoji: one by one
@@ -73,14 +73,8 @@ _PIECES = (
 )
 
 
-@cache
-def _pieces() -> re.Pattern[str]:
-    """Made when it is first needed: with classes as wide as these it takes as long as a quarter of importing this library."""
-    return re.compile(_PIECES)
-
-
 def _tokens_of(text: str) -> float:
-    return sum(_known_weight(piece) if len(piece) <= _OFTEN_SEEN else _weight(piece) for piece in _pieces().findall(text))
+    return sum(_known_weight(piece) if len(piece) <= _OFTEN_SEEN else _weight(piece) for piece in _PIECES.findall(text))
 
 
 def _weight(piece: str) -> float:
