@@ -62,14 +62,15 @@ def run(group: str, seconds: int) -> bool:
     """Whether something was found."""
     command = [sys.executable, "-m", "tests.fuzz", str(seconds), "--group", group]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
-    runs = re.findall(r"number_of_executed_units: (\d+)", done.stderr)
+    runs = re.findall(r"(?m)^#(\d+)\s", done.stderr)
     covered = re.findall(r"cov: (\d+) ft: (\d+) corp: (\d+)", done.stderr)
     told = f"{int(runs[-1]):,} inputs" if runs else "no inputs"
     if covered:
         told += f", {covered[-1][0]} edges, {covered[-1][2]} inputs kept"
     print(f"{group:<10} {told}" + ("" if done.returncode == 0 else ": FOUND"), flush=True)
     if done.returncode != 0:
-        print("\n".join((done.stdout + done.stderr).splitlines()[-60:]))
+        told_by = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith(("#", "INFO:"))]
+        print("\n".join(told_by[-60:]))
     return done.returncode != 0
 
 

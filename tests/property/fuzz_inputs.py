@@ -191,15 +191,19 @@ def _frames_of(data: bytes) -> list[bytes]:
     if data.startswith(b"\x00\x00"):
         try:
             return [frame(each.event, each.data) for each in EventStreamDecoder().feed(data)]
-        except (UpstreamError, TypeError):
+        except (UpstreamError, ValueError):
             return [data]
     return re.findall(rb".+?(?:\r?\n){2}|.+\Z", data, re.DOTALL)
 
 
 def _damaged_frame(random: Random, piece: bytes) -> bytes:
     if piece.startswith(b"\x00\x00"):
-        (read,) = EventStreamDecoder().feed(piece)
-        return frame(read.event, _damaged_json(random, read.data), kind=random.choice(("event", "exception", "error")))
+        try:
+            (read,) = EventStreamDecoder().feed(piece)
+            kind = random.choice(("event", "exception", "error"))
+            return frame(read.event, _damaged_json(random, read.data), kind=kind)
+        except (UpstreamError, ValueError):  # it is damaged already
+            return _damaged_bytes(random, piece)
     before, mark, said = piece.partition(b"data: ")
     text = said.strip()
     if not mark or not text.startswith(b"{"):
