@@ -37,9 +37,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         path.write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(pulse_gateway.providers, "__path__", [*pulse_gateway.providers.__path__, str(tmp_path / OURS)])
-    known = set(sys.modules)
     yield tmp_path
-    for name in set(sys.modules) - known:
+    # Only what came from the page: anything else that was imported meanwhile is everybody's, and must stay one.
+    theirs = [name for name, module in sys.modules.items() if str(tmp_path) in str(getattr(module, "__file__", ""))]
+    for name in theirs:
         del sys.modules[name]
     registry.provider.cache_clear()
 
