@@ -16,7 +16,7 @@ from pulse_gateway.types.events import Event, Failed, Finished
 from pulse_gateway.wire.codec import Codec, StreamDecoder, UpstreamCodec
 from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
+from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["HideUsage", "Mended", "Mender", "Native", "Passthrough", "Piece", "Relay", "Translate"]
 
@@ -146,18 +146,32 @@ class Passthrough(_Bytes):
         super().__init__(codec.decoder())
         self._codec, self._request_model = codec, request_model
         self._unclosed = False  # the last frame came without its blank line, so what follows would be part of it
-        self._frames = self._sse = SSEDecoder()
         self._plain_text: Callable[[bytes], str | None] | None = getattr(self._decoder, "plain_text", None)
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Most slices are one event that adds to a text: these become no events of ours."""
-        if self._plain_text is not None and not self.over and (line := self._sse.whole_line(data)) is not None:
-            text = self._plain_text(line)
-            if text is not None:
-                self.reading.hear(text)
-                self._unclosed = False
-                return [data]
-        return super().feed(data)
+        """Most frames add to a text and say nothing else: these become no events of ours."""
+        if self._plain_text is None:
+            return super().feed(data)
+        try:
+            frames = self._frames.feed(data)
+        except UpstreamError as error:
+            self.broken = error
+            return []
+        items: list[bytes] = []
+        hear, plain_text = self.reading.hear, self._plain_text
+        frames.reverse()
+        while frames and not self.over:
+            frame = frames.pop()
+            text = None if frame.event else plain_text(frame.data)
+            if text is None:
+                looked_at = [frame]
+                del frame
+                items += [item for item, _ in self._each(looked_at)]
+                continue
+            hear(text)
+            self._unclosed = False
+            items.append(frame.raw)
+        return items
 
     def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
         if frame is None:

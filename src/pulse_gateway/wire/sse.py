@@ -42,12 +42,6 @@ class SSEDecoder:
         self._scanned = 0
         self._max_event_bytes = max_event_bytes
 
-    def whole_line(self, data: bytes) -> bytes | None:
-        """The data of a slice that is one event of one line, as most slices are, and nothing else; None: `feed` it."""
-        if self._buffer or not data.startswith(b"data: ") or data.find(b"\n") != len(data) - 2 or b"\r" in data:
-            return None
-        return data[6:-2] if data.endswith(b"\n\n") else None
-
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:  # whole events, as most slices are
             if data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2:

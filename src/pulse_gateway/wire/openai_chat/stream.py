@@ -190,7 +190,8 @@ class ChatStreamDecoder:
             or record.logprobs is not None
             or delta.tool_calls
             or delta.function_call
-            or chunk.is_error
+            or chunk.error
+            or chunk.object == "error"
         ):
             return None
         return delta.plain_text
