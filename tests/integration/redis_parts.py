@@ -81,6 +81,29 @@ class ScriptedRedis:
             writer.close()
 
 
+class Lag:
+    """How late this process's loop has been at worst, while the block lasted: what is measured in it may be late by as much, on a machine that
+    has other things to do."""
+
+    worst_s = 0.0
+    _TICK_S = 0.005
+
+    async def __aenter__(self) -> Lag:
+        self._task = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.sleep(2 * self._TICK_S)  # the last look too
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _watch(self) -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(self._TICK_S)
+            self.worst_s = max(self.worst_s, time.monotonic() - began - self._TICK_S)
+
+
 async def echo(client: RedisClient, text: str) -> str:
     return str((await client.run(ECHO, ["{t}:key"], [text])).decode())
 

@@ -25,6 +25,7 @@ from limits_parts import (
     tokens,
     until,
 )
+from redis_parts import Lag
 
 from pulse_gateway.errors import ConcurrencyLimited, QuotaExceeded, RateLimited, StoreUnavailable
 from pulse_gateway.limits.limiter import Charge
@@ -34,7 +35,7 @@ from pulse_gateway.limits.redis import RedisLimiter
 from valkey_server import ValkeyProcess
 
 PERIOD = month_of(time.time()).period
-LATE_S = 0.35  # the deadline of a call and 250 ms
+LATE_S = 0.35  # the deadline of a call and 250 ms, and by what the loop itself was late
 
 
 @pytest.fixture
@@ -246,12 +247,13 @@ async def test_a_frozen_server_delays_nobody_beyond_the_deadline(server: ValkeyP
             finally:
                 times.append(time.monotonic() - began)
 
-        for _ in range(8):
-            works = [taken(limiter, tokens(5, None), at_once(None), requests(1_000)) for _ in range(10)]
-            permits = await asyncio.gather(*[timed(work) for work in works])
-            await asyncio.gather(*[timed(permit.settle({"tokens": 1})) for permit in permits if permit])
-        await asyncio.gather(*[timed(permit.settle({"tokens": 1})) for permit in open_permits])
-        assert max(times) < LATE_S
+        async with Lag() as lag:
+            for _ in range(8):
+                works = [taken(limiter, tokens(5, None), at_once(None), requests(1_000)) for _ in range(10)]
+                permits = await asyncio.gather(*[timed(work) for work in works])
+                await asyncio.gather(*[timed(permit.settle({"tokens": 1})) for permit in permits if permit])
+            await asyncio.gather(*[timed(permit.settle({"tokens": 1})) for permit in open_permits])
+        assert max(times) < LATE_S + lag.worst_s
         server.thaw()
         await until(lambda: limiter.state == "ok", "Redis is asked again", within_s=5)
         await until(lambda: limiter.settlements_waiting == 0, "settlements have arrived", within_s=5)
@@ -264,9 +266,11 @@ async def test_settlements_that_waited_count_exactly_once(server: ValkeyProcess)
     async with limiting(server, deadline_s=0.1, replicas=1) as limiter:
         permits = [await limiter.acquire([tokens(5, None), at_once(None)], tenant=TENANT) for _ in range(30)]
         server.freeze()
-        began = time.monotonic()
-        await asyncio.gather(*[permit.settle({"tokens": 7}) for permit in permits])
-        assert time.monotonic() - began < LATE_S
+        async with Lag() as lag:
+            began = time.monotonic()
+            await asyncio.gather(*[permit.settle({"tokens": 7}) for permit in permits])
+            took_s = time.monotonic() - began
+        assert took_s < LATE_S + lag.worst_s
         assert limiter.settlements_waiting == 30
         server.thaw()
         await until(lambda: limiter.settlements_waiting == 0, "settlements have arrived", within_s=5)
