@@ -175,7 +175,9 @@ def _frames(decoder: Any, body: bytes) -> None:
         with suppress(UpstreamError):
             found = [frame for piece in _halves(body) for frame in split.feed(piece)]
             found += split.finish()
-            assert b"".join(frame.raw for frame in found) == b"".join(frame.raw for frame in expected)
+            # A blank line more may be part of one frame or of none.
+            told = [[(each.event, each.data) for each in frames if each.data] for frames in (found, expected)]
+            assert told[0] == told[1]
 
 
 def _halves(body: bytes) -> Iterable[bytes]:
