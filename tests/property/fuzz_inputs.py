@@ -76,6 +76,7 @@ _ANSWERS: tuple[Any, ...] = (  # of every operation: what is no answer to one ma
     {"candidates": [{"content": {"parts": [{"text": "a"}, {"inlineData": {"data": "iVBO", "mimeType": "image/png"}}]},
      "finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}},
     {"embeddings": {"float": [[0.5]]}, "embeddingsByType": {"float": [0.5]}, "inputTextTokenCount": 1, "results": []},
+    {"candidates": [{"content": {"parts": [{"inlineData": {"data": "\u00e9", "mimeType": "audio/L16;rate=24000"}}]}}]},
     {"image": "iVBO", "finish_reason": "SUCCESS", "seed": 1, "id": "i", "name": "bad_request", "errors": ["e"]},
     {"error": {"message": "m", "type": "invalid_request_error", "code": "context_length_exceeded", "param": "messages"}},
     {"type": "error", "error": {"type": "overloaded_error", "message": "m", "details": {"error_code": "c"}}},

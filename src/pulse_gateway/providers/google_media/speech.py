@@ -9,7 +9,6 @@ Source: https://ai.google.dev/gemini-api/docs/speech-generation (read 2026-11-24
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Any
 
@@ -81,7 +80,7 @@ class GoogleSpeech:
 def _samples(blob: Blob) -> bytes:
     try:
         return base64.b64decode(blob.data.replace("-", "+").replace("_", "/"), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # binascii.Error is one; so is a character beyond ASCII
         raise not_of_protocol("samples that are no base64") from error
 
 
