@@ -10,9 +10,9 @@ from pulse_gateway.catalog.catalog import Catalog
 pytest.register_assert_rewrite("contract_chat", "contract_operation", "contract_requests")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def read_once() -> Iterator[None]:
-    """Each case has a gateway of its own, and all of them the same catalog."""
+    """Each case of a file has a gateway of its own, and all of them the same catalog; tests of other folders have theirs."""
     catalog = Catalog.load()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Catalog, "load", lambda **_: catalog)
