@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import resources
 
 import msgspec
@@ -50,8 +51,7 @@ class Catalog:
     @classmethod
     def load(cls, *, now: Callable[[], float] = time.time) -> Catalog:
         """The catalog of this version of the package. Reads one file; nothing is read before this is called."""
-        data = resources.files("pulse_gateway.catalog").joinpath("models.json").read_bytes()
-        return cls(msgspec.json.decode(data, type=CatalogFile), now=now)
+        return cls(_shipped_file(), now=now)
 
     def overridden(self, overrides: Overrides) -> Catalog:
         """The same rows, with these words on them instead of any before."""
@@ -144,6 +144,13 @@ class Catalog:
 
     def _today(self) -> str:
         return time.strftime("%Y-%m-%d", time.gmtime(self._now()))
+
+
+@cache
+def _shipped_file() -> CatalogFile:
+    """Read once in a process: nothing in it ever changes."""
+    data = resources.files("pulse_gateway.catalog").joinpath("models.json").read_bytes()
+    return msgspec.json.decode(data, type=CatalogFile)
 
 
 def _unknown(provider: str, name: str) -> Model:
