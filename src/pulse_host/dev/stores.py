@@ -44,9 +44,9 @@ class DevStores:
             await asyncio.shield(asyncio.gather(*starting))
             if self._own_database is None:
                 await hand_over(self.postgres.url())
-        except BaseException:
+        except BaseException:  # cancelled too: a thread goes on regardless, and what it started must be stopped
             if starting:
-                await asyncio.wait(starting)  # a thread goes on regardless: what it started must be stopped
+                await asyncio.wait(starting)
             await self.stop()
             raise
         if self._own_database is None:
