@@ -201,6 +201,38 @@ async def test_an_answer_that_breaks_off_before_anything_was_said_is_asked_of_th
     assert [entry.outcome for entry in world.ledger.entries] == [Outcome.FAILED, Outcome.COMPLETED]
 
 
+BEGINNING = frame({"role": "assistant", "content": ""})
+FAILURE = b'data: {"error":{"message":"down","type":"server_error","code":null}}\n\n'
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [[BEGINNING], [BEGINNING, FAILURE], [BEGINNING, b": ping\n\n", FAILURE], [BEGINNING, StreamInterrupted("reset")]],
+    ids=["it ends", "it fails", "it fails after a ping", "it breaks off"],
+)
+async def test_a_stream_that_has_only_begun_is_asked_of_the_next(pieces: list[bytes | BaseException]) -> None:
+    """Nobody has heard a word of it; what the vendor may bill for the prompt stays charged."""
+    world = World(Transport(a=lambda: Scripted(200, EVENTS, pieces), b=lambda: Scripted(200, EVENTS, [WHOLE])))
+    async with world.gateway:
+        status, body, _ = await world.ask("first", stream=True)
+    assert (status, body.count(b"error"), body.count(HELLO)) == (200, 0, 1)
+    assert world.transport.called[-1] == "b"
+    assert [entry.outcome for entry in world.ledger.entries][-2:] == [Outcome.FAILED, Outcome.COMPLETED]
+    assert world.ledger.entries[0].usage.input_tokens
+
+
+async def test_a_stream_that_is_quiet_after_its_beginning_reaches_the_client_all_the_same() -> None:
+    """A vendor that thinks for minutes sends frames without a word: the client is to see that it is at work."""
+    pieces: list[bytes | BaseException | None] = [BEGINNING, b": ping\n\n", b": ping\n\n", None]
+    world = World(Transport(a=lambda: Scripted(200, EVENTS, pieces)))
+    body = msgspec.json.encode({**BODY, "model": "only", "stream": True})
+    async with world.gateway:
+        inbound = Inbound(dialect="openai.chat", body=body, principal=world.gateway.principal("u1"))
+        async with await world.gateway.handle(inbound) as reply:
+            assert (await anext(aiter(reply))).startswith(BEGINNING)
+    world.check()
+
+
 async def test_an_answer_that_breaks_off_in_the_middle_is_asked_of_nobody_again() -> None:
     world = World(Transport(a=lambda: Scripted(200, EVENTS, [HELLO]), b=lambda: Scripted(200, EVENTS, [WHOLE])))
     async with world.gateway:

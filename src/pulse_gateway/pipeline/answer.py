@@ -18,6 +18,7 @@ __all__ = ["MAX_ERROR_BYTES", "MAX_REPLY_BYTES", "read_out", "read_whole", "send
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
 _READ_OUT_S = 0.5
+_QUIET_FRAMES = 2  # as vendors send them while they think: a ping, a block that opens
 
 
 async def send_whole(
@@ -36,25 +37,32 @@ async def send_whole(
     return HttpAnswer(response.status, response.headers, body)
 
 
-async def until_committed(relay: Relay[Any], chunks: AsyncIterator[bytes]) -> list[Piece[Any]]:
-    """Read until the answer has really begun. What came so far is held, so that a failure until here costs the client nothing.
+async def until_committed(
+    relay: Relay[Any], chunks: AsyncIterator[bytes], *, quiet_frames: int = _QUIET_FRAMES
+) -> list[Piece[Any]]:
+    """Read until the answer says something, ends, or goes on for `quiet_frames` frames after its beginning without a word: then the vendor
+    is at work on it. What came so far is held, so that a failure until here costs the client nothing.
 
     Raises: UpstreamError.
     """
     held: list[Piece[Any]] = []
-    reading, size = relay.reading, 0
+    reading, size, beginning = relay.reading, 0, 0
     async for chunk in chunks:
         held += relay.feed_pieces(chunk)
         size += len(chunk)
         _raise_failure(relay)
         if reading.started:
-            return held
-        if size > MAX_EVENT_BYTES:
+            if reading.says_something or (beginning and len(held) >= beginning + quiet_frames) or not quiet_frames:
+                return held
+            beginning = beginning or len(held)
+        elif size > MAX_EVENT_BYTES:
             raise UpstreamProtocolError(f"the provider's stream held nothing in its first {size} bytes")
     held += relay.finish()
     _raise_failure(relay)
     if not reading.started:
         raise UpstreamProtocolError("the provider's stream was empty")
+    if not relay.over:
+        raise StreamInterrupted("the provider's stream ended before it was complete")
     return held
 
 

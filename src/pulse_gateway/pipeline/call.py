@@ -166,10 +166,12 @@ class Call:
             )
         relay = _relay(exchange, prepared, upstream)
         chunks = aiter(response)
-        held = await until_committed(relay, chunks)
+        try:
+            held = await until_committed(relay, chunks)
+        finally:
+            if relay.reading.started:  # what the vendor has said of its usage counts, though it went no further
+                attempt.reading = relay.reading
         attempt.first_byte()
-
-        attempt.reading = relay.reading
 
         async def finish(exchange: Exchange) -> None:
             attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail

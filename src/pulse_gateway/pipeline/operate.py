@@ -173,7 +173,7 @@ class Operate:
     ) -> Reply:
         relay: Relay[bytes] = WatchedRelay(face) if kind.startswith(_EVENT_STREAM) else RawRelay()
         chunks = aiter(response)
-        held = await until_committed(relay, chunks)
+        held = await until_committed(relay, chunks, quiet_frames=0)  # a beginning is a sound, an image or a text
         attempt.first_byte()
         attempt.reading = relay.reading
 

@@ -67,6 +67,11 @@ class Reading:
         self._seen: set[int] = set()  # choices that have said something
         self._finished: set[int] = set()
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is more than a beginning: a word of a text, a thought or a call, or an end."""
+        return bool(self.output_chars or self._seen or self._finished or self.ended)
+
     def observe(self, events: Sequence[Event]) -> None:
         """The events of one frame."""
         reported = False
