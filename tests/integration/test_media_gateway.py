@@ -332,12 +332,24 @@ async def test_what_gemini_cannot_write_down_is_refused_by_name(
     assert error_of(reply) == (400, "unsupported_parameter", name)
 
 
-@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "google:gemini-3.8-flash"])
-async def test_a_transcript_comes_as_events_too(gateway: Gateway, model: str) -> None:
-    reply = await listen(gateway, model, stream="true")
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("gpt-4o-transcribe", {}),
+        ("google:gemini-3.8-flash", {}),
+        ("openai:whisper-1", {}),  # it passes over that wish
+        ("openai:whisper-1", {"response_format": "srt"}),
+    ],
+)
+async def test_a_transcript_comes_as_events_too(
+    gateway: Gateway, ledger: MemoryLedger, model: str, fields: dict[str, str]
+) -> None:
+    reply = await listen(gateway, model, stream="true", **fields)
     async with reply:
         body = b"".join([item async for item in reply])
+    assert dict(reply.headers)["content-type"].startswith("text/event-stream")
     assert b"transcript.text.delta" in body and b"transcript.text.done" in body
+    assert last(ledger).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.parametrize("model", ["replicate:black-forest-labs/flux-schnell", "stability:core"])

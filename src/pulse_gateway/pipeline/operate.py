@@ -148,8 +148,11 @@ class Operate:
             reading = Reading()
             face.read_reply(Payload(body, kind), reading)
             attempt.reading = reading
+            said = Payload(body, kind)
+            if exchange.envelope.stream:  # the vendor has passed over that wish
+                said = _told_as_events(face, said, exchange.request)
             attempt.end(Outcome.COMPLETED)
-            reply = Reply(200, [("content-type", kind), *_estimated(exchange)], body)
+            reply = Reply(200, [("content-type", said.content_type), *_estimated(exchange)], said.data)
         except StreamInterrupted as error:  # nothing of it has reached the client
             interrupted = AnswerInterrupted(error.message)
             attempt.end(Outcome.FAILED, interrupted)
@@ -250,6 +253,15 @@ class Operate:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""
         if response is not None:
             await asyncio.shield(self._supervisor.spawn(response.aclose()))
+
+
+def _told_as_events(face: OperationCodec, answer: Payload, request: Any) -> Payload:
+    """A whole answer of the client's own dialect, for a client that reads events. What none can hold (an image that is only an address)
+    goes on as it is: it is paid for."""
+    try:
+        return face.encode_stream(face.decode_reply(answer, request), request)
+    except UpstreamError:
+        return answer
 
 
 @contextmanager
