@@ -26,7 +26,15 @@ from pulse_host.ingress import request_id_of
 __all__ = ["EXCEPTION_HANDLERS"]
 
 _log = logging.getLogger("pulse_host")
-_DIALECTS = (("/v1beta/", "gemini"), ("/v1/messages", "anthropic.messages"), ("/v1/rerank", "cohere.rerank"))
+_DIALECTS = (
+    (
+        "/v1beta/interactions",
+        "openai.chat",
+    ),  # Google's own errors there are a code in words and a message, as OpenAI's are
+    ("/v1beta/", "gemini"),
+    ("/v1/messages", "anthropic.messages"),
+    ("/v1/rerank", "cohere.rerank"),
+)
 _KINDS: dict[int, type[PulseError]] = {
     401: Unauthenticated,
     403: PermissionDenied,

@@ -251,6 +251,8 @@ async def test_an_address_that_is_not_there_answers_in_the_shape_of_its_neighbou
     assert (anthropics.status_code, anthropics.json()["type"]) == (404, "error")
     googles = await http.get("/v1beta/nowhere")
     assert (googles.status_code, googles.json()["error"]["status"]) == (404, "NOT_FOUND")
+    interactions = await http.post("/v1beta/interactions", json={"model": "gemini-omni-1.1-flash", "input": "a"})
+    assert (interactions.status_code, interactions.json()["error"]["code"]) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,10 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 _WHERE = re.compile(r" - at `\$\.?(?P<path>.*)`\Z", re.DOTALL)
+# Of a text's escapes each; the group is half a pair that stands alone.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 _MISSING = re.compile(r"\AObject missing required field `(?P<name>[^`]+)`")
 
 
@@ -41,6 +45,10 @@ def from_client(
     except msgspec.ValidationError as error:
         raise _invalid(str(error), at, words or {}, spell) from error
     except msgspec.DecodeError as error:
+        half = next((found[1] for found in _ESCAPE.finditer(bytes(body)) if found[1]), None)
+        if half is not None:
+            told = f"the body holds \\{half.decode()}, half of a surrogate pair, which is no character"
+            raise InvalidRequest(told) from error
         raise InvalidRequest(f"the body is not valid JSON: {error}") from error
     except UnicodeDecodeError as error:
         raise InvalidRequest("the body is not valid UTF-8") from error

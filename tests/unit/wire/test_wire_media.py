@@ -265,6 +265,18 @@ def test_a_transcripts_stream_ends_when_it_is_done() -> None:
     assert isinstance(decoder.decode(frame(error={"message": "m"}))[0], Failed)
 
 
+def test_words_are_no_sound_and_whoever_writes_them_is_not_asked_again() -> None:
+    page, request = Payload(b"<html>", "text/html; charset=utf-8"), SpeechRequest(model="m", input="i", voice="v")
+    with pytest.raises(UpstreamProtocolError, match="text/html"):
+        SPEECH.read_reply(page, Reading())
+    with pytest.raises(UpstreamProtocolError, match="text/html"):
+        SPEECH.decode_reply(page, request)
+    told = Payload(b'{"error": {"message": "m", "code": "insufficient_quota"}}')
+    with pytest.raises(UpstreamError) as error:
+        SPEECH.read_reply(told, Reading())
+    assert error.value.code == "upstream_quota_exhausted"
+
+
 def test_sound_of_no_type_is_what_was_asked_for_and_words_are_none() -> None:
     request = SpeechRequest(model="m", input="i", voice="v", response_format="flac")
     assert SPEECH.decode_reply(Payload(b"x", "application/octet-stream"), request) == SpeechReply(

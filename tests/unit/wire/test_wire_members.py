@@ -25,6 +25,19 @@ def test_what_nobody_took_is_left_over_by_its_path() -> None:
     assert top.leftovers(frozenset({"g"})) == ({"h": 5, "b.c": 2, "e[1]": {"g": 4}}, {})
 
 
+@pytest.mark.parametrize("text", [r"a\ud800b", r"a\ud83d", r"\udc00", r"\\\ud800\u0041 and much after it"])
+def test_half_a_surrogate_pair_is_named_as_what_is_wrong(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="half of a surrogate pair"):
+        from_client(msgspec.json.decode, b'{"a": "%b"}' % text.encode())
+
+
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", r"\u00e9"])
+def test_what_only_looks_like_one_is_not(text: str) -> None:
+    assert from_client(msgspec.json.decode, b'{"a": "%b"}' % text.encode())
+    with pytest.raises(InvalidRequest, match="not valid JSON"):
+        from_client(msgspec.json.decode, b'{"a": "%b"' % text.encode())
+
+
 def test_a_word_that_is_not_known_is_left_over_and_anything_else_is_no_word() -> None:
     assert Members({"a": "low"}).word("a", ("low", "high")) == "low"
     assert Members({}).word("a", ("low",)) is None

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from pulse_gateway.errors import PulseError
+from pulse_gateway.errors import PulseError, UpstreamError
 from pulse_gateway.types.audio import SpeechReply, SpeechRequest
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import FinishReason
@@ -33,6 +33,8 @@ from pulse_gateway.wire.sse import ServerSentEvent, encode_event
 
 __all__ = ["Speech"]
 
+_JSON = "application/json"
+_WORDS = (_JSON, "text/")
 _any = msgspec.json.Decoder().decode
 # Fifteen characters are about a second of speech; a second is some twenty tokens of sound.
 # Source: $0.015 a minute at $12 a million tokens, https://developers.openai.com/api/docs/pricing (read 2026-11-24)
@@ -137,8 +139,8 @@ class Speech:
 
     def decode_reply(self, answer: Payload, request: SpeechRequest) -> SpeechReply:
         kind = answer.content_type
-        if kind.startswith("application/json"):
-            raise upstream_error(200, (), answer.data)
+        if kind.startswith(_WORDS):
+            raise _no_sound(answer)
         if not answer.data:
             raise not_of_protocol("it holds no sound")
         if kind.startswith("application/octet-stream"):
@@ -147,10 +149,17 @@ class Speech:
 
     def read_reply(self, answer: Payload, reading: Reading) -> None:
         """Of an answer in words, which is none."""
-        raise upstream_error(200, (), answer.data)
+        raise _no_sound(answer)
 
     def decoder(self) -> StreamDecoder:
         return _SpeechEvents()
+
+
+def _no_sound(answer: Payload) -> UpstreamError:
+    """What words mean where sound was asked for: an error if they are one; else whoever wrote them does not speak this dialect."""
+    if answer.content_type.startswith(_JSON):
+        return upstream_error(200, (), answer.data)
+    return not_of_protocol(f"sound was asked for, and the answer is {answer.content_type.partition(';')[0]}")
 
 
 class _SpeechEvents:
