@@ -132,6 +132,7 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         timeouts=row.timeouts,
         abandoned=row.abandoned,
         proxy=row.proxy,
+        bucket=row.bucket,
     )
 
 

@@ -130,6 +130,13 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     headers: Annotated[dict[str, str], Meta(description="sent with every call; values may be secret references")] = {}
     timeouts: Annotated[Timeouts, Meta(description="connect_s, first_byte_s, idle_s")] = Timeouts()
     proxy: Annotated[str | None, Meta(description="HTTP proxy for this provider, `http://host:port`")] = None
+    bucket: Annotated[
+        str | None,
+        Meta(
+            description="where a provider that keeps no files puts what it makes: `s3://bucket/folder`, for Bedrock's videos. `?region=` and `?endpoint=` where they are not those of `base_url` and Amazon",
+            pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?$",
+        ),
+    ] = None
     abandoned: Annotated[
         Literal["abort", "drain"],
         Meta(

@@ -43,6 +43,8 @@ def gateway(simulator: Simulation) -> Iterator[Pulse]:
             kind = "openai_compatible" if provider.name == "any" else provider.name
             lines.append(f'[providers.{provider.name}]\nkind = "{kind}"')
             lines.append(f'base_url = "{provider.base_url.replace("{}", simulator.url)}"')
+        if provider.bucket is not None:
+            lines.append(f'bucket = "{provider.bucket.replace("{}", simulator.url)}"')
         if provider.key is not None:
             variable = f"KEY_OF_{provider.name.upper()}"
             lines.append(f'key = "env:{variable}"')

@@ -92,7 +92,7 @@ async function moderation({ openai }, cell) {
 }
 
 async function videos({ openai }, cell) {
-  const body = { model: cell.model, prompt: TEXTS[0], seconds: "4", size: "1280x720" };
+  const body = { model: cell.model, prompt: TEXTS[0], seconds: cell.seconds, size: "1280x720" };
   let job = await openai.videos.create(body, options(cell));
   while (job.status === "queued" || job.status === "in_progress") {
     await sleep(POLL_MS);

@@ -255,6 +255,7 @@ class Router:
             weight=target.weight,
             abandoned=row.abandoned,
             proxy=row.proxy,
+            bucket=row.bucket,
         )
 
     def _model(self, row: ProviderRow, name: str) -> Model:

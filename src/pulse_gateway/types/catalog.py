@@ -104,7 +104,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One concrete upstream: where it is, how to speak to it, and with which key.
 
-    `key` is the secret itself and stays out of `repr`. `abandoned`: what becomes of a stream whose client has left.
+    `key` is the secret itself and stays out of `repr`. `abandoned`: what becomes of a stream whose client has left. `bucket`: where a
+    vendor puts what it makes that it does not keep itself, `s3://bucket/folder`.
     """
 
     provider: str  # the configured provider's name
@@ -117,6 +118,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = 1
     abandoned: Literal["abort", "drain"] = "abort"
     proxy: str | None = None
+    bucket: str | None = None
 
     @property
     def name(self) -> str:

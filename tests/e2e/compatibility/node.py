@@ -112,6 +112,7 @@ def _planned(cell: Cell) -> dict[str, object]:
         "mode": cell.mode,
         "model": cell.model,
         "voice": cell.provider.voice,
+        "seconds": cell.provider.seconds,
         "headers": headers_of("node", cell),
     }
     if (cell.operation.name, cell.dialect) not in OPERATIONS:

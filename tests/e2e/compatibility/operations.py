@@ -34,6 +34,7 @@ class Deed(NamedTuple):
     stream: bool
     headers: dict[str, str]
     files: dict[str, bytes]
+    seconds: str = "4"
 
 
 Doing = Callable[[Sdks, Deed], Awaitable[dict[str, Any]]]
@@ -154,7 +155,8 @@ async def _rerank(sdks: Sdks, deed: Deed) -> dict[str, Any]:
 
 async def _videos(sdks: Sdks, deed: Deed) -> dict[str, Any]:
     jobs, headers = sdks.openai.videos, deed.headers
-    job = await jobs.create(model=deed.model, prompt=TEXTS[0], seconds="4", size="1280x720", extra_headers=headers)
+    wanted: Any = {"seconds": deed.seconds, "size": "1280x720"}
+    job = await jobs.create(model=deed.model, prompt=TEXTS[0], **wanted, extra_headers=headers)
     ended = await jobs.poll(job.id, poll_interval_ms=250)
     content = await jobs.download_content(job.id, extra_headers=headers)
     data = content.content

@@ -117,7 +117,8 @@ async def _observed(sdks: Sdks, chatters: dict[str, Chatter], cell: Cell, files:
         async with asyncio.timeout(TIMEOUT_S):
             if (doing := OPERATIONS.get((cell.operation.name, cell.dialect))) is None:
                 return Observed(seen=msgspec.to_builtins(await _chat(chatters[cell.dialect], ask_of("python", cell))))
-            deed = Deed(cell.model, cell.provider.voice, cell.mode == "stream", headers_of("python", cell), files)
+            headers, vendor = headers_of("python", cell), cell.provider
+            deed = Deed(cell.model, vendor.voice, cell.mode == "stream", headers, files, vendor.seconds)
             return Observed(seen=await doing(sdks, deed))
     except openai.APIStatusError as error:
         body: Any = error.body if isinstance(error.body, dict) else {}
