@@ -218,13 +218,15 @@ class UpstreamError(PulseError):
     """A provider failed us; `advice` says what may be tried next.
 
     `upstream_status` and `upstream_code` are the provider's own words, for logs and for the error body. `unhealthy` says whether the
-    failure speaks against the deployment rather than the request, the credentials or the rate.
+    failure speaks against the deployment rather than the request, the credentials or the rate. `may_be_made`: something dear was asked
+    for, and may be made and billed although nothing was heard of it, so that nobody is asked for it again.
     """
 
     status, code, kind = 502, "upstream_error", "upstream_error"
     blame: ClassVar[Literal["caller", "gateway", "upstream"]] = "upstream"
     advice: ClassVar[Advice] = Advice.NEXT
     unhealthy: ClassVar[bool] = False
+    may_be_made = False
 
     def __init__(
         self,

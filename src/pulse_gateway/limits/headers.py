@@ -11,7 +11,14 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 
-from pulse_gateway.errors import AdmissionError, PulseError, QuotaExceeded, RateLimited, UpstreamQuotaExhausted
+from pulse_gateway.errors import (
+    AdmissionError,
+    PulseError,
+    QuotaExceeded,
+    RateLimited,
+    UpstreamError,
+    UpstreamQuotaExhausted,
+)
 from pulse_gateway.limits.limiter import CONCURRENCY, COST, REQUESTS, Standing
 from pulse_gateway.types.http import Headers
 from pulse_gateway.units import usd
@@ -80,7 +87,8 @@ def refusal_headers(error: PulseError) -> Headers:
 
     `retry-after` in whole seconds and `retry-after-ms`, both rounded up, where the error knows a time; one second on a 429 or 503
     that does not.
-    `x-should-retry: false` where the wait is too long to sit out in a client: for quotas, and beyond two minutes.
+    `x-should-retry: false` where the wait is too long to sit out in a client, for quotas, and beyond two minutes; and where what was
+    asked for may be made all the same, and would be made twice.
     """
     found = limit_headers(error.standings, error) if isinstance(error, AdmissionError) else ()
     wait_s = error.retry_after_s
@@ -89,7 +97,8 @@ def refusal_headers(error: PulseError) -> Headers:
     if wait_s is not None:
         found += (("retry-after", str(math.ceil(wait_s))), ("retry-after-ms", str(math.ceil(wait_s * 1000))))
     too_long = wait_s is not None and wait_s > _LONGEST_RETRY_S
-    if too_long or isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
+    may_be_made = isinstance(error, UpstreamError) and error.may_be_made
+    if too_long or may_be_made or isinstance(error, QuotaExceeded | UpstreamQuotaExhausted):
         found += (("x-should-retry", "false"),)
     return found
 

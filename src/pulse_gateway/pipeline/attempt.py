@@ -67,6 +67,11 @@ class Attempt:
         if not self._is_sent:
             self.sent()
 
+    @property
+    def may_be_made(self) -> bool:
+        """Whether the vendor may be at work on what was asked for: the request has left, and it has not said that it is not."""
+        return self._is_sent and not self._owes_nothing
+
     def accept(self) -> None:
         """A 2xx answer is here."""
         self.accepted = True
@@ -133,7 +138,7 @@ class Attempt:
         envelope = self._exchange.envelope
         makes = envelope is not None and (envelope.expected.images or envelope.expected.video_ms)
         left = outcome in _GIVEN_UP or isinstance(error, DeadlineExceeded)
-        return bool(makes and left and self._is_sent and not self._owes_nothing)
+        return bool(makes and left and self.may_be_made)
 
     def _settled(self) -> tuple[Usage, UsageSource]:
         reading = self.reading

@@ -9,7 +9,10 @@ __all__ = ["Fallback"]
 
 
 class Fallback:
-    """Try the candidates in order until one answers; a deployment that cannot express the request is passed over."""
+    """Try the candidates in order until one answers; a deployment that cannot express the request is passed over.
+
+    An image or a video that one of them may have begun is asked of no other: both would bill it.
+    """
 
     def __init__(self, inner: Handler, *, max_attempts: int) -> None:
         self._inner, self._max_attempts = inner, max_attempts
@@ -27,7 +30,7 @@ class Fallback:
                     exchange
                 )  # returns at the commit point: no failure here has reached the client
             except UpstreamError as error:
-                if error.advice is Advice.STOP:
+                if error.advice is Advice.STOP or error.may_be_made:
                     raise
                 failures.append(error)
             except UnsupportedParameter as error:

@@ -17,7 +17,10 @@ from pulse_gateway.errors import (
     PulseError,
     StreamInterrupted,
     UnsupportedParameter,
+    UpstreamDisconnected,
     UpstreamError,
+    UpstreamTimedOut,
+    UpstreamTimeout,
 )
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.pipeline.answer import (
@@ -31,6 +34,7 @@ from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.refusal import reword
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.retry import DEAR
 from pulse_gateway.pipeline.steps import Begun, ClientLeft, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
@@ -51,6 +55,7 @@ __all__ = ["Keeper", "Operate"]
 
 _EVENT_STREAM = "text/event-stream"
 _JSON = "application/json"
+_UNHEARD = (UpstreamTimeout, UpstreamDisconnected, AnswerInterrupted)  # the request has left, and no word came back
 
 
 class Keeper(Protocol):
@@ -155,11 +160,11 @@ class Operate:
             reply = Reply(200, [("content-type", said.content_type), *_estimated(exchange)], said.data)
         except StreamInterrupted as error:  # nothing of it has reached the client
             interrupted = AnswerInterrupted(error.message)
-            attempt.end(Outcome.FAILED, interrupted)
+            _end(exchange, attempt, interrupted)
             await self._leave(response)
             raise interrupted from error
         except BaseException as error:  # cancellation too: the attempt leaves its entry, and a closed answer
-            _end(attempt, error)
+            _end(exchange, attempt, error)
             await self._leave(response)
             raise
         await response.aclose()
@@ -245,7 +250,7 @@ class Operate:
                 raise AnswerNotExpressible(error.message) from error
             attempt.end(Outcome.COMPLETED)
         except BaseException as error:  # whatever ends the attempt, cancellation too, leaves its entry
-            _end(attempt, error)
+            _end(exchange, attempt, error)
             raise
         return Reply(200, [("content-type", said.content_type), *_estimated(exchange, value)], said.data)
 
@@ -343,7 +348,7 @@ def _is_text(content_type: str) -> bool:
     return content_type.startswith((_JSON, "text/"))
 
 
-def _end(attempt: Attempt, error: BaseException) -> None:
+def _end(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
     attempt.end(
         Outcome.CLIENT_GONE
         if isinstance(error, ClientLeft)
@@ -352,3 +357,5 @@ def _end(attempt: Attempt, error: BaseException) -> None:
         else Outcome.FAILED,
         error if isinstance(error, PulseError) else None,
     )
+    if exchange.inbound.operation in DEAR and attempt.may_be_made and isinstance(error, _UNHEARD):
+        error.may_be_made = not isinstance(error, UpstreamTimedOut)  # the vendor itself has said that it gave up

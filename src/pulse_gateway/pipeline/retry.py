@@ -14,9 +14,10 @@ from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.routing.retries import RetryBudget, retry_wait_s
 
-__all__ = ["Retry"]
+__all__ = ["DEAR", "Retry"]
 
-_DEAR = frozenset({"images", "image_edits", "videos"})  # made once more, billed once more
+DEAR = frozenset({"images", "image_edits", "videos"})
+"""Operations of which each one made is billed by itself: made once more, billed once more."""
 _NOTHING_BEGUN = (UpstreamUnreachable, UpstreamRateLimited, UpstreamOverloaded, UpstreamUnauthorized)
 
 
@@ -52,7 +53,7 @@ class Retry:
         """How long to wait before the next try; None: there is none."""
         if error.advice is not Advice.RETRY or exchange.attempts >= self._max_attempts - exchange.candidates_left:
             return None  # each deployment behind this one is owed its attempt
-        if exchange.inbound.operation in _DEAR and not isinstance(error, _NOTHING_BEGUN):
+        if exchange.inbound.operation in DEAR and not isinstance(error, _NOTHING_BEGUN):
             return None
         if error.retry_after_s is not None and exchange.candidates_left:
             return None  # another one may answer while this one asks us to wait
