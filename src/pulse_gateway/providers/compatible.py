@@ -281,14 +281,20 @@ TOGETHER = OpenAICompatible(
     spellings=_TEXTS_ALONE,
 )
 
-# It listens too, but at another host.
 # Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility, /guides/response-api and /api-reference/rerank-documents
 FIREWORKS = OpenAICompatible(
     kind="fireworks",
     base_url="https://api.fireworks.ai/inference/v1",
     refuses=_NO_FILES,
     dialects=_BOTH,
-    operations={**_EMBEDDINGS, **_RERANK},
+    operations={
+        **_EMBEDDINGS,
+        **_RERANK,
+        "images": "pulse_gateway.providers.fireworks_images:IMAGES",
+        "image_edits": "pulse_gateway.providers.fireworks_images:IMAGES",
+        "transcription": "pulse_gateway.providers.fireworks_listening:TRANSCRIPTION",
+        "translation": "pulse_gateway.providers.fireworks_listening:TRANSLATION",
+    },
 )
 
 # Source: https://inference-docs.cerebras.ai/resources/openai

@@ -1,6 +1,6 @@
-"""Together, Fireworks, Cerebras and Perplexity.
+"""Together, Cerebras and Perplexity.
 
-Source: https://docs.together.ai, https://docs.fireworks.ai, https://inference-docs.cerebras.ai and https://docs.perplexity.ai
+Source: https://docs.together.ai, https://inference-docs.cerebras.ai and https://docs.perplexity.ai
 (read 2026-11-24)
 """
 
@@ -14,7 +14,7 @@ from pulse_gateway.testing.simulator.openai.errors import refuse
 from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["Cerebras", "Fireworks", "Perplexity", "Together"]
+__all__ = ["Cerebras", "Perplexity", "Together"]
 
 _SOURCE = {"title": "Simulated source", "url": "https://example.com/source", "date": "2026-11-24"}
 
@@ -62,30 +62,6 @@ class Together(Compatible):
         for chunk in chunks:
             for choice in chunk.data["choices"]:
                 choice["logprobs"] = _two_lists(choice["logprobs"])
-
-
-class Fireworks(Compatible):
-    """The usage in the last chunk, and names with their account in front."""
-
-    name = "fireworks"
-    offers = frozenset({"embeddings", "rerank", "responses", "transcription", "translation"})
-    extras = frozenset(
-        {
-            "context_length_exceeded_behavior",
-            "ignore_eos",
-            "min_p",
-            "mirostat_lr",
-            "repetition_penalty",
-            "top_k",
-            "typical_p",
-        }
-    )
-    reasoners = r"deepseek-r1|qwen3|gpt-oss"
-    usage_in = "finish"
-    listed: ClassVar[tuple[str, ...]] = (
-        "accounts/fireworks/models/deepseek-v4-pro",
-        "accounts/fireworks/models/gpt-oss-120b",
-    )
 
 
 class Cerebras(Compatible):

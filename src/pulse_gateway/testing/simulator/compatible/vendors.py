@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pulse_gateway.testing.simulator.compatible.deepseek import DeepSeek
+from pulse_gateway.testing.simulator.compatible.fireworks import Fireworks
 from pulse_gateway.testing.simulator.compatible.groq import Groq
-from pulse_gateway.testing.simulator.compatible.hosted import Cerebras, Fireworks, Perplexity, Together
+from pulse_gateway.testing.simulator.compatible.hosted import Cerebras, Perplexity, Together
 from pulse_gateway.testing.simulator.compatible.local import VLLM, LMStudio, Ollama
 from pulse_gateway.testing.simulator.compatible.mistral import Mistral
 from pulse_gateway.testing.simulator.compatible.oddities import Oddities, Plain

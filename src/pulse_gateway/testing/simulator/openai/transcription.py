@@ -16,7 +16,7 @@ from pulse_gateway.testing.simulator.answer import Usage, fragments
 from pulse_gateway.testing.simulator.config import Models
 from pulse_gateway.testing.simulator.dice import Dice, identifier
 from pulse_gateway.testing.simulator.faults import Faults, split_model
-from pulse_gateway.testing.simulator.openai.body import converted, form_body
+from pulse_gateway.testing.simulator.openai.body import Form, converted, form_body
 from pulse_gateway.testing.simulator.openai.errors import refuse
 from pulse_gateway.testing.simulator.openai.transcription_rules import (
     LISTS,
@@ -32,7 +32,7 @@ from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.tokens import Tally, count_text
 from pulse_gateway.testing.simulator.vendor import Frame, Request
 
-__all__ = ["transcribe", "translate"]
+__all__ = ["transcribe", "translate", "write_down"]
 
 _ENCODE = msgspec.json.encode
 _AUDIO_TOKENS_PER_S = 10
@@ -77,10 +77,14 @@ class _Written(msgspec.Struct, frozen=True, kw_only=True):
 
 def transcribe(request: Request, path_model: str, seed: int, models: Models) -> Work:
     """Raises: Refusal."""
-    form = form_body(request, path_model, LISTS)
+    return write_down(form_body(request, path_model, LISTS), "transcription", seed, models)
+
+
+def write_down(form: Form, operation: str, seed: int, models: Models) -> Work:
+    """`operation`: `transcription`, or `translation`, which keeps what a translation is not asked for. Raises: Refusal."""
     clip = audio_clip(form)
     wanted = converted(form.values, TranscriptionRequest, strict=False)
-    return _work(wanted, "transcribe", clip, seed, models)
+    return _work(wanted, "transcribe" if operation == "transcription" else "translate", clip, seed, models)
 
 
 def translate(request: Request, path_model: str, seed: int, models: Models) -> Work:
