@@ -257,7 +257,7 @@ DEEPSEEK = OpenAICompatible(
     replays=frozenset({"reasoning_content"}),
 )
 
-# Source: https://docs.x.ai/docs/api-reference
+# Source: https://docs.x.ai/docs/api-reference; what it has in words of its own: `xai_*.py`
 XAI = OpenAICompatible(
     kind="xai",
     base_url="https://api.x.ai/v1",
@@ -266,7 +266,13 @@ XAI = OpenAICompatible(
     rules=(xai_reasoning,),
     misspeaks=True,
     dialects=_BOTH,
-    operations=_IMAGES,
+    operations={
+        **_IMAGES,
+        "image_edits": "pulse_gateway.providers.xai_images:EDITS",
+        "speech": "pulse_gateway.providers.xai_speech:SPEECH",
+        "transcription": "pulse_gateway.providers.xai_transcription:TRANSCRIPTION",
+        "videos": "pulse_gateway.providers.xai_videos:VIDEOS",
+    },
     whole=frozenset({"images"}),
 )
 
@@ -276,7 +282,15 @@ TOGETHER = OpenAICompatible(
     base_url="https://api.together.ai/v1",
     refuses=_NO_FILES,
     misspeaks=True,
-    operations={**_EMBEDDINGS, **_RERANK, **_IMAGES, "speech": "openai.speech", **_LISTENING},
+    operations={
+        **_EMBEDDINGS,
+        **_RERANK,
+        **_IMAGES,
+        **_LISTENING,
+        "image_edits": "pulse_gateway.providers.together_images:EDITS",
+        "speech": "pulse_gateway.providers.together_speech:SPEECH",
+        "videos": "pulse_gateway.providers.together_videos:VIDEOS",
+    },
     whole=frozenset({"images"}),
     spellings=_TEXTS_ALONE,
 )

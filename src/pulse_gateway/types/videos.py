@@ -12,7 +12,7 @@ from pulse_gateway.types.usage import Usage
 
 __all__ = ["VideoFile", "VideoJobView", "VideoRequest", "VideoState", "aspect_of", "resolution_of"]
 
-_RESOLUTIONS = ((720, "720p"), (1080, "1080p"), (2160, "4k"))
+_RESOLUTIONS = ((480, "480p"), (720, "720p"), (1080, "1080p"), (2160, "4k"))
 
 
 class VideoRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
-"""Together, Cerebras and Perplexity.
+"""Cerebras and Perplexity.
 
-Source: https://docs.together.ai, https://inference-docs.cerebras.ai and https://docs.perplexity.ai
+Source: https://inference-docs.cerebras.ai and https://docs.perplexity.ai
 (read 2026-11-24)
 """
 
@@ -9,59 +9,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
-from pulse_gateway.testing.simulator.compatible.pictures import together_images
 from pulse_gateway.testing.simulator.openai.errors import refuse
 from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
-__all__ = ["Cerebras", "Perplexity", "Together"]
+__all__ = ["Cerebras", "Perplexity"]
 
 _SOURCE = {"title": "Simulated source", "url": "https://example.com/source", "date": "2026-11-24"}
-
-
-class Together(Compatible):
-    """Namespaced names, `eos`, and log probabilities as two lists."""
-
-    name = "together"
-    offers = frozenset({"embeddings", "images", "rerank", "speech", "transcription", "translation"})
-    extras = frozenset(
-        {"context_length_exceeded_behavior", "echo", "min_p", "repetition_penalty", "safety_model", "top_k"}
-    )
-    reasoners = r"DeepSeek-R1|Qwen3|gpt-oss"
-    finishes: ClassVar[dict[str, str]] = {"stop": "eos"}
-    usage_in = "finish"
-    listed: ClassVar[tuple[str, ...]] = ("deepseek-ai/DeepSeek-V4.1-Flash-1017", "openai/gpt-oss-120b")
-
-    def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
-        model = str(body.get("model"))
-        if "/" not in model.partition("+")[0]:
-            raise refuse(
-                f"Unable to access model {model}. Please visit https://api.together.ai/models to view the list of "
-                "supported models.",
-                code="model_not_available",
-                param="model",
-                status=404,
-            )
-
-    def take(self, request: Request, target: Target) -> Work | Chat:
-        if target.operation == "images":
-            return together_images(request, self._seed)
-        return super().take(request, target)
-
-    def plain(self, body: dict[str, Any]) -> dict[str, Any]:
-        """`logprobs` is a number here."""
-        if isinstance(body.get("logprobs"), int):
-            body["logprobs"] = bool(body["logprobs"])
-        return body
-
-    def reply(self, reply: dict[str, Any], told: Told) -> None:
-        for choice in reply["choices"]:
-            choice["logprobs"] = _two_lists(choice["logprobs"])
-
-    def chunks(self, chunks: list[Chunk], told: Told) -> None:
-        for chunk in chunks:
-            for choice in chunk.data["choices"]:
-                choice["logprobs"] = _two_lists(choice["logprobs"])
 
 
 class Cerebras(Compatible):
@@ -152,13 +106,6 @@ class Perplexity(Compatible):
     def _cite(self, body: dict[str, Any]) -> None:
         body["citations"] = [_SOURCE["url"]]
         body["search_results"] = [_SOURCE]
-
-
-def _two_lists(scores: dict[str, Any] | None) -> dict[str, Any] | None:
-    if scores is None:
-        return None
-    entries = scores["content"]
-    return {"tokens": [each["token"] for each in entries], "token_logprobs": [each["logprob"] for each in entries]}
 
 
 def _times(told: Told) -> dict[str, float]:
