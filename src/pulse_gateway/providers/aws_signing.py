@@ -1,7 +1,7 @@
 """Amazon's ways of telling who calls: a bearer key, or a signature over the request (SigV4), for which botocore does the arithmetic.
 
 Credentials are, in this order: the configured key, a Bedrock API key or `access key id:secret access key[:session token]`; without
-one botocore's own chain: environment, shared files, single sign-on, the roles of containers and machines. The chain reads files and
+one (and for S3, which a Bedrock API key does not open) botocore's own chain: environment, shared files, single sign-on, the roles of containers and machines. The chain reads files and
 asks servers, so it runs in a thread, and again shortly before what it found expires.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html and
@@ -25,6 +25,7 @@ __all__ = ["AwsSigner"]
 
 _KEY_PAIR = re.compile(r"([A-Za-z0-9_]{4,128}):([^:\s]+)(?::(\S+))?")
 _SIGNED = ("content-type", "x-amz-")  # what else is sent may be changed on the way by a proxy, such as trace headers
+_S3 = "s3"
 _IN_PLACE_BYTES = 256 * 1024  # a longer body is hashed in a thread
 
 
@@ -37,29 +38,30 @@ class AwsSigner:
         self._found: Any = None  # botocore's credentials
         self._searches: SingleFlight[Any] = SingleFlight()
 
-    async def sign(self, request: HttpRequest, key: str | None, region: str) -> HttpRequest:
-        """`request` with the headers that prove who calls.
+    async def sign(self, request: HttpRequest, key: str | None, region: str, *, service: str = "") -> HttpRequest:
+        """`request` with the headers that prove who calls. `service` is another one than that of all others.
 
         Raises: UpstreamUnauthorized when there are no credentials.
         """
         pair = None if key is None else _KEY_PAIR.fullmatch(key)
-        if key is not None and pair is None:
+        if key is not None and pair is None and service != _S3:
             return _with(request, (("authorization", f"Bearer {key}"),))
         if not self._loaded:
             await asyncio.to_thread(_load)
             self._loaded = True
         credentials = await self._from_chain() if pair is None else _static(pair)
         if len(request.body) > _IN_PLACE_BYTES:
-            return await asyncio.to_thread(self._signed, request, credentials, region)
-        return self._signed(request, credentials, region)
+            return await asyncio.to_thread(self._signed, request, credentials, region, service)
+        return self._signed(request, credentials, region, service)
 
-    def _signed(self, request: HttpRequest, credentials: Any, region: str) -> HttpRequest:
-        from botocore.auth import SigV4Auth
+    def _signed(self, request: HttpRequest, credentials: Any, region: str, service: str) -> HttpRequest:
+        from botocore.auth import S3SigV4Auth, SigV4Auth
         from botocore.awsrequest import AWSRequest
 
         named = {name: value for name, value in request.headers if name.startswith(_SIGNED)}
         signed = AWSRequest(request.method, request.url, data=request.body, headers=named)
-        SigV4Auth(credentials, self._service, region).add_auth(signed)
+        method = S3SigV4Auth if service == _S3 else SigV4Auth  # S3's own encodes no path twice
+        method(credentials, service or self._service, region).add_auth(signed)
         return _with(request, tuple((name.lower(), value) for name, value in signed.headers.items()))
 
     async def _from_chain(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pulse_gateway.errors import UpstreamProtocolError
-from pulse_gateway.providers.bedrock import model_url
+from pulse_gateway.providers.bedrock import asked, model_url
 from pulse_gateway.providers.offer import OfferCall, Steps, ask
 from pulse_gateway.providers.tab import Tab
 from pulse_gateway.types.catalog import Deployment
@@ -24,7 +24,7 @@ from pulse_gateway.types.token_counts import TokenCount
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.bedrock_converse.families import is_cohere, is_titan
-from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_provider
+from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 from pulse_gateway.wire.refusals import refuse_extra, unsupported
 from pulse_gateway.wire.token_counts.counted import counted
 
@@ -175,7 +175,9 @@ class BedrockCount:
 
     def steps(self, request: ChatRequest, call: OfferCall, /) -> Steps[TokenCount]:
         body, _ = self._encoded(request, call.deployment)
-        answer = yield from ask(_post(call, "count-tokens", {"input": {"converse": body}}))
+        answer = yield from ask(
+            asked(call, "POST", model_url(call.deployment, "count-tokens"), {"input": {"converse": body}})
+        )
         return TokenCount(input_tokens=from_provider(_counted, answer.body).input_tokens)
 
     def _encoded(self, request: ChatRequest, deployment: Deployment) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -187,13 +189,7 @@ class BedrockCount:
 
 
 def _invoke(call: OfferCall, body: dict[str, Any]) -> HttpRequest:
-    return _post(call, "invoke", body)
-
-
-def _post(call: OfferCall, method: str, body: dict[str, Any]) -> HttpRequest:
-    own = (("content-type", "application/json"), ("accept", "application/json"))
-    headers = dict((*call.trace_headers, *own, *call.deployment.headers))
-    return HttpRequest("POST", model_url(call.deployment, method), tuple(headers.items()), to_provider(body))
+    return asked(call, "POST", model_url(call.deployment, "invoke"), body)
 
 
 def _told_tokens(answer: HttpAnswer, said: int | None) -> int | None:
