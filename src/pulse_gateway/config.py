@@ -230,6 +230,7 @@ class LimitsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         RateText, Meta(description="tokens per user, a sliding window: `100000/60s`; `off`: no limit")
     ] = "off"
     concurrency: Annotated[Positive | None, Meta(description="calls of a user at once")] = None
+    running_videos: Annotated[Positive, Meta(description="videos of a user that are being made at once")] = 10
     default_output_tokens: Annotated[
         Positive, Meta(description="held for the answer when the request sets no limit of its own")
     ] = 4096

@@ -36,6 +36,7 @@ __all__ = [
     "RouteNotFound",
     "StoreUnavailable",
     "StreamInterrupted",
+    "TooManyVideos",
     "Unauthenticated",
     "UnsupportedParameter",
     "UpstreamCooling",
@@ -189,6 +190,12 @@ class ConcurrencyLimited(AdmissionError):
     """Too many calls at once. `retry_after_s` is a guess: nobody knows when one of them will end."""
 
     status, code, kind = 429, "concurrency_limit_exceeded", "rate_limit_error"
+
+
+class TooManyVideos(ConcurrencyLimited):
+    """As many videos of a user are being made as may be."""
+
+    code = "video_limit_exceeded"
 
 
 class IdempotencyConflict(CallerError):

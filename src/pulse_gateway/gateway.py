@@ -314,6 +314,7 @@ class Gateway(Operations):
             limiter=self.limiter,
             clock=clock,
             supervisor=self._supervisor,
+            most_running=config.limits.running_videos,
         )
         self.webhooks = Webhooks(
             self.videos,

@@ -17,6 +17,7 @@ from pulse_gateway.types.images import ImageReply
 from pulse_gateway.types.moderations import ModerationReply
 from pulse_gateway.types.rerank import RerankReply
 from pulse_gateway.types.token_counts import TokenCount
+from pulse_gateway.videos.job import VideoJob
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.token_counts.counted import free
@@ -94,6 +95,12 @@ class Operations(Protocol):
         form = _form({"model": model, "prompt": prompt, **fields, "stream": False}, files)
         reply: ImageReply = await self._ask("openai.images.edits", form, self.principal(user, plan))
         return reply
+
+    async def video(self, *, model: str, prompt: str, user: str, plan: str | None = None, **fields: Any) -> VideoJob:
+        """Begin a video; `fields` are those of OpenAI's videos. What becomes of it, and the video itself, has `gateway.videos`."""
+        body = {"model": model, "prompt": prompt, **fields}
+        job: VideoJob = await self._ask("openai.videos", body, self.principal(user, plan))
+        return job
 
     async def speak(
         self, *, model: str, input: str, voice: str, user: str, plan: str | None = None, **fields: Any

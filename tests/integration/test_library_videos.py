@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from pulse_gateway import Config, Gateway, Inbound
-from pulse_gateway.config import PlanConfig, ProviderConfig, RetriesConfig, ServerConfig
-from pulse_gateway.errors import NotFound, Unauthenticated
+from pulse_gateway.config import LimitsConfig, PlanConfig, ProviderConfig, RetriesConfig, ServerConfig
+from pulse_gateway.errors import NotFound, TooManyVideos, Unauthenticated
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.testing.simulator import Simulator
@@ -33,16 +33,17 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 
 class House:
-    def __init__(self, url: str, public_url: str | None = None) -> None:
+    def __init__(self, url: str, public_url: str | None = None, running_videos: int = 10) -> None:
         providers = {
             "vertex": ProviderConfig(key="ya29.test", base_url=f"{url}/v1/projects/p/locations/us-central1"),
             "google": ProviderConfig(key="x", base_url=url),
             "openai": ProviderConfig(key="x", base_url=f"{url}/v1"),
             "replicate": ProviderConfig(key="r8_x", base_url=url),
         }
-        plans = {"free": PlanConfig(videos=2)}
+        plans = {"free": PlanConfig(videos=2 if running_videos == 10 else None)}
         config = Config(
             server=ServerConfig(public_url=public_url),
+            limits=LimitsConfig(running_videos=running_videos),
             providers=providers,
             plans=plans,
             default_plan="free",
@@ -91,6 +92,28 @@ async def house(simulator: Simulator) -> AsyncIterator[House]:
 
 def ask(model: str, **more: Any) -> dict[str, Any]:
     return {"model": model, "prompt": "غروب الشمس فوق البتراء", "size": "1280x720", **more}
+
+
+async def test_a_program_begins_watches_and_fetches_one(house: House) -> None:
+    begun = await house.gateway.video(model=VEO, prompt="غروب", user="alice", size="1280x720")
+    assert (begun.state.status, begun.seconds) == ("queued", 4)
+    assert (await house.ended(begun.id)).state.status == "completed"
+    assert (await house.content(begun.id))[4:8] == b"ftyp"
+
+
+async def test_only_so_many_of_a_users_are_made_at_once(simulator: Simulator) -> None:
+    """However many ask in the same moment; one that is refused was asked of no vendor and has cost nothing."""
+    house = House(simulator.url, running_videos=2)
+    async with house.gateway:
+        answers = await asyncio.gather(*[house.post(ask(VEO)) for _ in range(6)])
+        assert sorted(status for status, _ in answers) == [200] * 2 + [429] * 4
+        assert {told["error"]["code"] for status, told in answers if status == 429} == {"video_limit_exceeded"}
+        assert (await house.charged())["videos"] == 2
+        assert (await house.post(ask(VEO), user="bob"))[0] == 200
+        job_id = next(told["id"] for status, told in answers if status == 200)
+        await house.ended(job_id)
+        with pytest.raises(TooManyVideos):  # the plan's quota is not what stops them
+            await asyncio.gather(*[house.gateway.video(**ask(VEO), user="bob") for _ in range(2)])
 
 
 @pytest.mark.parametrize("model", [VEO, OMNI, REPLICATE])

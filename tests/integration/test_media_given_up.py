@@ -66,7 +66,7 @@ async def test_a_deadline_of_the_callers_own_makes_nothing_free(
 
 async def test_a_video_is_not_begun_where_its_job_could_not_be_kept() -> None:
     class Away(MemoryVideoStore):
-        async def check(self) -> None:
+        async def running(self, tenant_id: str, user_id: str, /) -> int:
             raise StoreUnavailable("video jobs are kept in a database that does not answer", retry_after_s=1.0)
 
     async with Simulator(seed=0) as simulator:

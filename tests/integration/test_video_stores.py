@@ -97,6 +97,7 @@ async def test_a_job_is_found_by_its_owner_alone_with_all_that_is_known_of_it(st
     assert await store.find("other", "alice", kept.id) is None
     assert await store.find_upstream("vertex", kept.state.id) == kept
     assert await store.find_upstream("google", kept.state.id) is None
+    assert [await store.running("default", user) for user in ("alice", "bob")] == [1, 0]
     assert not await store.delete("default", "bob", kept.id)
     assert await store.delete("default", "alice", kept.id)
     assert await store.find("default", "alice", kept.id) is None
@@ -107,6 +108,7 @@ async def test_what_is_over_stays_as_it_ended(store: VideoStore) -> None:
     kept = job()
     await store.add(kept)
     assert await store.save(ended(kept))
+    assert await store.running("default", "alice") == 0
     assert not await store.save(ended(kept, "failed"))
     found = await store.find("default", "alice", kept.id)
     assert found is not None and found.state.status == "completed"

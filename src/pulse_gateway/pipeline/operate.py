@@ -61,8 +61,8 @@ _UNHEARD = (UpstreamTimeout, UpstreamDisconnected, AnswerInterrupted)  # the req
 class Keeper(Protocol):
     """Takes what a vendor has only begun."""
 
-    async def check(self) -> None:
-        """Whether it could be kept. Raises: StoreUnavailable; the vendor is then not asked."""
+    async def check(self, exchange: Exchange, /) -> None:
+        """Whether it could be kept, and may be. Raises: StoreUnavailable, AdmissionError; the vendor is then not asked."""
         ...
 
     async def keep(self, exchange: Exchange, entry: UsageEntry, request: Any, value: Any, /) -> Any:
@@ -107,7 +107,7 @@ class Operate:
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
         keeper = self._keepers.get(operation)
         if keeper is not None:
-            await keeper.check()
+            await keeper.check(exchange)
         call = _call(
             exchange, deployment, provider, offer, None if keeper is None else self._webhook_of(deployment.provider)
         )

@@ -24,6 +24,7 @@ from pulse_gateway.errors import (
     NotFound,
     PulseError,
     StoreUnavailable,
+    TooManyVideos,
     UpstreamModelNotFound,
     UpstreamProtocolError,
 )
@@ -57,11 +58,14 @@ _CORRECTED = uuid.UUID("9e0b2f0e-6f0e-5c57-9a3b-7b1a5f0f6c11")  # of ids that fo
 _KNOWN_AFTER_S = 600.0  # an account that was pointed elsewhere by mistake can be pointed back until then
 _LATE = "generation_timeout"
 _ID = re.compile(r"video_[0-9a-z]{1,64}")  # no store is asked for what is none: not each can even look for any text
+_NEXT_S = 30.0  # a guess at when one of those that are being made is done
 _READ_AT_ONCE = 4  # videos, by one user: some vendors give them only whole
 
 
 class VideoJobs:
-    """Everything about a video after it was asked for. `deployment_of` finds (provider, model) as it is configured now."""
+    """Everything about a video after it was asked for. `deployment_of` finds (provider, model) as it is configured now; `most_running` videos
+    of a user are made at once.
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class VideoJobs:
         limiter: Limiter,
         clock: Clock,
         supervisor: Supervisor,
+        most_running: int,
     ) -> None:
         self._store, self._steps, self._transport = store, steps, transport
         self._provider_of, self._deployment_of = provider_of, deployment_of
@@ -82,12 +87,34 @@ class VideoJobs:
         self._clock, self._supervisor = clock, supervisor
         self._looked: dict[str, float] = {}  # when a job was last looked at for a client
         self._read: Counter[tuple[str, str]] = Counter()  # videos that are being read, by tenant and user
+        self._most_running = most_running
+        self._beginning: dict[tuple[str, str], list[Exchange]] = {}  # who asks for one now, by tenant and user
 
     # ── begun by the pipeline ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def check(self) -> None:
-        """Raises: StoreUnavailable."""
-        await self._store.check()
+    async def check(self, exchange: Exchange, /) -> None:
+        """Whether another video may be begun for the caller, counting those that are being begun here before it.
+
+        Raises: TooManyVideos, StoreUnavailable.
+        """
+        assert exchange.principal is not None  # set by the layers outside
+        who = exchange.principal.tenant_id, exchange.principal.user_id
+        beginning = self._beginning.setdefault(who, [])
+        if exchange not in beginning:
+            beginning.append(exchange)
+            exchange.defer(self._begun)
+        before = beginning.index(exchange)
+        if await self._store.running(*who) + before >= self._most_running:
+            raise TooManyVideos(
+                f"limit of {self._most_running} videos that are being made at once reached", retry_after_s=_NEXT_S
+            )
+
+    async def _begun(self, exchange: Exchange) -> None:
+        assert exchange.principal is not None
+        who = exchange.principal.tenant_id, exchange.principal.user_id
+        self._beginning[who].remove(exchange)
+        if not self._beginning[who]:
+            del self._beginning[who]
 
     async def keep(self, exchange: Exchange, entry: UsageEntry, request: VideoRequest, state: VideoState) -> VideoJob:
         """The job of a vendor that has just taken it.

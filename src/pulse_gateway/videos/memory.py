@@ -19,8 +19,9 @@ class MemoryVideoStore:
         self._jobs: dict[str, VideoJob] = {}
         self._leased_until: dict[str, float] = {}
 
-    async def check(self) -> None:
-        """Memory is always at hand."""
+    async def running(self, tenant_id: str, user_id: str, /) -> int:
+        jobs = (self._jobs[job_id] for job_id in self._leased_until)
+        return sum((job.tenant_id, job.user_id) == (tenant_id, user_id) for job in jobs)
 
     async def add(self, job: VideoJob, /) -> None:
         self._forget()

@@ -39,8 +39,9 @@ class PostgresVideoStore:
     def __init__(self, pool: Any, *, timeout_s: float = 2.0) -> None:
         self._pool, self._timeout_s = pool, timeout_s
 
-    async def check(self) -> None:
-        await self._rows("check")
+    async def running(self, tenant_id: str, user_id: str, /) -> int:
+        found = await self._rows("running", tenant_id, user_id)
+        return int(found[0][0])
 
     async def add(self, job: VideoJob, /) -> None:
         await self._rows(

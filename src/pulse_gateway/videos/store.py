@@ -15,8 +15,8 @@ KEPT_S = 30 * 86_400.0  # a job that is over is forgotten after that
 class VideoStore(Protocol):
     """A job belongs to one user of one tenant; nobody else finds it. Every method raises StoreUnavailable."""
 
-    async def check(self) -> None:
-        """Called before a vendor is asked: a job that cannot be kept must not be begun."""
+    async def running(self, tenant_id: str, user_id: str, /) -> int:
+        """How many of a user's jobs are not over. Asked before a vendor is: a job that cannot be kept must not be begun."""
         ...
 
     async def add(self, job: VideoJob, /) -> None: ...

@@ -112,6 +112,7 @@ class House:
             limiter=self.limiter,
             clock=self.clock,
             supervisor=self.supervisor,
+            most_running=10,
         )
 
     @property
