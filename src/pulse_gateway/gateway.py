@@ -30,6 +30,7 @@ from pulse_gateway.operations import Operations
 from pulse_gateway.pipeline.admit import Admit
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.call import Call
+from pulse_gateway.pipeline.chat_steps import ChatSteps
 from pulse_gateway.pipeline.choose import Choose
 from pulse_gateway.pipeline.compose import Handler, compose
 from pulse_gateway.pipeline.deadline import Deadline
@@ -357,6 +358,7 @@ class Gateway(Operations):
                     provider_of=self._provider,
                     codec_of=wire.upstream_codec,
                     inline=Inline(self._fetch, config.fetch.max_bytes),
+                    steps=ChatSteps(steps=steps, transport=transport),
                     ledger=self.ledger,
                     clock=clock,
                     supervisor=self._supervisor,

@@ -28,11 +28,13 @@ from pulse_gateway.pipeline.answer import (
     until_committed,
 )
 from pulse_gateway.pipeline.attempt import Attempt
+from pulse_gateway.pipeline.chat_steps import ChatSteps
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.inline import Inline
 from pulse_gateway.pipeline.moderate import answer_window, review
 from pulse_gateway.pipeline.prepare import Prepared, prepare
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.steps import ClientLeft
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.providers.provider import Provider
@@ -59,6 +61,7 @@ class Call:
         codec_of: Callable[[str], UpstreamCodec],
         inline: Inline,
         ledger: Ledger,
+        steps: ChatSteps,
         clock: Clock,
         supervisor: Supervisor,
         drains: Drains,
@@ -66,7 +69,7 @@ class Call:
         hold_chars: int,
     ) -> None:
         self._transport, self._provider_of, self._codec_of = transport, provider_of, codec_of
-        self._inline = inline
+        self._inline, self._steps = inline, steps
         self._ledger, self._clock, self._supervisor = ledger, clock, supervisor
         self._drains, self._chain, self._hold_chars = drains, chain, hold_chars
 
@@ -84,16 +87,20 @@ class Call:
         sent = self._clock.monotonic()
         try:
             request = prepared.request
-            if provider.authorize is not None:
-                request = await provider.authorize(request, deployment, partial(self._send_whole, deployment))
-            response = await self._transport.send(
-                request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
-            )
-            if not 200 <= response.status < 300:
-                raise provider.error(
-                    response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True)
+            if prepared.steps is not None:
+                steps = prepared.steps(exchange.deadline - sent)
+                response = await self._steps.answer(steps, provider, deployment, exchange, attempt)
+            else:
+                if provider.authorize is not None:
+                    request = await provider.authorize(request, deployment, partial(self._send_whole, deployment))
+                response = await self._transport.send(
+                    request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
                 )
-            attempt.accepted = True
+                if not 200 <= response.status < 300:
+                    raise provider.error(
+                        response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True)
+                    )
+                attempt.accepted = True
             if exchange.envelope.stream:
                 return await self._stream(exchange, deployment, attempt, prepared, upstream, response)
             reply = await self._whole(exchange, attempt, prepared, upstream, response)
@@ -107,7 +114,9 @@ class Call:
         ) as error:  # whatever ends the attempt, cancellation too, leaves its entry and a closed answer
             cancelled = isinstance(error, asyncio.CancelledError)
             attempt.end(
-                Outcome.CANCELLED if cancelled else Outcome.FAILED, error if isinstance(error, PulseError) else None
+            ending = Outcome.CANCELLED if cancelled else Outcome.FAILED
+                Outcome.CLIENT_GONE if isinstance(error, ClientLeft) else ending,
+                error if isinstance(error, PulseError) else None,
             )
             await self._leave(response)
             raise

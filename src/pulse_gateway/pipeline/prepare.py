@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.refusal import reword
+from pulse_gateway.providers.offer import Steps, Streamed
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
-from pulse_gateway.types.http import HttpRequest
+from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.relay import Mender
@@ -22,7 +26,7 @@ class Prepared(msgspec.Struct, frozen=True):
     """`verbatim`: the client speaks the upstream's dialect. `hide_usage`: usage was asked for on the client's behalf.
 
     `mender`: what puts the answer right on its way to such a client. `dropped`: the hints that had no place in a translation, as the
-    client spells them.
+    client spells them. `steps`: of a chat that takes several requests, given the seconds that are left for it; `request` begins it.
     """
 
     request: HttpRequest
@@ -30,6 +34,7 @@ class Prepared(msgspec.Struct, frozen=True):
     hide_usage: bool
     dropped: tuple[str, ...]
     mender: Mender | None = None
+    steps: Callable[[float], Steps[HttpAnswer | Streamed]] | None = None
 
 
 def prepare(
@@ -78,4 +83,5 @@ def prepare(
     )
     hide_usage = verbatim and envelope.stream and not envelope.include_usage
     mender = provider.mender(upstream.dialect) if verbatim else None
-    return Prepared(provider.build(call), verbatim, hide_usage, dropped, mender)
+    steps = None if provider.chat_steps is None else partial(provider.chat_steps, call)
+    return Prepared(provider.build(call), verbatim, hide_usage, dropped, mender, steps)

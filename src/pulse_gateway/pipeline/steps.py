@@ -114,7 +114,7 @@ class StepRunner:
                     value, over = end.value, True
         except BaseException:  # cancelled too: the vendor is told to stop, on a task of its own
             if abandoned is not None:
-                self._supervisor.spawn(self._give_up(provider, deployment, abandoned))
+                self.give_up(provider, deployment, abandoned)
             raise
         finally:
             steps.close()
@@ -123,6 +123,10 @@ class StepRunner:
     async def send(self, provider: Provider, deployment: Deployment, request: HttpRequest) -> HttpAnswer:
         """One authorized request and its whole answer, whatever its status. Raises: UpstreamError."""
         return await send_whole(self._transport, await self.authorized(provider, deployment, request), deployment)
+
+    def give_up(self, provider: Provider, deployment: Deployment, request: HttpRequest) -> None:
+        """Tell the vendor to stop, on a task of its own."""
+        self._supervisor.spawn(self._give_up(provider, deployment, request))
 
     async def authorized(self, provider: Provider, deployment: Deployment, request: HttpRequest) -> HttpRequest:
         """`request` with what its vendor wants beyond a header with the key. Raises: UpstreamError."""

@@ -15,7 +15,7 @@ from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOv
 from pulse_gateway.providers.mistral_chat import as_mistral_takes_it
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
-from pulse_gateway.providers.provider import Authorize, UpstreamCall
+from pulse_gateway.providers.provider import Authorize, ChatSteps, UpstreamCall
 from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
 from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled, told_members
 from pulse_gateway.providers.vendor_rules import groq_schemas, xai_reasoning
@@ -82,6 +82,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     whole: frozenset[str] = frozenset()
     spellings: Mapping[str, Spelling] = {}
     authorize: Authorize | None = None
+    chat_steps: ChatSteps | None = None
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         """Configured headers win over the gateway's own, and those over the client's."""

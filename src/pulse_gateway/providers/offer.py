@@ -6,7 +6,7 @@ sent what came of it. Whoever runs it does the I/O.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -15,7 +15,9 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest, Payload
 from pulse_gateway.types.usage import Usage
 
-__all__ = ["Billed", "Download", "Offer", "OfferCall", "OnAbandon", "Pause", "SpokenOffer", "Step", "Steps", "ask"]
+__all__ = [
+    "Billed", "Download", "Offer", "OfferCall", "OnAbandon", "Pause", "SpokenOffer", "Step", "Steps", "Streamed", "ask",
+]  # fmt: skip
 
 A = TypeVar("A")
 
@@ -57,6 +59,16 @@ Step = HttpRequest | Pause | Download | Billed | OnAbandon
 Steps = Generator[Step, Any, A]
 """An `HttpRequest` and a `Download` are answered with an `HttpAnswer` whose status is 2xx; another one is thrown into the generator as
 the `UpstreamError` that `Provider.error` makes of it. The others are answered with None. Steps may also return at once, without asking anybody."""
+
+
+class Streamed(msgspec.Struct, frozen=True):
+    """What the steps of a chat return whose answer is a stream: the request that it answers; the steps once it is over, or has broken off,
+    which return its last bytes; and what to send should it be left before.
+    """
+
+    request: HttpRequest
+    after: Callable[[], Steps[bytes]]
+    abandon: HttpRequest
 
 
 def ask(request: HttpRequest | Download) -> Generator[Step, HttpAnswer, HttpAnswer]:

@@ -8,13 +8,13 @@ from typing import Protocol
 import msgspec
 
 from pulse_gateway.errors import UpstreamError
-from pulse_gateway.providers.offer import Offer
+from pulse_gateway.providers.offer import Offer, Steps, Streamed
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest
 from pulse_gateway.wire.relay import Mender
 
-__all__ = ["Authorize", "Provider", "SendWhole", "UpstreamCall"]
+__all__ = ["Authorize", "ChatSteps", "Provider", "SendWhole", "UpstreamCall"]
 
 SendWhole = Callable[[HttpRequest], Awaitable[HttpAnswer]]
 """Sends a request and reads the whole answer, whatever its status. Raises: UpstreamError."""
@@ -34,6 +34,10 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str = ""
     client_headers: Headers = ()
     trace_headers: Headers = ()
+
+
+ChatSteps = Callable[[UpstreamCall, float], Steps[HttpAnswer | Streamed]]
+"""A chat that takes several requests, and how many seconds are left for it. What its steps return is read in the chat's dialect."""
 
 
 class Provider(Protocol):
@@ -76,6 +80,11 @@ class Provider(Protocol):
     @property
     def authorize(self) -> Authorize | None:
         """None: the headers that `build` makes are all that is needed."""
+        return None
+
+    @property
+    def chat_steps(self) -> ChatSteps | None:
+        """None: a chat is the one request that `build` makes, and its answer."""
         return None
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:

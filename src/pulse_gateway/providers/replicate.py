@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -30,12 +30,14 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.providers.offer import Offer, OfferCall
-from pulse_gateway.providers.provider import Provider, UpstreamCall
+from pulse_gateway.providers.provider import ChatSteps, Provider, UpstreamCall
+from pulse_gateway.providers.replicate_chat import ReplicateChat
 from pulse_gateway.providers.replicate_images import ReplicateImages
 from pulse_gateway.providers.replicate_videos import ReplicateVideos
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
+from pulse_gateway.wire.replicate_predictions.families import families_known, family_of
 from pulse_gateway.wire.upstream_errors import retry_after_s, told
 
 __all__ = ["REPLICATE", "Replicate"]
@@ -67,21 +69,28 @@ _decode = msgspec.json.Decoder(_Problem).decode
 
 
 class Replicate(Provider):
-    """What its models make is asked for as predictions; it has no chat of a shape that clients know."""
+    """Whatever its models do is asked for as predictions."""
 
     kind = "replicate"
-    dialect = "openai.chat"  # never spoken: `dialect_of` refuses
+    dialect = "replicate.predictions"
     base_url = "https://api.replicate.com"
     passed_headers: frozenset[str] = frozenset()
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
-        _refuse_chat(deployment)
+        """Raises: UnsupportedParameter (`model`) for one that nobody knows to chat, since it would run and be billed all the same."""
+        if family_of(deployment.model) is None:
+            raise UnsupportedParameter(
+                f"{deployment.name} is not known to chat: known are {families_known()}, and what the catalog has with the operation 'chat'",
+                param="model",
+            )
+        return self.dialect
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
-        _refuse_chat(call.deployment)
+        return _CHAT.created(call)
 
-    def check(self, request: ChatRequest, deployment: Deployment, /) -> None:
-        _refuse_chat(deployment)
+    @property
+    def chat_steps(self) -> ChatSteps | None:
+        return _CHAT.steps
 
     def offer(self, operation: str, deployment: Deployment, /) -> Offer | None:
         return _OFFERS.get(operation)
@@ -137,10 +146,6 @@ class Replicate(Provider):
         return HttpRequest("GET", f"{self.base(call.deployment)}/webhooks/default/secret", self.own_headers(call))
 
 
-def _refuse_chat(deployment: Deployment) -> NoReturn:
-    raise UnsupportedParameter(f"{deployment.name} has no chat; it makes images and videos", param="model")
-
-
 def _base(configured: str) -> str:
     base = configured.rstrip("/")
     return base if base.endswith("/v1") else f"{base}/v1"
@@ -151,6 +156,7 @@ def _signed(key: str | None) -> Headers:
 
 
 REPLICATE = Replicate()
+_CHAT = ReplicateChat(REPLICATE)
 _IMAGES = ReplicateImages(REPLICATE)
 _OFFERS: Mapping[str, Offer] = {
     "images": _IMAGES,

@@ -18,7 +18,7 @@ __all__ = ["FieldPaths", "dropped_paths", "written_path"]
 FieldPaths = Mapping[str, tuple[str, ...]]
 """Neutral field, or kind of hint → every path this dialect has for it, the usual one first; `[]` is any place of a list.
 
-Hints that stand in messages and tools: `messages.name`, `messages.reasoning`, `messages.thought_signature`,
+Hints that stand in messages and tools: `messages.name`, `messages.role`, `messages.reasoning`, `messages.thought_signature`,
 `messages.image_detail`, `messages.document_title`, `messages.result_is_error`, `messages.blank_text`, `tools.strict`. Parts of
 larger fields: `reasoning.effort`, `reasoning.budget_tokens`, `reasoning.summary`, `response_format.name`,
 `response_format.description`, `response_format.strict`.

@@ -25,6 +25,7 @@ DIALECTS = {
 
 UPSTREAM_DIALECTS = {
     "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",
+    "replicate.predictions": "pulse_gateway.wire.replicate_predictions:ReplicatePredictionsCodec",
 }
 """Of chat, for vendors alone: no client speaks them to us."""
 

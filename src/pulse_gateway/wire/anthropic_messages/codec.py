@@ -32,6 +32,7 @@ class AnthropicMessagesCodec:
         {
             "model": ("model",),
             "messages": ("messages",),
+            "messages.role": ("messages[].role",),
             "messages.reasoning": ("messages[].content[].thinking", "messages[].content[].data"),
             "messages.thought_signature": ("messages[].content[].signature",),
             "messages.document_title": ("messages[].content[].title", "messages[].content[].content[].title"),

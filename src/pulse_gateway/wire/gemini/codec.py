@@ -28,6 +28,7 @@ _FIELD_PATHS: FieldPaths = MappingProxyType(
     {
         "model": ("model",),
         "messages": ("contents",),
+        "messages.role": ("contents[].role",),
         "messages.reasoning": ("contents[].parts[].thought",),
         "messages.thought_signature": ("contents[].parts[].thoughtSignature",),
         "messages.document_title": (

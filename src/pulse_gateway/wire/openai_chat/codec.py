@@ -24,6 +24,7 @@ _FIELD_PATHS: FieldPaths = MappingProxyType(
         "model": ("model",),
         "messages": ("messages",),
         "messages.name": ("messages[].name",),
+        "messages.role": ("messages[].role",),
         "messages.reasoning": (
             "messages[].reasoning_content",
             "messages[].reasoning",

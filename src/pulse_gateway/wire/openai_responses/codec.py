@@ -25,6 +25,7 @@ _FIELD_PATHS: FieldPaths = MappingProxyType(
     {
         "model": ("model",),
         "messages": ("input",),
+        "messages.role": ("input[].role",),
         "messages.reasoning": ("input[].summary",),
         "messages.thought_signature": ("input[].extra_content.google.thought_signature",),
         "messages.image_detail": ("input[].content[].detail", "input[].output[].detail"),
