@@ -131,10 +131,9 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeouts: Annotated[Timeouts, Meta(description="connect_s, first_byte_s, idle_s")] = Timeouts()
     proxy: Annotated[str | None, Meta(description="HTTP proxy for this provider, `http://host:port`")] = None
     bucket: Annotated[
-        str | None,
+        Annotated[str, Meta(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?$")] | None,
         Meta(
-            description="where a provider that keeps no files puts what it makes: `s3://bucket/folder`, for Bedrock's videos. `?region=` and `?endpoint=` where they are not those of `base_url` and Amazon",
-            pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?$",
+            description="where a provider that keeps no files puts what it makes: `s3://bucket/folder`, for Bedrock's videos. `?region=` and `?endpoint=` where they are not those of `base_url` and Amazon"
         ),
     ] = None
     abandoned: Annotated[
