@@ -240,6 +240,9 @@ MISTRAL = OpenAICompatible(
     misspeaks=True,
     operations={
         **_EMBEDDINGS,
+        "images": "pulse_gateway.providers.mistral_images:IMAGES",
+        "image_edits": "pulse_gateway.providers.mistral_images:IMAGES",
+        "speech": "pulse_gateway.providers.mistral_speech:SPEECH",
         "moderation": "pulse_gateway.providers.mistral_moderation:MODERATION",
         "transcription": "openai.transcriptions",
     },
@@ -330,7 +333,12 @@ OPENROUTER = OpenAICompatible(
     words={"reasoning_effort": {"max": "xhigh"}},
     dialects=_BOTH,
     remembers=False,
-    operations={**_EMBEDDINGS, **_RERANK},
+    operations={
+        **_EMBEDDINGS,
+        **_RERANK,
+        "images": "pulse_gateway.providers.openrouter_images:IMAGES",
+        "image_edits": "pulse_gateway.providers.openrouter_images:IMAGES",
+    },
 )
 
 # It documents no list of models, so a probe may be answered with 404 although address and key are right.
@@ -340,6 +348,7 @@ PERPLEXITY = OpenAICompatible(
     kind="perplexity",
     base_url="https://api.perplexity.ai",
     refuses=frozenset({"tools", "messages.documents"}),
+    operations={"embeddings": "pulse_gateway.providers.perplexity_embeddings:EMBEDDINGS"},
 )
 
 # Members it does not know it ignores, which would leave a forced tool or a second choice silently unanswered.

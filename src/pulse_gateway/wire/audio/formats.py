@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["SPEECH_TYPES", "audio_type", "duration_ms", "wav"]
+__all__ = ["SPEECH_TYPES", "audio_type", "duration_ms", "wav", "wav_samples"]
 
 SPEECH_TYPES = {
     "mp3": "audio/mpeg",
@@ -91,3 +91,22 @@ def wav(samples: bytes, *, rate: int) -> bytes:
     head = struct.pack("<HHIIHH", 1, 1, rate, 2 * rate, 2, 16)
     chunks = b"fmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(samples))
     return b"RIFF" + struct.pack("<I", 4 + len(chunks) + len(samples)) + b"WAVE" + chunks + samples
+
+
+def wav_samples(data: bytes) -> tuple[bytes, tuple[int, int, int, int]] | None:
+    """The samples of a WAV file, and their kind: format (1: whole numbers), channels, samples a second, bits of each.
+
+    None where it is no such file. A header that promises more than there is, as that of a stream, means all there is.
+    """
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return None
+    at, kind = 12, (0, 0, 0, 0)
+    while at + 8 <= len(data):
+        name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
+        if name == b"fmt " and at + 24 <= len(data):
+            form, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", data, at + 8)
+            kind = form, channels, rate, bits
+        if name == b"data":
+            return data[at + 8 : at + 8 + size], kind
+        at += 8 + size + size % 2
+    return None

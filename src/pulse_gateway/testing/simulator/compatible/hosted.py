@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.compatible.perplexity_embedding import perplexity_embeddings
+from pulse_gateway.testing.simulator.openai.body import json_body
 from pulse_gateway.testing.simulator.openai.errors import refuse
 from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
@@ -55,6 +57,7 @@ class Perplexity(Compatible):
     """Sources with every piece, a running count of tokens, the finish reason beside the last text, and no `[DONE]`."""
 
     name = "perplexity"
+    offers = frozenset({"embeddings"})
     extras = frozenset(
         {
             "disable_search", "enable_search_classifier", "language_preference", "last_updated_after_filter", "media_response",
@@ -71,6 +74,14 @@ class Perplexity(Compatible):
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         if body.get("tools"):
             raise refuse("Tool calling is not supported for this model.", param="tools")
+
+    def take(self, request: Request, target: Target) -> Work | Chat:
+        if target.operation == "embeddings":
+            return perplexity_embeddings(json_body(request, ""), self._seed)
+        return super().take(request, target)
+
+    def error_body(self, refusal: Refusal) -> Any:
+        return refusal.error if "detail" in refusal.error else super().error_body(refusal)
 
     def message(self, message: dict[str, Any], reasoning: str) -> None:
         """Reasoning is a part of the text."""

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import msgspec
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.compatible.mistral_media import MistralFiles, mistral_speech
+from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.dice import Dice, identifier
 from pulse_gateway.testing.simulator.faults import Faults, split_model
 from pulse_gateway.testing.simulator.openai.body import converted, json_body
@@ -21,6 +23,7 @@ from pulse_gateway.testing.simulator.vendor import Chat, Frame, Refusal, Request
 
 __all__ = ["Mistral"]
 
+_MEDIA = re.compile(r"/as/mistral/(?:v1/)?(?:conversations|files/(?P<file>[^/]+)/content)")
 _CALL_ID = re.compile(r"[A-Za-z0-9]{9}")
 _KNOWN = frozenset(
     {
@@ -53,7 +56,7 @@ class Mistral(Compatible):
     """Thinking as a part of the content, call ids of nine characters, 422 for what it does not know."""
 
     name = "mistral"
-    offers = frozenset({"embeddings", "moderation", "transcription"})
+    offers = frozenset({"embeddings", "moderation", "speech", "transcription"})
     extras = frozenset({"guardrails", "prompt_mode", "random_seed", "safe_prompt"})
     reasoners = "magistral"
     reasoning_field = None
@@ -64,6 +67,21 @@ class Mistral(Compatible):
         "mistral-small-latest",
         "mistral-embed",
     )
+
+    def __init__(self, seed: int, config: Config) -> None:
+        super().__init__(seed, config)
+        self._files = MistralFiles(seed)
+
+    def reset(self) -> None:
+        super().reset()
+        self._files.reset()
+
+    def route(self, request: Request) -> Target | None:
+        found = _MEDIA.fullmatch(request.path)
+        if found is None:
+            return super().route(request)
+        word, method = ("conversations", "POST") if found["file"] is None else ("file", "GET")
+        return Target(word if request.method == method else "wrong method")
 
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         for name in body:
@@ -87,6 +105,12 @@ class Mistral(Compatible):
                 raise _refuse(f"Invalid tool schema: '{forbidden}' is not supported.")
 
     def take(self, request: Request, target: Target) -> Work | Chat:
+        if target.operation == "conversations":
+            return self._files.converse(json_body(request, ""))
+        if target.operation == "file":
+            return self._files.content(request.path.split("/")[-2])
+        if target.operation == "speech":
+            return mistral_speech(json_body(request, ""))
         if target.operation == "moderation":
             return _moderate(converted(json_body(request, ""), ModerationRequest), self._seed)
         if target.operation == "embeddings":

@@ -1,26 +1,30 @@
 """OpenRouter.
 
 Once an answer has begun, HTTP says 200 whatever happens: `error=K` is such an error, in a stream and without one.
-Source: https://openrouter.ai/docs/api-reference/overview, /errors and /streaming (read 2026-11-24)
+Source: https://openrouter.ai/docs/api-reference/overview, /errors, /streaming and /images (read 2026-11-24)
 """
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import Meta
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.compatible.openrouter_images import openrouter_images
 from pulse_gateway.testing.simulator.faults import Faults
 from pulse_gateway.testing.simulator.openai.body import Strict, converted
 from pulse_gateway.testing.simulator.openai.errors import injected, refuse
 from pulse_gateway.testing.simulator.openai.reading import REASONING_TOKENS
-from pulse_gateway.testing.simulator.vendor import Refusal, Target
+from pulse_gateway.testing.simulator.surface import Work
+from pulse_gateway.testing.simulator.vendor import Chat, Refusal, Request, Target
 
 __all__ = ["OpenRouter"]
 
 _NANO_USD_PER_TOKEN = 2_000
+_IMAGES = re.compile(r"/as/openrouter/(?:(?:api/)?v1/)?images")
 
 
 class ReasoningSettings(Strict):
@@ -51,6 +55,14 @@ class OpenRouter(Compatible):
     usage_in = "own"
     comment = b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n"
     listed: ClassVar[tuple[str, ...]] = ("openai/gpt-5.2", "anthropic/claude-sonnet-5.5", "deepseek/deepseek-v4-pro")
+
+    def route(self, request: Request) -> Target | None:
+        if _IMAGES.fullmatch(request.path):
+            return Target("images" if request.method == "POST" else "wrong method")
+        return super().route(request)
+
+    def take(self, request: Request, target: Target) -> Work | Chat:
+        return openrouter_images(request, self._seed) if target.operation == "images" else super().take(request, target)
 
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         model = str(body.get("model"))
