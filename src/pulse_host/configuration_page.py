@@ -41,9 +41,12 @@ _SECTIONS: tuple[tuple[str, type[Struct], str], ...] = (
 )
 
 _TIMEOUT_NOTES = {
-    "connect_s": "to get a connection",
+    "connect_s": "to get a connection: a free one, or a new one, the look-up of its name included",
+    "tls_s": "for the handshake of a new connection",
+    "write_s": "for a provider that takes nothing of a request",
     "first_byte_s": "from the request to the head of the answer",
     "idle_s": "between two chunks of an answer",
+    "total_s": "from the request to the last byte of the answer",
 }
 
 _INTRO = """# Configuration

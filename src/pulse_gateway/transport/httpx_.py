@@ -1,4 +1,4 @@
-"""The reference transport, on httpx's connection pool. The one file that imports httpx.
+"""The transport through proxies, on httpx. The one file that imports httpx.
 
 It drives `AsyncHTTPTransport` and leaves httpx's client out: redirects, cookies and content decoding are not a gateway's
 business, and the client costs several times what the transport does.
@@ -7,6 +7,7 @@ business, and the client costs several times what the transport does.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -38,7 +39,7 @@ class HttpxTransport:
     """Keep-alive connections per origin and proxy, at most `max_connections` in use at once to each.
 
     Each connection is an httpx transport of its own: httpcore's pool looks at every connection for every request, which at 32
-    connections costs several times what the request does.
+    connections costs several times what the request does. The handshake of TLS has `connect_s`, too: httpcore knows no other.
     """
 
     def __init__(
@@ -56,30 +57,32 @@ class HttpxTransport:
         phases: dict[str, float | None] = {
             "connect": timeouts.connect_s,
             "pool": timeouts.connect_s,
-            "write": timeouts.idle_s,
+            "write": timeouts.write_s,
             "read": timeouts.first_byte_s,
         }
+        total_s = timeouts.total_s
+        total_at = math.inf if total_s is None else asyncio.get_running_loop().time() + total_s
         try:
             outgoing = httpx.Request(
                 request.method,
                 request.url,
                 headers=[("accept-encoding", "identity"), *request.headers],
-                content=request.body,
+                content=request.body if request.stream is None else request.stream,
                 extensions={"timeout": phases},
             )
         except (httpx.InvalidURL, ValueError) as error:  # such addresses are named by vendors, for what they have made
             raise UpstreamProtocolError(_UNWRITABLE) from error
         if on_send is not None:
-            outgoing.stream = _WatchedBody(request.body, on_send)
+            outgoing.stream = _WatchedBody(request, on_send)
         lanes = self._lanes(outgoing.url, proxy)
         lane = await lanes.take(timeouts.connect_s)
         try:
-            response = await _head(lane, outgoing, timeouts)
+            response = await _head(lane, outgoing, timeouts, total_at)
         except BaseException:  # cancellation too: a connection in an unknown state is never used again
             lanes.drop(lane)
             raise
         phases["read"] = timeouts.idle_s
-        return _HttpxResponse(response, timeouts, lanes, lane)
+        return _HttpxResponse(response, timeouts, phases, total_at, lanes, lane)
 
     async def aclose(self) -> None:
         origins, self._origins = self._origins, {}
@@ -110,24 +113,40 @@ class HttpxTransport:
 class _WatchedBody(httpx.AsyncByteStream):
     """The body, asked for by httpcore once the head has been written."""
 
-    def __init__(self, body: bytes, on_send: OnSend) -> None:
-        self._body, self._on_send = body, on_send
+    def __init__(self, request: HttpRequest, on_send: OnSend) -> None:
+        self._request, self._on_send = request, on_send
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        last = self._request.body
+        if self._request.stream is not None:
+            async for piece in self._request.stream:
+                if last:
+                    yield last
+                last = piece
         self._on_send()
-        yield self._body
+        if last:
+            yield last
 
 
-async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts: Timeouts) -> httpx.Response:
+async def _head(
+    lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts: Timeouts, total_at: float
+) -> httpx.Response:
     """The answer once its head is there."""
-    whole = None if timeouts.first_byte_s is None else timeouts.connect_s + timeouts.first_byte_s
+    now = asyncio.get_running_loop().time()
+    whole_at = math.inf if timeouts.first_byte_s is None else now + timeouts.connect_s + timeouts.first_byte_s
+    until = min(whole_at, total_at)
     try:
-        async with asyncio.timeout(whole):  # a head that drips in byte by byte never trips the read time-out
+        # A head that drips in byte by byte never trips the read time-out.
+        async with asyncio.timeout_at(None if until == math.inf else until):
             return await lane.handle_async_request(request)
     except TimeoutError as error:
+        if total_at <= whole_at:
+            raise _not_whole(timeouts) from error
         raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
     except httpx.ConnectTimeout as error:
         raise UpstreamUnreachable(f"no connection within {timeouts.connect_s:g} s") from error
+    except httpx.WriteTimeout as error:
+        raise UpstreamTimeout(f"the provider took nothing for {timeouts.write_s:g} s") from error
     except httpx.TimeoutException as error:
         raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
     except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
@@ -142,16 +161,22 @@ async def _head(lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts
         raise UpstreamProtocolError("the provider's answer is not HTTP") from error
 
 
+def _not_whole(timeouts: Timeouts) -> UpstreamTimeout:
+    return UpstreamTimeout(f"the answer was not whole within {timeouts.total_s:g} s")
+
+
 class _HttpxResponse:
     def __init__(
         self,
         response: httpx.Response,
         timeouts: Timeouts,
+        phases: dict[str, float | None],
+        total_at: float,
         lanes: Lanes[httpx.AsyncHTTPTransport],
         lane: httpx.AsyncHTTPTransport,
     ) -> None:
         self._response = response
-        self._timeouts = timeouts
+        self._timeouts, self._phases, self._total_at = timeouts, phases, total_at
         self._lanes = lanes
         self._lane: httpx.AsyncHTTPTransport | None = lane
         self._read = False  # to its end
@@ -164,13 +189,31 @@ class _HttpxResponse:
         stream: Any = self._response.stream
         try:
             async with aclosing(aiter(stream)) as chunks:
+                self._bound_read()
                 async for chunk in chunks:
                     yield chunk
+                    self._bound_read()
             self._read = True
         except httpx.TimeoutException as error:
+            if asyncio.get_running_loop().time() >= self._total_at:
+                raise _not_whole(self._timeouts) from error
             raise UpstreamTimeout(f"the provider sent nothing for {self._timeouts.idle_s:g} s") from error
         except httpx.TransportError as error:
             raise StreamInterrupted("the connection broke inside the answer") from error
+
+    def _bound_read(self) -> None:
+        """Raises: UpstreamTimeout when all of the time is over."""
+        if self._total_at == math.inf:
+            return
+        left_s = self._total_at - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            raise _not_whole(self._timeouts)
+        idle_s = self._timeouts.idle_s
+        self._phases["read"] = left_s if idle_s is None else min(idle_s, left_s)
+
+    def read_now(self) -> bytes | None:
+        """httpx tells nobody what has arrived: of an answer with a body nothing is here before it was waited for."""
+        return b"" if self._read else None
 
     async def aclose(self) -> None:
         lane, self._lane = self._lane, None

@@ -13,7 +13,10 @@ OnSend = Callable[[], None]
 
 
 class HttpResponse(Protocol):
-    """An answer whose head has arrived. Leave it with `aclose`, read to the end or not."""
+    """An answer whose head has arrived. Leave it with `aclose`, read to the end or not.
+
+    `status` is final: 1xx answers are not shown.
+    """
 
     @property
     def status(self) -> int: ...
@@ -22,10 +25,14 @@ class HttpResponse(Protocol):
     def headers(self) -> Headers: ...
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The body, in the slices in which it arrives.
+        """The body, in the slices in which it arrives; what has arrived together may be one slice.
 
-        Raises: StreamInterrupted when it ends too early, UpstreamTimeout after `idle_s` without a byte.
+        Raises: StreamInterrupted when it ends too early, UpstreamTimeout after `idle_s` without a byte, or `total_s` from the beginning.
         """
+        ...
+
+    def read_now(self) -> bytes | None:
+        """The rest of the body, if all of it is here; None otherwise, and then nothing is taken. Never waits."""
         ...
 
     async def aclose(self) -> None: ...
