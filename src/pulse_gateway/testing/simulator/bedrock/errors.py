@@ -89,6 +89,8 @@ def injected(faults: Faults) -> Refusal:
         name = _STATUSES.get(status, "ValidationException" if status < 500 else "InternalServerException")
     status, sentence = _KINDS[name]
     refusal = _refusal(status if faults.status is None else faults.status, name, sentence)
+    if faults.html:  # it never came to Bedrock
+        refusal.headers = ()
     if faults.retry_after is not None:
         refusal.headers += (("retry-after", faults.retry_after),)
     return refusal

@@ -7,20 +7,19 @@ Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-ti
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from pulse_gateway.testing.simulator.bedrock.bodies import StrictBody, read_body
 from pulse_gateway.testing.simulator.bedrock.errors import refuse
 from pulse_gateway.testing.simulator.bedrock.models import BedrockModel
 from pulse_gateway.testing.simulator.dice import Dice, identifier
 from pulse_gateway.testing.simulator.tokens import count_text
-from pulse_gateway.testing.simulator.violations import explain
 
 __all__ = ["Invoked", "invoke"]
 
-S = TypeVar("S", bound=msgspec.Struct)
 _Texts = Annotated[list[str], Meta(min_length=1, max_length=96)]
 _TITAN_TOKENS = 8_192
 _TITAN_CHARACTERS = 50_000
@@ -32,22 +31,18 @@ class Invoked(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int] = {}
 
 
-class _Strict(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Titan(_Strict, rename="camel"):
+class _Titan(StrictBody, rename="camel"):
     input_text: Annotated[str, Meta(min_length=1, max_length=_TITAN_CHARACTERS)]
     dimensions: Literal[256, 512, 1024] = 1024
     normalize: bool = True
     embedding_types: Annotated[list[Literal["float", "binary"]], Meta(min_length=1)] | UnsetType = UNSET
 
 
-class _TitanOne(_Strict, rename="camel"):
+class _TitanOne(StrictBody, rename="camel"):
     input_text: Annotated[str, Meta(min_length=1, max_length=_TITAN_CHARACTERS)]
 
 
-class _Cohere(_Strict):
+class _Cohere(StrictBody):
     texts: _Texts
     input_type: Literal["search_document", "search_query", "classification", "clustering"]
     truncate: Literal["NONE", "START", "END", "LEFT", "RIGHT"] | UnsetType = UNSET
@@ -58,7 +53,7 @@ class _Cohere(_Strict):
     max_tokens: Annotated[int, Meta(ge=1)] | UnsetType = UNSET  # version 4 on
 
 
-class _Rerank(_Strict):
+class _Rerank(StrictBody):
     query: Annotated[str, Meta(min_length=1)]
     documents: Annotated[list[str], Meta(min_length=1, max_length=1000)]
     api_version: Annotated[int, Meta(ge=2)]
@@ -78,10 +73,10 @@ def invoke(model: BedrockModel, model_id: str, body: bytes) -> Invoked:
 
 def _titan(model: BedrockModel, body: bytes) -> Invoked:
     if model.name.startswith("titan-embed-text-v1"):  # has no settings
-        text, size = _decode(body, _TitanOne).input_text, 1536
+        text, size = read_body(body, _TitanOne).input_text, 1536
         reply: dict[str, Any] = {"embedding": _vector(text, size, unit=True)}
     else:
-        asked = _decode(body, _Titan)
+        asked = read_body(body, _Titan)
         text = asked.input_text
         vector = _vector(text, asked.dimensions, unit=asked.normalize)
         types = asked.embedding_types if asked.embedding_types is not UNSET else ["float"]
@@ -98,7 +93,7 @@ def _titan(model: BedrockModel, body: bytes) -> Invoked:
 
 
 def _cohere(model: BedrockModel, body: bytes) -> Invoked:
-    asked = _decode(body, _Cohere)
+    asked = read_body(body, _Cohere)
     fourth = model.name.startswith("embed-v4")
     if not fourth and (asked.output_dimension is not UNSET or asked.max_tokens is not UNSET):
         raise refuse(
@@ -117,7 +112,7 @@ def _cohere(model: BedrockModel, body: bytes) -> Invoked:
 
 
 def _rerank(body: bytes) -> Invoked:
-    asked = _decode(body, _Rerank)
+    asked = read_body(body, _Rerank)
     words = set(asked.query.lower().split())
     scores = []
     for at, document in enumerate(asked.documents):
@@ -127,23 +122,6 @@ def _rerank(body: bytes) -> Invoked:
     scores.sort(key=lambda score: (-float(score["relevance_score"]), score["index"]))
     kept = scores if asked.top_n is UNSET else scores[: asked.top_n]
     return Invoked(reply={"results": kept}, input_tokens=0, units={"searches": -(-len(asked.documents) // 100)})
-
-
-def _decode(body: bytes, kind: type[S]) -> S:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        found = explain(error)
-        why = {
-            "unknown": f"extraneous key [{found.field}] is not permitted",
-            "missing": f"required key [{found.field}] not found",
-        }
-        raise refuse(
-            f"Malformed input request: #{'/' if found.parent else ''}{found.parent}: {why.get(found.kind, str(error))}, "
-            "please reformat your input and try again."
-        ) from error
-    except msgspec.DecodeError as error:
-        raise refuse("Malformed input request, please reformat your input and try again.") from error
 
 
 def _vector(text: str, size: int, *, unit: bool) -> list[float]:

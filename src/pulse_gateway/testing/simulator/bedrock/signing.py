@@ -9,6 +9,7 @@ import hmac
 import re
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Literal
 from urllib.parse import quote
 
 from pulse_gateway.testing.simulator.bedrock.errors import refuse
@@ -21,13 +22,14 @@ _SIGNED = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=([^/\s,]+)/(\d{8})/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request,\s*"
     r"SignedHeaders=([a-z0-9;-]+),\s*Signature=([0-9a-f]{64})"
 )
-_SERVICE = "bedrock"
 _CLOCK_SKEW_S = 300
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 
 
-def check_caller(request: Request, aws: Aws, keys: frozenset[str], now_s: float) -> None:
-    """Raises: Refusal that says what is wrong with the key or the signature."""
+def check_caller(
+    request: Request, aws: Aws, keys: frozenset[str], now_s: float, expected: Literal["bedrock", "s3"] = "bedrock"
+) -> None:
+    """`expected` is the service that is called. Raises: Refusal that says what is wrong with the key or the signature."""
     given = request.headers.get("authorization", "")
     scheme, _, key = given.partition(" ")
     if not given:
@@ -42,8 +44,8 @@ def check_caller(request: Request, aws: Aws, keys: frozenset[str], now_s: float)
     access_key, day, region, service, names, signature = found.groups()
     if access_key != aws.access_key_id:
         raise refuse(name="UnrecognizedClientException")
-    if service != _SERVICE:
-        raise refuse(f"Credential should be scoped to correct service: '{_SERVICE}'.", name="InvalidSignatureException")
+    if service != expected:
+        raise refuse(f"Credential should be scoped to correct service: '{expected}'.", name="InvalidSignatureException")
     stamp = request.headers.get("x-amz-date", "")
     _check_date(stamp, day, now_s)
     if aws.session_token is not None and request.headers.get("x-amz-security-token") != aws.session_token:
@@ -55,11 +57,11 @@ def check_caller(request: Request, aws: Aws, keys: frozenset[str], now_s: float)
         raise refuse(
             f"'{unsigned[0]}' must be a 'SignedHeader' in the AWS Authorization.", name="InvalidSignatureException"
         )
-    scope = f"{day}/{region}/{_SERVICE}/aws4_request"
-    hashed = sha256(_canonical(request, signed).encode()).hexdigest()
+    scope = f"{day}/{region}/{service}/aws4_request"
+    hashed = sha256(_canonical(request, signed, is_storage=service == "s3").encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}"
     secret = f"AWS4{aws.secret_access_key}".encode()
-    for step in (day, region, _SERVICE, "aws4_request"):
+    for step in (day, region, service, "aws4_request"):
         secret = hmac.digest(secret, step.encode(), "sha256")
     if not hmac.compare_digest(hmac.digest(secret, text.encode(), "sha256").hex(), signature):
         raise refuse(name="InvalidSignatureException")
@@ -81,8 +83,8 @@ def _must_be_signed(request: Request) -> list[str]:
     return ["host", *(name for name in request.headers if name.startswith("x-amz-") and name != "x-amz-content-sha256")]
 
 
-def _canonical(request: Request, signed: list[str]) -> str:
-    """The canonical request. Path segments are encoded once more than they came."""
+def _canonical(request: Request, signed: list[str], *, is_storage: bool) -> str:
+    """The canonical request. Path segments are encoded once more than they came, but for S3."""
     query = "&".join(
         sorted(f"{quote(key, safe='-_.~')}={quote(value, safe='-_.~')}" for key, value in request.query.items())
     )
@@ -93,5 +95,5 @@ def _canonical(request: Request, signed: list[str]) -> str:
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
             name="InvalidSignatureException",
         )
-    path = quote(request.raw_path, safe="/-_.~")
+    path = request.raw_path if is_storage else quote(request.raw_path, safe="/-_.~")
     return f"{request.method}\n{path}\n{query}\n{headers}\n{';'.join(signed)}\n{payload}"

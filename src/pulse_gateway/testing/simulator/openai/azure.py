@@ -66,7 +66,7 @@ class Azure:
             deployment, rest = found.group(1), found.group(2)
             offered = rest == _CHAT or rest.startswith(_SCOPED)
         else:
-            deployment, rest = "", path.removeprefix(_V1)
+            deployment, rest = "", "models" if path == "/openai/models" else path.removeprefix(_V1)
             offered = rest != path and rest not in _NOT_OFFERED
         target = self._target(request.method, rest, deployment) if offered else None
         return target or Target("unknown path", deployment)
