@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from pulse_gateway import Config, Gateway, Inbound, Outcome, UsageSource
+from pulse_gateway.catalog.cost import cost
 from pulse_gateway.config import (
     AllowanceConfig,
     LimitsConfig,
@@ -237,6 +238,25 @@ async def test_without_a_price_nothing_is_charged_to_a_budget_unseen(simulator: 
         assert (reply.status, error_code(reply.body)) == (403, "permission_denied")
         assert await status_of(made, inbound(principal, model="echo")) == 200  # which is known to cost nothing
     assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [0]
+
+
+async def test_searches_that_a_vendor_makes_are_held_and_charged(simulator: Simulator, kept: Kept) -> None:
+    config = Config(providers={"anthropic": ProviderConfig(key="x", base_url=simulator.url)})
+    tools = [{"type": "web_search_20260318", "name": "web_search", "max_uses": 3}]
+    body = {"model": "claude-opus-5", "max_tokens": 64, "messages": [{"role": "user", "content": "a"}], "tools": tools}
+    async with Gateway(config, ledger=kept.ledger, limiter=kept.limiter, clock=kept.clock, observers=[]) as made:
+        for stream in (False, True):
+            asked = Inbound(dialect="anthropic.messages", body=msgspec.json.encode({**body, "stream": stream}))
+            asked = msgspec.structs.replace(asked, principal=Principal(user_id="u", plan=UNLIMITED))
+            assert await status_of(made, asked) == 200
+            entry = kept.ledger.entries[-1]
+            assert entry.usage.searches and entry.cost_nano_usd
+            without = msgspec.structs.replace(entry.usage, searches=None)
+            price = made.router.deployment("anthropic", "claude-opus-5").model.price
+            assert price is not None and entry.cost_nano_usd == cost(without, price) + entry.usage.searches * 10_000_000
+        budget = Allowance(budget_nano_usd=25_000_000)  # enough for the words, and for two of three searches
+        poor = Principal(user_id="v", plan=UNLIMITED, key_id="k", key=budget)
+        assert await status_of(made, msgspec.structs.replace(asked, principal=poor)) == 429
 
 
 async def test_an_operator_may_let_what_has_no_price_through_a_budget(simulator: Simulator, kept: Kept) -> None:

@@ -106,6 +106,7 @@ class LongContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class VendorCorrections(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
     cache_write_long_factor: Decimal | None = None
+    search: Decimal | None = None  # a search of the vendor's own web tool, whichever of its chat models asks for it
     drop: tuple[str, ...] = ()
     drop_prefixes: tuple[str, ...] = ()
     drop_aliases: str | None = None  # a regular expression
@@ -168,6 +169,8 @@ def build() -> Built:
         for name, facts in _by_name(told).items():
             row = rows.get((ours, name)) or _split_off(rows, ours, name)
             rows[ours, name] = msgspec.structs.replace(row, **facts)
+        if told.search is not None:
+            rows |= {key: _searching(row, told.search) for key, row in rows.items() if key[0] == ours}
     in_order = [_without_needless_aliases(rows[key], rows) for key in sorted(rows)]
     used = {price.source for row in in_order for price in row.prices}
     return Built(in_order, {key: sources[key] for key in sorted(used)}, disagreements)
@@ -377,6 +380,15 @@ def _corrected(row: Row, correction: Correction, told: VendorCorrections, as_of:
         prices=prices,
         note=correction.note,
     )
+
+
+def _searching(row: Row, dollars: Decimal) -> Row:
+    """A chat model with the price of the searches that its vendor makes for it."""
+    if "chat" not in row.operations:
+        return row
+    units = [msgspec.structs.replace(price.units or UnitRates(), search=_nano_usd(dollars)) for price in row.prices]
+    priced = (msgspec.structs.replace(price, units=each) for price, each in zip(row.prices, units, strict=True))
+    return msgspec.structs.replace(row, prices=tuple(priced))
 
 
 def _multiplied(rates: Rates, long: LongContext) -> Rates:

@@ -64,7 +64,9 @@ class PriceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = None
     audio_minute: Annotated[USD | None, Meta(description="USD for a minute listened to")] = None
     characters: Annotated[USD | None, Meta(description="USD for a million characters spoken")] = None
-    search: Annotated[USD | None, Meta(description="USD for a query of a rerank")] = None
+    search: Annotated[
+        USD | None, Meta(description="USD for a query of a rerank, or a search by the vendor's own tool")
+    ] = None
 
 
 class CapabilitiesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ from pulse_gateway.errors import DeadlineExceeded, PulseError
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
-from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.exchange import CHAT, Exchange
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
@@ -125,13 +125,14 @@ class Attempt:
         return entry
 
     def _asked_for(self) -> Usage:
-        """What the request says that it will use: its prompt by estimate, and what it names beside tokens."""
+        """What the request says that it will use: its prompt by estimate, and what it names beside tokens. Not searches, which it only allows."""
         envelope = self._exchange.envelope
         assert envelope is not None  # set before anything is called
         expected, price = envelope.expected, self._deployment.model.price
         if expected.video_ms and price is not None and price.units is not None and price.units.video_second:
             expected = msgspec.structs.replace(expected, video_output_tokens=None)  # it is sold by the second
-        return msgspec.structs.replace(expected, input_tokens=self._exchange.prompt_tokens)
+        searches = None if self._exchange.inbound.operation == CHAT else expected.searches
+        return msgspec.structs.replace(expected, input_tokens=self._exchange.prompt_tokens, searches=searches)
 
     def _is_given_up(self, outcome: Outcome, error: PulseError | None) -> bool:
         """Whether something dear was asked for and then not waited for: the vendor may make it all the same, and bill it."""

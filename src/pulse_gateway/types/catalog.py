@@ -43,7 +43,7 @@ class UnitRates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     video_second: dict[str, int] = {}
     audio_minute: int | None = None  # listened to
     characters: int | None = None  # a million characters spoken
-    search: int | None = None  # a query of a rerank
+    search: int | None = None  # a query of a rerank; of a chat, a search by the vendor's own tool
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

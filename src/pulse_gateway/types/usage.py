@@ -34,7 +34,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     video_ms: int | None = None  # milliseconds of video made
     audio_ms: int | None = None  # milliseconds of audio listened to
     characters: int | None = None  # spoken
-    searches: int | None = None  # queries of a rerank
+    searches: int | None = None  # queries of a rerank; of a chat, searches by the vendor's own tool
     variant: str | None = None
 
     @property

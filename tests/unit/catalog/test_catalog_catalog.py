@@ -292,6 +292,8 @@ def test_only_models_for_the_operation_are_offered(catalog: Catalog) -> None:
         ("groq", "whisper-large-v3", "transcription", Usage(audio_ms=3_600_000), 111_000_000),
         ("mistral", "mistral-embed", "embeddings", Usage(input_tokens=1_000), 100_000),
         ("cohere", "rerank-v3.5", "rerank", Usage(searches=1), 2_000_000),
+        ("anthropic", "claude-opus-5", "chat", Usage(searches=3), 30_000_000),
+        ("anthropic", "claude-haiku-4-5", "chat", Usage(searches=1), 10_000_000),
         ("azure", "whisper-1", "transcription", Usage(audio_ms=60_000), 6_000_000),
     ],
 )

@@ -27,6 +27,22 @@ def test_the_essentials_are_read() -> None:
     assert (envelope.attachments, envelope.n, envelope.include_usage) == (0, 1, True)
 
 
+@pytest.mark.parametrize(
+    ("tools", "searches"),
+    [
+        ([{"type": "web_search_20260318", "name": "web_search", "max_uses": 2}], 2),
+        ([{"type": "web_search_20250305", "name": "web_search"}], 5),
+        ([{"type": "web_search_20250305", "name": "web_search", "max_uses": 10**20}], 5),
+        ([{"name": "web_search_of_mine", "input_schema": {}}], None),
+        ([{"type": ["x"], "max_uses": {}}], None),
+    ],
+)
+def test_searches_of_the_web_that_may_come_are_told_to_whoever_holds_what_they_cost(
+    tools: list[dict[str, Any]], searches: int | None
+) -> None:
+    assert CODEC.read_envelope(body(tools=tools)).expected.searches == searches
+
+
 def test_every_text_that_the_model_reads_is_in_the_text() -> None:
     content = [
         {"type": "text", "text": "one"},

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Raw
 
 from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.codec import MAX_COUNT, Envelope
 from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.json_splice import set_members
@@ -18,8 +19,9 @@ _Role = Literal["user", "assistant", "system"]
 ROLES = ", ".join(get_args(_Role))
 
 
-class _Object(msgspec.Struct):
-    """Any JSON object."""
+class _Tool(msgspec.Struct):
+    type: Any = None
+    max_uses: Any = None
 
 
 class _Block(msgspec.Struct):
@@ -51,7 +53,7 @@ class _Request(msgspec.Struct):
     system: str | list[_Block] | None = None
     stream: bool | None = None
     stop_sequences: list[str] | None = None
-    tools: list[_Object] | None = None
+    tools: list[_Tool] | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
@@ -61,6 +63,8 @@ _request = msgspec.json.Decoder(_Request).decode
 _content = msgspec.json.Decoder(str | list[_Block] | None).decode
 _source = msgspec.json.Decoder(_Source).decode
 _WORDS = {".role": ROLES}
+_NOTHING = Usage()
+_USUAL_SEARCHES, _MOST_SEARCHES = 5, 1_000
 _DEEPEST = 2  # a document of blocks inside a tool result; the vendor refuses what nests deeper
 
 
@@ -87,7 +91,18 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
         text="\n".join(prompt.texts),
         attachments=prompt.attachments,
         max_output_tokens=request.max_tokens,
+        expected=_NOTHING if not request.tools else _searches(request.tools),
     )
+
+
+def _searches(tools: list[_Tool]) -> Usage:
+    """How often the vendor may search the web for this request; where the client sets no bound, about as often as it does."""
+    most = 0
+    for tool in tools:
+        if isinstance(tool.type, str) and tool.type.startswith("web_search_"):
+            bounded = type(tool.max_uses) is int and 0 <= tool.max_uses <= _MOST_SEARCHES
+            most += tool.max_uses if bounded else _USUAL_SEARCHES
+    return Usage(searches=most) if most else _NOTHING
 
 
 class _Prompt:
