@@ -19,8 +19,9 @@ import msgspec
 from benchmarks.process import this_machine
 from pulse_gateway.types.http import Payload
 from pulse_gateway.wire.multipart import FormPart, build_form
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.registry import codec, operation_codec
-from pulse_gateway.wire.relay import Passthrough, Translate
+from pulse_gateway.wire.relay import Translate
 
 BODY_BYTES = 100 * 1024
 CHUNKS = 100

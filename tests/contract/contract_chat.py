@@ -19,7 +19,8 @@ from pulse_gateway.types.events import Event
 from pulse_gateway.types.http import HttpAnswer, HttpRequest, Timeouts, header
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
-from pulse_gateway.wire.relay import Passthrough, Relay, Translate
+from pulse_gateway.wire.passthrough import Passthrough
+from pulse_gateway.wire.relay import Relay, Translate
 from pulse_gateway.wire.sse import SSEDecoder
 
 __all__ = ["check_chat", "check_meaning"]

@@ -29,6 +29,7 @@ from pulse_gateway.wire.eventstream import EventStreamDecoder
 from pulse_gateway.wire.json_splice import remove_member, set_members
 from pulse_gateway.wire.multipart import parse_form, set_field
 from pulse_gateway.wire.operation_relay import WatchedRelay
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.registry import (
     DIALECTS,
@@ -38,7 +39,7 @@ from pulse_gateway.wire.registry import (
     operation_codec,
     upstream_codec,
 )
-from pulse_gateway.wire.relay import HideUsage, Passthrough, Relay, Translate
+from pulse_gateway.wire.relay import Relay, Translate
 from pulse_gateway.wire.sse import SSEDecoder
 
 __all__ = ["ASKED", "BOUNDARY", "FORM", "TARGETS", "Target"]
@@ -148,7 +149,7 @@ def _operation_reply(dialect: str, body: bytes) -> None:
 
 def _chat_stream(dialect: str, body: bytes) -> None:
     _relayed(Passthrough(codec(dialect), "alias"), body)
-    _relayed(HideUsage(codec(dialect), "alias"), body)
+    _relayed(Passthrough(codec(dialect), "alias", hide_usage=True), body)
 
 
 def _translated_stream(dialect: str, client: str, body: bytes) -> None:

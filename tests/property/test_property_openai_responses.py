@@ -20,8 +20,8 @@ from translation_reading import events_of, of_events, of_reply, translated, writ
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.chat import ReasoningPart
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.registry import codec
-from pulse_gateway.wire.relay import Passthrough
 from pulse_gateway.wire.sse import SSEDecoder
 
 RESPONSES = "openai.responses"

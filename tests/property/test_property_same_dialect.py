@@ -16,9 +16,9 @@ from pulse_gateway.pipeline.exchange import Exchange, Inbound
 from pulse_gateway.pipeline.prepare import prepare
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.types.catalog import Deployment, Model
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.registry import DIALECTS, codec
-from pulse_gateway.wire.relay import Passthrough
 
 # A vendor of each dialect that has no deviations to declare.
 VENDORS = {

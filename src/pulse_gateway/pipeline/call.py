@@ -44,8 +44,9 @@ from pulse_gateway.types.chat import Part, TextPart
 from pulse_gateway.types.http import HttpAnswer, HttpRequest, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import UpstreamCodec
+from pulse_gateway.wire.passthrough import Mended, Passthrough
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.relay import HideUsage, Mended, Native, Passthrough, Relay, Translate
+from pulse_gateway.wire.relay import Native, Relay, Translate
 
 __all__ = ["Call"]
 
@@ -60,8 +61,8 @@ class Call:
         provider_of: Callable[[str], Provider],
         codec_of: Callable[[str], UpstreamCodec],
         inline: Inline,
-        ledger: Ledger,
         steps: ChatSteps,
+        ledger: Ledger,
         clock: Clock,
         supervisor: Supervisor,
         drains: Drains,
@@ -113,8 +114,8 @@ class Call:
             BaseException
         ) as error:  # whatever ends the attempt, cancellation too, leaves its entry and a closed answer
             cancelled = isinstance(error, asyncio.CancelledError)
-            attempt.end(
             ending = Outcome.CANCELLED if cancelled else Outcome.FAILED
+            attempt.end(
                 Outcome.CLIENT_GONE if isinstance(error, ClientLeft) else ending,
                 error if isinstance(error, PulseError) else None,
             )
@@ -227,7 +228,7 @@ def _relay(exchange: Exchange, prepared: Prepared, upstream: UpstreamCodec) -> R
         return Translate(upstream, client, envelope.model, exchange.request_id, include_usage=envelope.include_usage)
     if prepared.mender is not None:
         return Mended(client, envelope.model, prepared.mender, hide_usage=prepared.hide_usage)
-    return (HideUsage if prepared.hide_usage else Passthrough)(client, envelope.model)
+    return Passthrough(client, envelope.model, hide_usage=prepared.hide_usage)
 
 
 def _text_of(parts: tuple[Part, ...]) -> str:

@@ -17,7 +17,7 @@ from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.codec import UpstreamCodec
-from pulse_gateway.wire.relay import Mender
+from pulse_gateway.wire.passthrough import Mender
 
 __all__ = ["Prepared", "prepare"]
 

@@ -27,7 +27,7 @@ from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extens
 from pulse_gateway.wire.openai_chat.mending import ChatMender
 from pulse_gateway.wire.openai_responses.decode import needs_memory
 from pulse_gateway.wire.openai_responses.foreign_thinking import without_foreign_thinking
-from pulse_gateway.wire.relay import Mender
+from pulse_gateway.wire.passthrough import Mender
 
 __all__ = [
     "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",

@@ -12,7 +12,7 @@ from pulse_gateway.providers.offer import Offer, Steps, Streamed
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest
-from pulse_gateway.wire.relay import Mender
+from pulse_gateway.wire.passthrough import Mender
 
 __all__ = ["Authorize", "ChatSteps", "Provider", "SendWhole", "UpstreamCall"]
 

@@ -129,11 +129,10 @@ class Reading:
         return written
 
     def count(self, text: str) -> None:
-        size = len(text)
+        self.output_chars += (size := len(text))
         if self._untaken_chars < _UNTAKEN_CHARS:
-            self._untaken.append(text if size <= _UNTAKEN_CHARS else text[:_UNTAKEN_CHARS])
             self._untaken_chars += size
-        self.output_chars += size
+            self._untaken.append(text if size <= _UNTAKEN_CHARS else text[:_UNTAKEN_CHARS])
 
 
 def _says_output(usage: Usage | None) -> bool:

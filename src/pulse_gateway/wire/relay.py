@@ -7,9 +7,9 @@ follow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import takewhile
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from pulse_gateway.errors import PulseError, UpstreamError
 from pulse_gateway.types.events import Event, Failed, Finished
@@ -18,7 +18,7 @@ from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
-__all__ = ["HideUsage", "Mended", "Mender", "Native", "Passthrough", "Piece", "Relay", "Translate"]
+__all__ = ["BytesRelay", "Native", "Piece", "Relay", "Translate"]
 
 T = TypeVar("T")
 
@@ -132,96 +132,12 @@ class Relay(ABC, Generic[T]):
             yield item, events
 
 
-class _Bytes(Relay[bytes]):
+class BytesRelay(Relay[bytes]):
     def join(self, items: list[bytes]) -> bytes:
         return items[0] if len(items) == 1 else b"".join(items)
 
 
-class Passthrough(_Bytes):
-    """The same dialect on both sides: every frame as it came."""
-
-    _shows_frames = True
-
-    def __init__(self, codec: Codec, request_model: str) -> None:
-        super().__init__(codec.decoder())
-        self._codec, self._request_model = codec, request_model
-        self._unclosed = False  # the last frame came without its blank line, so what follows would be part of it
-        self._plain_text: Callable[[bytes], str | None] | None = getattr(self._decoder, "plain_text", None)
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Most frames add to a text and say nothing else: these become no events of ours."""
-        if self._plain_text is None:
-            return super().feed(data)
-        try:
-            frames = self._frames.feed(data)
-        except UpstreamError as error:
-            self.broken = error
-            return []
-        items: list[bytes] = []
-        hear, plain_text = self.reading.hear, self._plain_text
-        frames.reverse()
-        while frames and not self.over:
-            frame = frames.pop()
-            text = None if frame.event else plain_text(frame.data)
-            if text is None:
-                looked_at = [frame]
-                del frame
-                items += [item for item, _ in self._each(looked_at)]
-                continue
-            hear(text)
-            self._unclosed = False
-            items.append(frame.raw)
-        return items
-
-    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
-        if frame is None:
-            return b""
-        self._unclosed = not frame.raw.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
-        return self._shown(frame)
-
-    def render_error(self, error: PulseError, request_id: str) -> bytes:
-        event = self._codec.encoder(self._request_model, include_usage=False).error(error, request_id)
-        return b"\n\n" + event if self._unclosed else event
-
-    def _shown(self, frame: ServerSentEvent) -> bytes:
-        return frame.raw
-
-
-class HideUsage(Passthrough):
-    """The same, for a client that did not ask for the usage the gateway asked for."""
-
-    def __init__(self, codec: Codec, request_model: str) -> None:
-        super().__init__(codec, request_model)
-        self._plain_text = None  # every frame may have something to hide
-
-    def _shown(self, frame: ServerSentEvent) -> bytes:
-        return self._codec.hide_usage(frame)
-
-
-class Mender(Protocol):
-    """Puts one answer right, whole or frame by frame."""
-
-    def mend(self, data: bytes, /) -> bytes:
-        """`data` itself where nothing is wrong with it."""
-        ...
-
-
-class Mended(Passthrough):
-    """The same dialect on both sides, but for what the client's SDK would misread."""
-
-    def __init__(self, codec: Codec, request_model: str, mender: Mender, *, hide_usage: bool) -> None:
-        super().__init__(codec, request_model)
-        self._mender, self._hide_usage = mender, hide_usage
-
-    def _shown(self, frame: ServerSentEvent) -> bytes:
-        data = self._mender.mend(frame.data)
-        if data is not frame.data:
-            frame = ServerSentEvent(data, frame.event, b"data: " + data + b"\n\n")
-            self._unclosed = False
-        return self._codec.hide_usage(frame) if self._hide_usage else frame.raw
-
-
-class Translate(_Bytes):
+class Translate(BytesRelay):
     """The upstream's dialect in, the client's out."""
 
     def __init__(

@@ -8,7 +8,7 @@ import msgspec
 
 from pulse_gateway.errors import UpstreamProtocolError
 
-__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode_event"]
+__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent", "encode_event", "parse_event"]
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 
@@ -42,6 +42,11 @@ class SSEDecoder:
         self._scanned = 0
         self._max_event_bytes = max_event_bytes
 
+    @property
+    def pending(self) -> bool:
+        """The beginning of an event waits for its rest."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> list[ServerSentEvent]:
         if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:  # whole events, as most slices are
             if data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2:
@@ -49,7 +54,7 @@ class SSEDecoder:
             return [
                 ServerSentEvent(frame[6:], "", frame + b"\n\n")
                 if frame.startswith(b"data: ") and b"\n" not in frame
-                else _parse(frame + b"\n\n")
+                else parse_event(frame + b"\n\n")
                 for frame in data[:-2].split(b"\n\n")
             ]
         self._buffer += data
@@ -67,7 +72,7 @@ class SSEDecoder:
         self._scanned = max(0, len(self._buffer) - 3)
         if len(self._buffer) > self._max_event_bytes and not frames:  # what is whole is given out first
             raise UpstreamProtocolError(f"one event of the stream exceeds {self._max_event_bytes} bytes")
-        return [_parse(frame) for frame in frames]
+        return [parse_event(frame) for frame in frames]
 
     def finish(self) -> list[ServerSentEvent]:
         """What is left at the end of the stream: a last event whose blank line is missing, as long as its last line is whole."""
@@ -77,10 +82,11 @@ class SSEDecoder:
         if not rest:
             return []
         # Vendors leave the last blank line out, and what such an event says is still worth hearing. JSON ends in a bracket.
-        return [_parse(rest)] if rest.endswith((b"\n", b"\r", b"}", b"]")) else []
+        return [parse_event(rest)] if rest.endswith((b"\n", b"\r", b"}", b"]")) else []
 
 
-def _parse(raw: bytes) -> ServerSentEvent:
+def parse_event(raw: bytes) -> ServerSentEvent:
+    """One frame, its blank line included."""
     # One line, as most events are.
     if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
         return ServerSentEvent(raw[6:-2], "", raw)

@@ -14,8 +14,8 @@ from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.types.usage import Outcome
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.registry import codec
-from pulse_gateway.wire.relay import Passthrough
 
 DIALECT = "openai.chat"
 

@@ -6,7 +6,7 @@ import pytest
 
 from pulse_gateway.wire.openai_chat import OpenAIChatCodec
 from pulse_gateway.wire.openai_chat.mending import ChatMender
-from pulse_gateway.wire.relay import Mended
+from pulse_gateway.wire.passthrough import Mended
 
 CALL = b'{"index":0,"id":"%b","type":"function","function":{"name":"f","arguments":"%b"}}'
 

@@ -29,7 +29,7 @@ from pulse_gateway.types.events import (
 )
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_responses import OpenAIResponsesCodec, stream_decoder
-from pulse_gateway.wire.relay import Passthrough
+from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.sse import SSEDecoder, encode_event
 
 CODEC = OpenAIResponsesCodec()

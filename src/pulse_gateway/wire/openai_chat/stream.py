@@ -53,6 +53,7 @@ from pulse_gateway.wire.tool_calls import made_id
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
 
 _DONE = b"[DONE]"
+_NOTHING_AHEAD: tuple[bytes, Completion | None] = (b"", None)  # a frame that was looked at before it is decoded, and its chunk
 _encode = msgspec.json.Encoder().encode
 
 
@@ -140,6 +141,7 @@ class ChatStreamDecoder:
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
         self._held = Held()
+        self._ahead = _NOTHING_AHEAD
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
         """Raises: UpstreamProtocolError when the frame's data is no JSON object of a chunk's shape."""
@@ -154,7 +156,10 @@ class ChatStreamDecoder:
                 return self._end()
             if data.startswith(b"["):  # an error in a list of one: Gemini's compatible endpoint
                 return self._fail(data)
-        chunk = decode_completion(data)
+        ahead, chunk = self._ahead
+        if ahead is not data or chunk is None:
+            chunk = decode_completion(data)
+        self._ahead = _NOTHING_AHEAD
         if chunk.is_error or frame.event == "error":
             return self._fail(data)
         self._remember(chunk)
@@ -172,14 +177,15 @@ class ChatStreamDecoder:
 
     def plain_text(self, data: bytes) -> str | None:
         """What a chunk adds to the text of the first choice, where it does that and nothing else; None: `decode` it."""
-        if not data.startswith(b"{"):
+        if self._over or 0 not in self._choices or not data.startswith(b"{"):
             return None
         try:
             chunk = decode_completion(data)
         except UpstreamProtocolError:
             return None
+        self._ahead = data, chunk
         choices = chunk.choices
-        if choices is None or len(choices) != 1 or chunk.usage or chunk.x_groq or self._over or 0 not in self._choices:
+        if choices is None or len(choices) != 1 or chunk.usage or chunk.x_groq:
             return None
         record = choices[0]
         delta = record.delta
