@@ -32,7 +32,9 @@ from pulse_gateway.errors import (
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.provider import ChatSteps, Provider, UpstreamCall
 from pulse_gateway.providers.replicate_chat import ReplicateChat
+from pulse_gateway.providers.replicate_embeddings import ReplicateEmbeddings
 from pulse_gateway.providers.replicate_images import ReplicateImages
+from pulse_gateway.providers.replicate_sound import ReplicateListening, ReplicateSpeech
 from pulse_gateway.providers.replicate_videos import ReplicateVideos
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
@@ -162,4 +164,8 @@ _OFFERS: Mapping[str, Offer] = {
     "images": _IMAGES,
     "image_edits": _IMAGES,
     "videos": ReplicateVideos(REPLICATE),
+    "embeddings": ReplicateEmbeddings(REPLICATE),
+    "speech": ReplicateSpeech(REPLICATE),
+    "transcription": ReplicateListening(REPLICATE),
+    "translation": ReplicateListening(REPLICATE, translate=True),
 }

@@ -26,6 +26,7 @@ from pulse_gateway.types.chat import FinishReason
 from pulse_gateway.types.events import Ended, Event, Failed, Finished, Started, TextDelta, UsageReported
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.audio.subtitles import SUBTITLE_TYPES, subtitles
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 from pulse_gateway.wire.openai_chat.errors import upstream_error
 from pulse_gateway.wire.reading import Reading
@@ -191,8 +192,10 @@ def encode_reply(reply: TranscriptionReply, request: TranscriptionRequest) -> Pa
     form = request.response_format or "json"
     if form == "text":
         return Payload(f"{reply.text}\n".encode(), _PLAIN)
-    if form in {"srt", "vtt"}:
-        raise UpstreamProtocolError(f"the provider's answer cannot be said as {form}")
+    if form in SUBTITLE_TYPES:
+        if reply.segments is None:
+            raise UpstreamProtocolError(f"the provider's answer cannot be said as {form}")
+        return Payload(subtitles(reply.segments, form).encode(), SUBTITLE_TYPES[form])
     body: dict[str, Any] = {"text": reply.text, "language": reply.language, "duration": reply.duration_s}
     body["languages"] = None if reply.languages is None else [{"code": code} for code in reply.languages]
     body["segments"] = None if reply.segments is None else [_written_segment(each) for each in reply.segments]
