@@ -127,6 +127,8 @@ class Application:
         exchange = _Exchange(surface, target, request_id, self.statistics.begin(record))
         if isinstance(work, Chat):
             return self._delivery(exchange, work, faults)
+        if work.tab is not None:
+            work.tab.bind(exchange.tracker)
         if (failed := self._injected(exchange, faults, stream=work.stream)) is not None:
             return failed
         delivery = Delivery(

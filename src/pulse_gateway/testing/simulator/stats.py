@@ -13,7 +13,7 @@ import msgspec
 
 from pulse_gateway.testing.simulator.answer import Usage
 
-__all__ = ["Billed", "Counts", "Outcome", "Record", "Statistics", "Stats"]
+__all__ = ["Billed", "Counts", "Outcome", "Record", "Statistics", "Stats", "Tab"]
 
 Outcome = Literal["open", "completed", "aborted", "faulted", "refused"]
 
@@ -139,6 +139,18 @@ class Tracker:
             self._record.billed.add(owed)
             self._counts.billed.add(owed)
 
+    def owe(self, usage: Usage) -> None:
+        """All of it: of work that is done after the answer."""
+        owed = Billed(
+            input=usage.input,
+            cached=usage.cached,
+            cache_write=usage.cache_write,
+            output=usage.output,
+            reasoning=usage.reasoning,
+        )
+        self._record.billed.add(owed)
+        self._counts.billed.add(owed)
+
     def produced(self, frames: int, output_tokens: int, reasoning_tokens: int) -> None:
         """Another `frames` frames are out; the token numbers are totals since the start."""
         record = self._record
@@ -157,3 +169,19 @@ class Tracker:
         self._record.outcome = outcome
         self._counts.open -= 1
         setattr(self._counts, outcome, getattr(self._counts, outcome) + 1)
+
+
+class Tab:
+    """What a job owes in tokens once it is done; it stands in the line of the request that began it."""
+
+    __slots__ = ("_tracker",)
+
+    def __init__(self) -> None:
+        self._tracker: Tracker | None = None
+
+    def bind(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def owe(self, usage: Usage) -> None:
+        if self._tracker is not None:
+            self._tracker.owe(usage)

@@ -10,6 +10,7 @@ import msgspec
 from pulse_gateway.testing.simulator.answer import Usage
 from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.faults import Faults
+from pulse_gateway.testing.simulator.stats import Tab
 from pulse_gateway.testing.simulator.vendor import Chat, Frame, Refusal, Request, Target
 
 __all__ = ["MakeSurface", "Surface", "Work"]
@@ -18,7 +19,7 @@ __all__ = ["MakeSurface", "Surface", "Work"]
 class Work(msgspec.Struct, frozen=True, kw_only=True):
     """A valid request, ready to be answered. `usage` is owed in tokens, `units` in whatever else is sold: `images`, `video_ms` …
 
-    `units` may be filled in later: a job's are owed once it is done. `render` gives one frame unless `stream`.
+    `units` may be filled in later: a job's are owed once it is done, and so are the tokens on its `tab`. `render` gives one frame unless `stream`.
     """
 
     model: str
@@ -30,6 +31,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...] = ()
     usage: Usage | None = None
     units: dict[str, int] = {}
+    tab: Tab | None = None
 
 
 class Surface(Protocol):

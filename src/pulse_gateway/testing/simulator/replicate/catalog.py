@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from pulse_gateway.testing.simulator.replicate.errors import refuse
-from pulse_gateway.testing.simulator.replicate.models import MODELS, Input, Model, model_called
+from pulse_gateway.testing.simulator.replicate.inputs import Input, Model
+from pulse_gateway.testing.simulator.replicate.models import MODELS, model_called
 
 __all__ = ["ACCOUNT", "deployment_document", "model_document", "search", "version_document"]
 
@@ -20,6 +21,7 @@ _OUTPUTS: dict[str, dict[str, Any]] = {
     "picture": _URI,
     "video": _URI,
     "text": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"},
+    "structured": {"type": "object"},
     "transcript": {"type": "object"},
 }
 

@@ -6,48 +6,15 @@ Source: the models' pages at https://replicate.com (read 2026-11-24)
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
-from typing import Any, Literal
 
-import msgspec
+from pulse_gateway.testing.simulator.replicate.inputs import Input, Model
+from pulse_gateway.testing.simulator.replicate.language import LANGUAGE_MODELS
 
-__all__ = ["MODELS", "Input", "Model", "Shape", "model_called", "version_id"]
-
-Shape = Literal["pictures", "picture", "video", "text", "transcript"]
-"""What `output` is: a list of URLs, one URL, one URL of a video, a list of pieces of text, an object."""
+__all__ = ["MODELS", "model_called"]
 
 _RATIOS = ("1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21")
 _VIDEO_WORDS = re.compile(r"video|veo|kling|hailuo|seedance|wan-", re.IGNORECASE)
 _TEXT_WORDS = re.compile(r"llama|gpt-\d|claude|instruct|chat|deepseek|granite", re.IGNORECASE)
-
-
-class Input(msgspec.Struct, frozen=True, kw_only=True):
-    """One field. `uri` is a string that leads to a file; bounds are of numbers."""
-
-    type: Literal["string", "integer", "number", "boolean", "uri", "uris"] = "string"
-    required: bool = False
-    choices: tuple[Any, ...] = ()
-    least: float | None = None
-    most: float | None = None
-
-
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """`official` models are called by name and billed by what they make; others by version and by time."""
-
-    name: str  # owner/name
-    shape: Shape
-    inputs: dict[str, Input] | None = None  # None: anything goes
-    official: bool = True
-    media_type: str = "image/webp"  # of files, unless `output_format` says otherwise
-
-    @property
-    def version(self) -> str:
-        return version_id(self.name)
-
-
-def version_id(name: str) -> str:
-    """64 hex digits."""
-    return blake2b(name.encode(), key=b"version", digest_size=32).hexdigest()
 
 
 _PROMPT = Input(required=True)
@@ -85,14 +52,6 @@ _VEO = {
     "duration": Input(type="integer", choices=(4, 6, 8)), "resolution": Input(choices=("720p", "1080p")),
     "generate_audio": _FLAG, "seed": _SEED,
 }  # fmt: skip
-_LLAMA = {
-    "prompt": _TEXT, "system_prompt": _TEXT, "prompt_template": _TEXT, "stop_sequences": _TEXT,
-    "max_tokens": Input(type="integer", least=1), "min_tokens": Input(type="integer", least=-1),
-    "temperature": Input(type="number", least=0, most=5), "top_p": Input(type="number", least=0, most=1),
-    "top_k": Input(type="integer", least=-1), "presence_penalty": Input(type="number"),
-    "frequency_penalty": Input(type="number"), "seed": _SEED,
-}  # fmt: skip
-
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
@@ -115,7 +74,7 @@ MODELS: dict[str, Model] = {
         Model(name="google/veo-3-fast", shape="video", inputs=_VEO, media_type="video/mp4"),
         Model(name="google/veo-3.1", shape="video", inputs=_VEO, media_type="video/mp4"),
         Model(name="google/veo-3.1-fast", shape="video", inputs=_VEO, media_type="video/mp4"),
-        Model(name="meta/meta-llama-3-70b-instruct", shape="text", inputs=_LLAMA),
+        *LANGUAGE_MODELS,
         Model(name="openai/whisper", shape="transcript", inputs={"audio": _FILE, "language": _TEXT}, official=False),
         Model(
             name="stability-ai/sdxl",

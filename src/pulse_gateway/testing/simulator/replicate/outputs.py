@@ -10,14 +10,13 @@ from typing import Any
 
 import msgspec
 
-from pulse_gateway.testing.simulator.answer import compose, fragments
+from pulse_gateway.testing.simulator.answer import Usage
 from pulse_gateway.testing.simulator.config import Answers
 from pulse_gateway.testing.simulator.dice import identifier
 from pulse_gateway.testing.simulator.faults import Faults
-from pulse_gateway.testing.simulator.prompt import Prompt
 from pulse_gateway.testing.simulator.replicate.reading import Wanted
+from pulse_gateway.testing.simulator.replicate.writing import write
 from pulse_gateway.testing.simulator.samples import Colour, clip, colour, picture
-from pulse_gateway.testing.simulator.tokens import count_text
 
 __all__ = ["KEPT_S", "Delivered", "Made", "Shelf", "make"]
 
@@ -75,6 +74,8 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     output: Any
     units: dict[str, int]  # what an official model costs
     metrics: dict[str, int] = {}  # beside the times
+    usage: Usage | None = None  # what a text costs
+    logs: str = ""  # what a model tells of its work
 
 
 def make(
@@ -87,10 +88,10 @@ def make(
 ) -> Made:
     """`put` takes a file's name, type, size or duration, and colour, and gives its URL."""
     match wanted.model.shape:
-        case "text":
-            return _text(wanted, digest, faults, answers)
+        case "text" | "structured":
+            return _written(wanted, digest, faults, answers)
         case "transcript":
-            text = "".join(_text(wanted, digest, faults, answers).output)
+            text = "".join(write(wanted.model, wanted.input, digest, faults, answers).pieces)
             segments = [{"id": 0, "start": 0.0, "end": 2.5, "text": text}]
             return Made(output={"segments": segments, "transcription": text, "detected_language": "english"}, units={})
         case "video":
@@ -109,20 +110,15 @@ def make(
     return Made(output=urls if several else urls[0], units={"images": count})
 
 
-def _text(wanted: Wanted, digest: bytes, faults: Faults, answers: Answers) -> Made:
-    asked, system = (str(wanted.input.get(name, "")) for name in ("prompt", "system_prompt"))
-    prompt = Prompt(
-        digest=digest,
-        text=asked,
-        system=system,
-        max_tokens=_whole(wanted.input.get("max_tokens"), 0, 1_000_000) or None,
-        stop=[stop for stop in str(wanted.input.get("stop_sequences", "")).split(",") if stop],
-        input_tokens=count_text(system + asked),
-    )
-    answer = compose(prompt, faults, answers)
-    pieces = fragments(answer.choices[0].text, digest, "pieces", faults.chunks)
-    metrics = {"input_token_count": answer.usage.input_total, "output_token_count": answer.usage.output}
-    return Made(output=pieces, units={}, metrics=metrics)
+def _written(wanted: Wanted, digest: bytes, faults: Faults, answers: Answers) -> Made:
+    written = write(wanted.model, wanted.input, digest, faults, answers)
+    usage = written.usage
+    counts = {"input_token_count": usage.input_total, "output_token_count": usage.output + usage.reasoning}
+    made: Any = written.pieces
+    if wanted.model.shape == "structured":
+        made = {"response_id": "resp_simulated", "text": "".join(written.pieces), "json_output": written.value}
+    metrics = {} if faults.no_usage else counts
+    return Made(output=made, units={}, metrics=metrics, usage=usage, logs=written.logs)
 
 
 def _whole(value: object, default: int, most: int) -> int:

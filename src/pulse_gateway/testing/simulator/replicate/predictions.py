@@ -13,13 +13,14 @@ import msgspec
 from pulse_gateway.testing.simulator.dice import Dice
 from pulse_gateway.testing.simulator.replicate.outputs import Made
 from pulse_gateway.testing.simulator.replicate.reading import Wanted
+from pulse_gateway.testing.simulator.stats import Tab
 
 __all__ = ["TERMINAL", "Prediction", "Status", "timestamp"]
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
 _KEPT_S = 3600
-_PREDICT_MS = {"video": (40_000, 50_000), "text": (500, 2_000)}
+_PREDICT_MS = {"video": (40_000, 50_000), "text": (500, 2_000), "structured": (500, 2_000)}
 
 
 def timestamp(at_s: float) -> str:
@@ -39,7 +40,9 @@ class Prediction(msgspec.Struct, kw_only=True):
     polls: int  # how often it is looked at before it is done
     units: dict[str, int]  # of the request that created it; filled when it is done
     created_s: float
+    tab: Tab  # tokens, of the same request
     status: Status = "starting"
+    is_streamed: bool = False  # somebody has heard it as it wrote, and been billed for that
     looks: int = 0
     started_s: float | None = None
     finished_s: float | None = None
@@ -59,7 +62,7 @@ class Prediction(msgspec.Struct, kw_only=True):
         self.expire(now_s)
         if self.is_done or self.wanted.webhook is not None:
             return
-        if self.looks >= self.polls:
+        if self.looks >= self.polls or self.is_streamed:
             self.finish(now_s)
             return
         self.looks += 1
@@ -93,6 +96,8 @@ class Prediction(msgspec.Struct, kw_only=True):
         self.status, self.finished_s = status, now_s
         if status == "succeeded":
             self.units.update(self.made.units, predict_ms=self.ran_ms)
+            if self.made.usage is not None and not self.is_streamed:
+                self.tab.owe(self.made.usage)
         elif self.started_s is not None and not self.wanted.model.official:
             self.units.update(predict_ms=self.ran_ms)  # hardware is paid for by time
 
@@ -150,7 +155,8 @@ class Prediction(msgspec.Struct, kw_only=True):
             f"{100 * at // steps:3}%|{'█' * (10 * at // steps):10}| {at}/{steps} [00:0{min(at, 9)}<00:00]"
             for at in range(1, done + 1)
         ]
-        return "".join(f"{bar}\n" for bar in bars)
+        told = self.made.logs if self.status == "succeeded" else ""
+        return "".join(f"{bar}\n" for bar in bars) + told
 
     def _urls(self) -> dict[str, str]:
         here = f"{self.base_url}/v1/predictions/{self.id}"

@@ -16,7 +16,9 @@ from pulse_gateway.testing.simulator.dice import decode_base64
 from pulse_gateway.testing.simulator.faults import split_model
 from pulse_gateway.testing.simulator.media import data_url
 from pulse_gateway.testing.simulator.replicate.errors import invalid_input, refuse
-from pulse_gateway.testing.simulator.replicate.models import MODELS, Input, Model, model_called, version_id
+from pulse_gateway.testing.simulator.replicate.inputs import Input, Model, version_id
+from pulse_gateway.testing.simulator.replicate.models import MODELS, model_called
+from pulse_gateway.testing.simulator.replicate.writing import check_turns
 from pulse_gateway.testing.simulator.vendor import Request
 from pulse_gateway.testing.simulator.violations import explain
 
@@ -30,6 +32,7 @@ _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _LEAST_DEADLINE_S = 5
 _TYPES: dict[str, type[Any] | tuple[type[Any], ...]] = {
     "string": str, "uri": str, "uris": list, "integer": int, "number": (int, float), "boolean": bool,
+    "array": list, "object": dict,
 }  # fmt: skip
 
 
@@ -132,6 +135,7 @@ def _check_input(model: Model, sent: dict[str, Any]) -> None:
             problems.append(("invalid", f"input.{name}", why))
     if problems:
         raise invalid_input(problems)
+    check_turns(sent)
 
 
 def _value_problem(field: Input, value: object) -> str | None:
@@ -145,7 +149,7 @@ def _value_problem(field: Input, value: object) -> str | None:
             return f"Must be greater than or equal to {field.least:g}"
         if field.most is not None and value > field.most:
             return f"Must be less than or equal to {field.most:g}"
-    links = [value] if field.type == "uri" else value if isinstance(value, list) else ()
+    links = {"uri": [value], "uris": value}.get(field.type, ())
     if not all(_is_file(link) for link in links):
         return "Does not match format 'uri'"
     return None

@@ -29,6 +29,7 @@ from pulse_gateway.testing.simulator.replicate.streaming import render_stream
 from pulse_gateway.testing.simulator.replicate.uploads import Uploads
 from pulse_gateway.testing.simulator.replicate.webhooks import Webhooks
 from pulse_gateway.testing.simulator.samples import Colour
+from pulse_gateway.testing.simulator.stats import Tab
 from pulse_gateway.testing.simulator.surface import Work
 from pulse_gateway.testing.simulator.vendor import Frame, Refusal, Request, Target
 
@@ -152,10 +153,11 @@ class Replicate:
         sent = _ENCODE([[[self._seed, wanted.model.name, wanted.input]]], order="deterministic")
         digest = blake2b(sent, digest_size=16).digest()
         units: dict[str, int] = {}
+        tab = Tab()
         headers = (("preference-applied", "wait"),) if wanted.waits else ()
 
         def render(faults: Faults) -> list[Frame]:
-            prediction = self._begin(wanted, digest, steer, base_url, units)
+            prediction = self._begin(wanted, digest, steer, base_url, units, tab)
             return [Frame(_ENCODE(prediction.document(self._now())))]
 
         return Work(
@@ -165,10 +167,13 @@ class Replicate:
             status=201,
             headers=headers,
             units=units,
+            tab=tab,
             render=render,
         )
 
-    def _begin(self, wanted: Wanted, digest: bytes, steer: Faults, base_url: str, units: dict[str, int]) -> Prediction:
+    def _begin(
+        self, wanted: Wanted, digest: bytes, steer: Faults, base_url: str, units: dict[str, int], tab: Tab
+    ) -> Prediction:
         self._created += 1
         now_s = self._now()
         prediction_id = identifier("", f"{self._seed} {self._created}".encode(), "prediction", 26)
@@ -196,6 +201,7 @@ class Replicate:
             failure=_FLAGGED if steer.refusal else steer.fail or _FAILED,
             polls=POLLS if steer.polls is None else steer.polls,
             units=units,
+            tab=tab,
             created_s=now_s,
         )
         self._predictions[prediction_id] = prediction
@@ -218,6 +224,7 @@ class Replicate:
                 content_type="text/event-stream",
                 fault_spec=spec,
                 stream=True,
+                usage=None if prediction.is_done or prediction.is_streamed else prediction.made.usage,
                 render=partial(render_stream, prediction, self._now),
             )
 
