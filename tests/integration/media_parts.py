@@ -20,6 +20,8 @@ PROVIDERS = {
     "google": ("google", "x", ""),
     "replicate": ("replicate", "r8_x", ""),
     "stability": ("stability", "x", ""),
+    "xai": ("xai", "x", "/as/xai/v1"),
+    "together": ("together", "x", "/as/together/v1"),
 }
 
 
