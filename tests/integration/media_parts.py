@@ -22,6 +22,9 @@ PROVIDERS = {
     "stability": ("stability", "x", ""),
     "xai": ("xai", "x", "/as/xai/v1"),
     "together": ("together", "x", "/as/together/v1"),
+    "mistral": ("mistral", "x", "/as/mistral/v1"),
+    "openrouter": ("openrouter", "x", "/as/openrouter/api/v1"),
+    "perplexity": ("perplexity", "x", "/as/perplexity"),
 }
 
 
