@@ -11,12 +11,14 @@ __all__ = ["reword"]
 
 def reword(error: InvalidRequest, deployment: Deployment, paths: FieldPaths | None, body: bytes) -> None:
     """Name the field as the client of `body` wrote it, and the target as it is configured here: codecs know a model by the vendor that
-    made it, which may be resold by another. `paths` None: the field is named already.
+    made it, which may be resold by another. `paths` None: the field is named already. Where the message quotes the field, it is renamed too.
     """
     model = deployment.model
     theirs = f"{model.provider}:{model.name}"
     if theirs != deployment.name and error.message.startswith(theirs):
         error.message = deployment.name + error.message[len(theirs) :]
-        error.args = (error.message,)
     if paths is not None and error.param is not None:
-        error.param = written_path(error.param, paths, body)
+        written = written_path(error.param, paths, body)
+        error.message = error.message.replace(f"'{error.param}'", f"'{written}'")
+        error.param = written
+    error.args = (error.message,)

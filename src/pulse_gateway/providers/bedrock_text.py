@@ -25,7 +25,7 @@ from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.bedrock_converse.families import is_cohere, is_titan
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
-from pulse_gateway.wire.refusals import refuse_extra, unsupported
+from pulse_gateway.wire.refusals import not_taken, refuse_extra, unsupported
 from pulse_gateway.wire.token_counts.counted import counted
 
 __all__ = ["COUNT_TOKENS", "EMBEDDINGS", "RERANK", "BedrockCount", "BedrockEmbeddings", "BedrockRerank"]
@@ -93,7 +93,7 @@ class BedrockEmbeddings:
         if any(each.title is not None for each in request.input):
             raise unsupported(model, "input", "takes no title beside a text")
         if request.task is not None and (is_titan(model) or request.task not in _TASKS):
-            raise unsupported(model, "task", f"has no equivalent of {request.task}")
+            raise not_taken(model, "task", f" of {request.task}")
         return () if request.user is None else ("user",)
 
     def steps(self, request: EmbeddingRequest, call: OfferCall, /) -> Steps[EmbeddingReply]:
@@ -138,7 +138,7 @@ class BedrockRerank:
         if not is_cohere(model):
             raise unsupported(model, "model", "ranks nothing here: Cohere's do")
         if request.max_tokens_per_doc is not None:
-            raise unsupported(model, "max_tokens_per_doc", "has no equivalent of 'max_tokens_per_doc'")
+            raise not_taken(model, "max_tokens_per_doc")
         return ()
 
     def steps(self, request: RerankRequest, call: OfferCall, /) -> Steps[RerankReply]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamOverloaded
+from pulse_gateway.errors import UpstreamError, UpstreamOverloaded
 from pulse_gateway.providers.mistral_chat import as_mistral_takes_it
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
@@ -28,6 +28,7 @@ from pulse_gateway.wire.openai_chat.mending import ChatMender
 from pulse_gateway.wire.openai_responses.decode import needs_memory
 from pulse_gateway.wire.openai_responses.foreign_thinking import without_foreign_thinking
 from pulse_gateway.wire.passthrough import Mender
+from pulse_gateway.wire.refusals import not_taken, unsupported
 
 __all__ = [
     "CEREBRAS", "DEEPSEEK", "FIREWORKS", "GROQ", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI_COMPATIBLE", "OPENROUTER",
@@ -158,12 +159,11 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         """Raises: UnsupportedParameter with the neutral field name, or with the path of a message."""
         for field in sorted(self.refuses):
             if (param := _asked_for(field, request)) is not None:
-                raise UnsupportedParameter(f"{deployment.name} does not support {field}", param=param)
+                reason = _LACKS.get(field)
+                raise unsupported(deployment.model, param, reason) if reason else not_taken(deployment.model, param)
         for rule in self.rules:
             if (field_refused := rule(request, deployment.model)) is not None:
-                raise UnsupportedParameter(
-                    f"{deployment.name} does not support {field_refused} in this request", param=field_refused
-                )
+                raise not_taken(deployment.model, field_refused, " in this request")
 
     def probe(self, base_url: str, key: str | None, headers: Headers, /) -> HttpRequest:
         base, mark, query = base_url.partition("?")
@@ -173,6 +173,15 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
         return upstream_error(status, headers, body, table=self.errors)
+
+
+# What is no field of its own: the rest of the sentence.
+_LACKS = {
+    "tools.strict": "takes no strict tools",
+    "messages.name": "knows no names of who speaks",
+    "messages.media": "reads nothing but text",
+    "messages.documents": "reads no documents",
+}
 
 
 def _asked_for(field: str, request: ChatRequest) -> str | None:

@@ -14,7 +14,7 @@ from pulse_gateway.types.images import ImageReply, ImageRequest, MadeImage
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import not_of_protocol
 from pulse_gateway.wire.picture import image_size
-from pulse_gateway.wire.refusals import refuse_extra, unsupported
+from pulse_gateway.wire.refusals import not_taken, refuse_extra, unsupported
 
 __all__ = ["check_images", "made_of", "only_bytes", "pixels_of", "ratio_of"]
 
@@ -36,7 +36,7 @@ def check_images(request: ImageRequest, deployment: Deployment, *, lacks: Iterab
     refuse_extra(request.extra, model)
     for name in lacks:
         if getattr(request, name) not in (None, ()):
-            raise unsupported(model, name, f"makes images without {name.replace('_', ' ')}")
+            raise not_taken(model, name)
     if request.background not in (None, "opaque"):
         raise unsupported(model, "background", f"makes no {request.background} background")
     hints = tuple(name for name in _HINTS if getattr(request, name) is not None)

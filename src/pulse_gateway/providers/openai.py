@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.providers.compatible import OpenAICompatible
 from pulse_gateway.types.catalog import Capabilities, Deployment
 from pulse_gateway.types.chat import ChatRequest, ReasoningControl
 from pulse_gateway.wire.openai_responses.encode import lacking
 from pulse_gateway.wire.openai_responses.errors import RESPONSES_ERRORS
+from pulse_gateway.wire.refusals import not_taken
 
 __all__ = ["OPENAI", "OpenAI"]
 
@@ -40,13 +40,13 @@ class OpenAI(OpenAICompatible, frozen=True, kw_only=True):
         reasons = _asks_to_reason(request.reasoning)
         if request.tools and _RESPONSES not in self.dialects:
             if not capabilities.chat_tools:
-                raise _unsupported(deployment, "tools", "on Chat Completions")
+                raise not_taken(deployment.model, "tools", " on Chat Completions")
             if reasons and not capabilities.chat_tools_with_reasoning:
-                raise _unsupported(deployment, "reasoning", "together with tools on Chat Completions")
+                raise not_taken(deployment.model, "reasoning", " together with tools on Chat Completions")
         if reasons and not capabilities.sampling_with_reasoning:
             for field in _FIXED_WHILE_REASONING:
                 if getattr(request, field) is not None:
-                    raise _unsupported(deployment, field, "while it reasons")
+                    raise not_taken(deployment.model, field, " while it reasons")
 
 
 def _is_for_responses(request: ChatRequest, capabilities: Capabilities) -> bool:
@@ -73,10 +73,6 @@ def _asks_to_reason(control: ReasoningControl | None) -> bool:
 
 def _asks_not_to_reason(control: ReasoningControl | None) -> bool:
     return control is not None and (control.effort == "none" or (control.effort is None and control.budget_tokens == 0))
-
-
-def _unsupported(deployment: Deployment, field: str, when: str) -> UnsupportedParameter:
-    return UnsupportedParameter(f"{deployment.name} does not support {field} {when}", param=field)
 
 
 OPENAI = OpenAI(

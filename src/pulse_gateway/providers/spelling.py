@@ -9,6 +9,7 @@ import msgspec
 from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.wire.json_splice import remove_member, set_members
+from pulse_gateway.wire.refusals import not_taken
 
 __all__ = ["Spelling", "refuse_tokens", "reworded", "spelled", "told_members"]
 
@@ -31,7 +32,7 @@ class Spelling(msgspec.Struct, frozen=True, kw_only=True):
             members = _decode_members(body)
             for name in sorted(self.refuses & members.keys()):
                 if bytes(members[name]) not in (b"null", b"false"):
-                    raise UnsupportedParameter(f"{deployment.name} does not support {name}", param=name)
+                    raise not_taken(deployment.model, name)
         if self.check is not None:
             self.check(body, deployment)
 

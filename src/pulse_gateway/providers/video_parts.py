@@ -14,6 +14,7 @@ from pulse_gateway.types.http import HttpAnswer, header
 from pulse_gateway.types.images import ImageFile
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.types.videos import VideoRequest, aspect_of, resolution_of
+from pulse_gateway.wire.refusals import refuse_extra
 
 __all__ = ["check_request", "host_of", "length_of", "picture_of", "same_origin"]
 
@@ -23,8 +24,7 @@ _PICTURES = (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")
 
 def check_request(request: VideoRequest, deployment: Deployment, resolutions: tuple[str, ...]) -> None:
     """Raises: UnsupportedParameter for a size that is none of `resolutions` in 16:9 or 9:16, and for what has no neutral form."""
-    for path in request.extra:
-        raise UnsupportedParameter(f"{deployment.name} has no counterpart of {path}", param=path)
+    refuse_extra(request.extra, deployment.model)
     if aspect_of(request.size) not in _ASPECTS or resolution_of(request.size) not in resolutions:
         known = ", ".join(resolutions)
         raise UnsupportedParameter(

@@ -16,7 +16,7 @@ from pulse_gateway.providers.offer import OfferCall, Steps, ask
 from pulse_gateway.providers.tab import Tab
 from pulse_gateway.types.audio import TranscriptionReply, TranscriptionRequest
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.wire.refusals import refuse_extra, unsupported
+from pulse_gateway.wire.refusals import not_taken, refuse_extra, unsupported
 
 __all__ = ["GoogleTranscription"]
 
@@ -42,11 +42,11 @@ class GoogleTranscription:
             raise unsupported(model, "response_format", f"gives json and text, not {request.response_format}")
         for name in _LACKS:
             if getattr(request, name):
-                raise unsupported(model, name, f"has no {name.replace('_', ' ')}")
+                raise not_taken(model, name)
         if request.chunking_strategy not in (None, "auto"):
             raise unsupported(model, "chunking_strategy", "cuts recordings by itself")
         if request.temperature is not None and not model.capabilities.sampling:
-            raise unsupported(model, "temperature", "takes no temperature")
+            raise not_taken(model, "temperature")
         return (*(("chunking_strategy",) if request.chunking_strategy else ()), *request.hints)
 
     def steps(self, request: TranscriptionRequest, call: OfferCall, /) -> Steps[TranscriptionReply]:

@@ -16,10 +16,10 @@ from pulse_gateway.wire.anthropic_messages.thinking import Thinking, plan_thinki
 from pulse_gateway.wire.anthropic_messages.turns import TOOL_NAME, TurnWriter
 from pulse_gateway.wire.codec import Encoded
 from pulse_gateway.wire.foreign_json import to_provider
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, refuse_asked, refuse_extra, unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, dropped_labels, object_schema
 
-__all__ = ["DEFAULT_MAX_TOKENS", "encode_request", "refuse_beside_thinking"]
+__all__ = ["DEFAULT_MAX_TOKENS", "encode_request", "refuse_beside_thinking", "refuse_foreign"]
 
 DEFAULT_MAX_TOKENS = 4096
 _LEAST_TOP_P_BESIDE_THINKING = 0.95
@@ -31,9 +31,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     Raises: UnsupportedParameter, `param` the neutral field name, the path of a message, or the path of an extra field;
     InvalidRequest with the path of a message whose tool call has no JSON object for arguments.
     """
-    for path in request.extra:
-        raise unsupported(model, path, f"has no equivalent of {path!r}")
-    _refuse_foreign(request, model)
+    refuse_foreign(request, model)
     checked_choice(request, model)
     dropped: dict[str, None] = {}
     system, messages = TurnWriter(model, dropped).write(request.messages)
@@ -68,17 +66,23 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     return Encoded(to_provider(body), tuple(dropped))
 
 
-def _refuse_foreign(request: ChatRequest, model: Model) -> None:
-    for name, asked in (
-        ("n", request.n not in (None, 1)),
-        ("seed", request.seed is not None),
-        ("presence_penalty", bool(request.presence_penalty)),
-        ("frequency_penalty", bool(request.frequency_penalty)),
-        ("logprobs", bool(request.logprobs)),
-        ("top_logprobs", bool(request.top_logprobs)),
-    ):
-        if asked:
-            raise unsupported(model, name, f"has no equivalent of {name!r}")
+def refuse_foreign(request: ChatRequest, model: Model) -> None:
+    """Refuse what no model of this vendor has anything for.
+
+    Raises: UnsupportedParameter.
+    """
+    refuse_extra(request.extra, model)
+    refuse_asked(
+        (
+            ("n", request.n not in (None, 1)),
+            ("seed", request.seed is not None),
+            ("presence_penalty", bool(request.presence_penalty)),
+            ("frequency_penalty", bool(request.frequency_penalty)),
+            ("logprobs", bool(request.logprobs)),
+            ("top_logprobs", bool(request.top_logprobs)),
+        ),
+        model,
+    )
 
 
 def refuse_beside_thinking(request: ChatRequest, model: Model) -> None:
@@ -92,7 +96,7 @@ def refuse_beside_thinking(request: ChatRequest, model: Model) -> None:
         ("top_k", request.top_k is not None),
     ):
         if changed:
-            raise unsupported(model, name, f"takes no {name!r} of the caller's while it thinks")
+            raise not_taken(model, name, " of the caller's while it thinks")
     if request.tool_choice is not None and request.tool_choice.mode == "required":
         raise unsupported(model, "tool_choice", "cannot be made to call a tool while it thinks")
     if request.messages[-1].role == "assistant":
@@ -118,7 +122,7 @@ def _sampling(request: ChatRequest, model: Model) -> dict[str, Any]:
     given = {name: value for name, value in sampling.items() if value is not None}
     for name in given:
         if not model.capabilities.sampling:
-            raise unsupported(model, name, f"takes no {name!r}, not even its default")
+            raise not_taken(model, name, ", not even its default")
     if request.temperature is not None and request.temperature > 1:
         raise unsupported(model, "temperature", "takes temperatures up to 1")
     return given

@@ -12,14 +12,14 @@ import msgspec
 
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatRequest, ResponseFormat, Tool, ToolChoice
-from pulse_gateway.wire.anthropic_messages.upstream_request import refuse_beside_thinking
+from pulse_gateway.wire.anthropic_messages.upstream_request import refuse_beside_thinking, refuse_foreign
 from pulse_gateway.wire.bedrock_converse.cache_points import CachePoints
 from pulse_gateway.wire.bedrock_converse.families import caches_on_demand, is_claude, is_nova
 from pulse_gateway.wire.bedrock_converse.thinking import Plan, plan
 from pulse_gateway.wire.bedrock_converse.turns import TOOL_NAME, TurnWriter
 from pulse_gateway.wire.codec import Encoded
 from pulse_gateway.wire.foreign_json import to_provider
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 
 __all__ = ["encode_request"]
@@ -33,9 +33,9 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     Raises: UnsupportedParameter, `param` the neutral field name, the path of a message, or the path of an extra field;
     InvalidRequest with the path of a message whose tool call has no JSON object for arguments.
     """
-    for path in request.extra:
-        raise unsupported(model, path, f"has no equivalent of {path!r}")
-    _refuse_foreign(request, model)
+    refuse_foreign(request, model)
+    if _one_at_a_time(request) and not _says_one_at_a_time(request, model):
+        raise not_taken(model, "parallel_tool_calls")
     checked_choice(request, model)
     dropped: dict[str, None] = {}
     cache_points = CachePoints(request.hints, taken=caches_on_demand(model))
@@ -61,20 +61,6 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
         dropped["user"] = None
     dropped |= dict.fromkeys(cache_points.not_taken())
     return Encoded(to_provider(body), tuple(dropped))
-
-
-def _refuse_foreign(request: ChatRequest, model: Model) -> None:
-    for name, asked in (
-        ("n", request.n not in (None, 1)),
-        ("seed", request.seed is not None),
-        ("presence_penalty", bool(request.presence_penalty)),
-        ("frequency_penalty", bool(request.frequency_penalty)),
-        ("logprobs", bool(request.logprobs)),
-        ("top_logprobs", bool(request.top_logprobs)),
-        ("parallel_tool_calls", _one_at_a_time(request) and not _says_one_at_a_time(request, model)),
-    ):
-        if asked:
-            raise unsupported(model, name, f"has no equivalent of {name!r}")
 
 
 def _one_at_a_time(request: ChatRequest) -> bool:
@@ -116,7 +102,7 @@ def _inference(request: ChatRequest, model: Model, thinking: Plan) -> dict[str, 
 
 def _require_sampling(model: Model, field: str) -> None:
     if not model.capabilities.sampling:
-        raise unsupported(model, field, f"takes no {field!r}, not even its default")
+        raise not_taken(model, field, ", not even its default")
 
 
 def _own_fields(request: ChatRequest, model: Model, thinking: Plan) -> dict[str, Any]:
@@ -131,7 +117,7 @@ def _own_fields(request: ChatRequest, model: Model, thinking: Plan) -> dict[str,
         elif is_nova(model):
             fields["inferenceConfig"] = {"topK": request.top_k}
         else:
-            raise unsupported(model, "top_k", "has no equivalent of 'top_k'")
+            raise not_taken(model, "top_k")
     return fields
 
 

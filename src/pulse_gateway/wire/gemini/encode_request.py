@@ -17,7 +17,7 @@ from pulse_gateway.wire.codec import Encoded
 from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.gemini.encode_contents import FUNCTION_NAME, ContentsEncoder
 from pulse_gateway.wire.gemini.thinking import encode_thinking
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import refuse_asked, refuse_extra, unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, dropped_labels, object_schema
 
 __all__ = ["encode_request"]
@@ -41,6 +41,9 @@ _ANSWERS_WITH_IMAGES = re.compile(r"-image\b|nano-banana")
 
 def encode_request(request: ChatRequest, model: Model) -> Encoded:
     """Raises: UnsupportedParameter with the neutral field name, or the `path` of a message; InvalidRequest for a message."""
+    refuse_extra(request.extra, model)
+    if not model.capabilities.sampling:
+        refuse_asked(((field, getattr(request, field) is not None) for field in _SAMPLING), model)
     for param, reason in _refusals(request, model):
         raise unsupported(model, param, reason)
     checked_choice(request, model)
@@ -70,14 +73,8 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
 def _refusals(request: ChatRequest, model: Model) -> Iterator[tuple[str, str]]:
     """Field and reason of everything that is refused by its mere presence."""
     can = model.capabilities
-    for path in request.extra:
-        yield path, f"has no counterpart of {path}"
     if _ANSWERS_WITH_IMAGES.search(model.name):
         yield "model", "answers with images, which only its own dialect carries"
-    if not can.sampling:
-        for field in _SAMPLING:
-            if getattr(request, field) is not None:
-                yield field, "takes no sampling parameters"
     if request.max_output_tokens is not None and request.max_output_tokens > (model.max_output_tokens or sys.maxsize):
         yield "max_output_tokens", f"writes at most {model.max_output_tokens} tokens"
     if len(request.stop) > _MAX_STOP_SEQUENCES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ReasoningControl
 from pulse_gateway.wire.effort_budgets import EFFORTS, effort_for
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken
 
 __all__ = ["effort_of"]
 
@@ -25,10 +25,10 @@ def effort_of(control: ReasoningControl, model: Model, dropped: dict[str, None])
     if capabilities.thinking == "none" or capabilities.efforts == ():
         if effort == "none":
             return None  # nothing to switch off
-        raise unsupported(model, "reasoning", "does not support reasoning")
+        raise not_taken(model, "reasoning")
     if capabilities.efforts is not None and effort not in capabilities.efforts:
         known = ", ".join(capabilities.efforts)
-        raise unsupported(model, "reasoning", f"does not support reasoning with effort {effort}: it takes {known}")
+        raise not_taken(model, "reasoning", f" with effort {effort}: it takes {known}")
     return effort
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatRequest, Tool, ToolChoice
 from pulse_gateway.wire.codec import Encoded
@@ -15,7 +14,7 @@ from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.openai_chat.effort import effort_of
 from pulse_gateway.wire.openai_chat.encode_messages import FUNCTION_NAME, MessagesEncoder
 from pulse_gateway.wire.openai_chat.habits import habits_of
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, refuse_extra, unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 
 __all__ = ["encode_request"]
@@ -42,8 +41,7 @@ class _RequestEncoder:
 
     def encode(self) -> Encoded:
         request = self._request
-        for path in request.extra:
-            raise self._unsupported(path)
+        refuse_extra(request.extra, self._model)
         checked_choice(request, self._model)
         messages = MessagesEncoder(self._model, self._dropped).encode(request.messages)
         body: dict[str, Any] = {"model": self._model.name, "messages": messages}
@@ -62,33 +60,30 @@ class _RequestEncoder:
             body["stream_options"] = {"include_usage": True}
         return Encoded(to_provider(body), tuple(self._dropped))
 
-    def _unsupported(self, field: str, why: str = "") -> UnsupportedParameter:
-        return unsupported(self._model, field, f"does not support {field}{why}")
-
     def _limits(self, body: dict[str, Any]) -> None:
         limit, most = self._request.max_output_tokens, self._model.max_output_tokens
         if limit is None:
             return
         if most is not None and limit > most:
-            raise self._unsupported("max_output_tokens", f" above {most}")
+            raise not_taken(self._model, "max_output_tokens", f" above {most}")
         body["max_completion_tokens" if self._is_openai else "max_tokens"] = limit
 
     def _sampling(self, body: dict[str, Any]) -> None:
         request = self._request
         if request.top_k is not None:
             if not (self._habits.top_k and self._model.capabilities.sampling):
-                raise self._unsupported("top_k")
+                raise not_taken(self._model, "top_k")
             body["top_k"] = request.top_k
         for field in ("temperature", "top_p", "logprobs", "top_logprobs"):
             value = getattr(request, field)
             asked = value is not None and value is not False
             if asked and not self._model.capabilities.sampling:
-                raise self._unsupported(field)
+                raise not_taken(self._model, field)
             _set(body, field, value)
         for field in ("n", "seed", "presence_penalty", "frequency_penalty"):
             _set(body, field, getattr(request, field))
         if len(request.stop) > _MAX_STOP_SEQUENCES:
-            raise self._unsupported("stop", f" with more than {_MAX_STOP_SEQUENCES} sequences")
+            raise not_taken(self._model, "stop", f" with more than {_MAX_STOP_SEQUENCES} sequences")
         if request.stop:
             body["stop"] = request.stop
 
@@ -134,7 +129,7 @@ class _RequestEncoder:
             body["response_format"] = {"type": "json_object"}
             return
         if self._request.tools and not self._model.capabilities.schema_with_tools:
-            raise self._unsupported("response_format", " with a schema together with tools")
+            raise not_taken(self._model, "response_format", " with a schema together with tools")
         schema: dict[str, Any] = {"name": wanted.name or "response", "schema": wanted.schema or {}}
         _set(schema, "description", wanted.description)
         _set(schema, "strict", wanted.strict or None)

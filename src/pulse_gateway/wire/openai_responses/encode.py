@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import ChatRequest, Tool, ToolChoice
 from pulse_gateway.wire.codec import Encoded
@@ -18,7 +17,7 @@ from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.openai_chat.effort import effort_of
 from pulse_gateway.wire.openai_chat.encode_messages import FUNCTION_NAME
 from pulse_gateway.wire.openai_responses.encode_items import InputEncoder
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, unsupported
 from pulse_gateway.wire.tool_schemas import checked_choice, object_schema
 
 __all__ = ["encode_request", "lacking"]
@@ -83,13 +82,10 @@ class _RequestEncoder:
         body |= {path: value for path, value in request.hints.items() if path in _HINTS_AS_IN_CHAT}
         return Encoded(to_provider(body), tuple(self._dropped))
 
-    def _unsupported(self, field: str, why: str = "") -> UnsupportedParameter:
-        return unsupported(self._model, field, f"does not support {field}{why}")
-
     def _extra(self, body: dict[str, Any]) -> None:
         for path, value in self._request.extra.items():
             if not _is_known(path, value):
-                raise self._unsupported(path)
+                raise not_taken(self._model, path)
             if path == "verbosity":
                 body["text"] = {"verbosity": value}
             else:
@@ -100,19 +96,19 @@ class _RequestEncoder:
         if limit is None:
             return
         if most is not None and limit > most:
-            raise self._unsupported("max_output_tokens", f" above {most}")
+            raise not_taken(self._model, "max_output_tokens", f" above {most}")
         body["max_output_tokens"] = limit
 
     def _sampling(self, body: dict[str, Any]) -> None:
         request = self._request
         if (field := lacking(request)) is not None:
-            raise self._unsupported(field, " on Responses")
+            raise not_taken(self._model, field, " on Responses")
         for field in ("temperature", "top_p", "logprobs", "top_logprobs"):
             value = getattr(request, field)
             if value is None or value is False:
                 continue
             if not self._model.capabilities.sampling:
-                raise self._unsupported(field)
+                raise not_taken(self._model, field)
             if field == "logprobs":
                 body["include"] = ["message.output_text.logprobs"]
             else:
@@ -152,7 +148,7 @@ class _RequestEncoder:
             told: dict[str, Any] = {"type": "json_object"}
         else:
             if self._request.tools and not self._model.capabilities.schema_with_tools:
-                raise self._unsupported("response_format", " with a schema together with tools")
+                raise not_taken(self._model, "response_format", " with a schema together with tools")
             told = {"type": "json_schema", "name": wanted.name or "response", "schema": wanted.schema or {}}
             if wanted.description is not None:
                 told["description"] = wanted.description
