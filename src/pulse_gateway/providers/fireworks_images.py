@@ -30,6 +30,7 @@ from pulse_gateway.providers.compatible import FIREWORKS
 from pulse_gateway.providers.image_parts import check_images, made_of, only_bytes, pixels_of, ratio_of
 from pulse_gateway.providers.offer import Download, OfferCall, Pause, Step, Steps, ask
 from pulse_gateway.providers.tab import Tab
+from pulse_gateway.providers.video_parts import same_origin
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest, header
 from pulse_gateway.types.images import ImageFile, ImageReply, ImageRequest, MadeImage
@@ -152,7 +153,7 @@ class FireworksImages:
             raise not_of_protocol("a job that is ready without an image")
         if request.response_format == "url":
             return MadeImage(url=seen.result.sample)
-        return _picture((yield from ask(Download(seen.result.sample))).body)
+        return _picture((yield from ask(_file(seen.result.sample, call))).body)
 
 
 def _kind(deployment: Deployment) -> _Kind:
@@ -173,6 +174,13 @@ def _link(file: ImageFile) -> str:
 def _post(call: OfferCall, path: str, body: dict[str, Any], *, accept: str = "application/json") -> HttpRequest:
     headers = (("content-type", "application/json"), ("accept", accept), *FIREWORKS.headers(call))
     return HttpRequest("POST", FIREWORKS.url(call.deployment, path), headers, to_provider(body))
+
+
+def _file(url: str, call: OfferCall) -> HttpRequest | Download:
+    """The key is shown to the configured address alone; who else is asked is asked with care."""
+    if same_origin(url, call.deployment.base_url or FIREWORKS.base_url):
+        return HttpRequest("GET", url, FIREWORKS.headers(call))
+    return Download(url)
 
 
 def _picture(data: bytes) -> MadeImage:

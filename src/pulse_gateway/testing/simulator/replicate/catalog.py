@@ -23,6 +23,12 @@ _OUTPUTS: dict[str, dict[str, Any]] = {
     "text": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"},
     "structured": {"type": "object"},
     "transcript": {"type": "object"},
+    "chunks": {"type": "object"},
+    "segments": {"type": "object"},
+    "sound": _URI,
+    "heard": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"},
+    "vectors": {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+    "embeddings": {"type": "array", "items": {"type": "object"}},
 }
 
 

@@ -9,8 +9,11 @@ import msgspec
 
 __all__ = ["Input", "Model", "Shape", "version_id"]
 
-Shape = Literal["pictures", "picture", "video", "text", "structured", "transcript"]
-"""What `output` is: a list of URLs, one URL, one URL of a video, a list of pieces of text, an object with a text or JSON, an object."""
+Shape = Literal[
+    "pictures", "picture", "video", "sound", "text", "structured", "heard", "transcript", "chunks", "segments", "vectors", "embeddings",
+]  # fmt: skip
+"""What `output` is: a list of URLs, one URL, one URL of a video, one of a sound, a list of pieces of text, an object with a text or JSON;
+pieces of what was heard, and three objects that hold it, each in its own way; a list of vectors, a list of objects with a vector each."""
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import re
 
 from pulse_gateway.testing.simulator.replicate.inputs import Input, Model
 from pulse_gateway.testing.simulator.replicate.language import LANGUAGE_MODELS
+from pulse_gateway.testing.simulator.replicate.listening_models import LISTENING_MODELS
 
 __all__ = ["MODELS", "model_called"]
 
@@ -75,7 +76,7 @@ MODELS: dict[str, Model] = {
         Model(name="google/veo-3.1", shape="video", inputs=_VEO, media_type="video/mp4"),
         Model(name="google/veo-3.1-fast", shape="video", inputs=_VEO, media_type="video/mp4"),
         *LANGUAGE_MODELS,
-        Model(name="openai/whisper", shape="transcript", inputs={"audio": _FILE, "language": _TEXT}, official=False),
+        *LISTENING_MODELS,
         Model(
             name="stability-ai/sdxl",
             shape="pictures",

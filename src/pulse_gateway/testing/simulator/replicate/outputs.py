@@ -14,6 +14,8 @@ from pulse_gateway.testing.simulator.answer import Usage
 from pulse_gateway.testing.simulator.config import Answers
 from pulse_gateway.testing.simulator.dice import identifier
 from pulse_gateway.testing.simulator.faults import Faults
+from pulse_gateway.testing.simulator.openai.sounds import silence
+from pulse_gateway.testing.simulator.replicate.listening import embed, hear, spoken_ms
 from pulse_gateway.testing.simulator.replicate.reading import Wanted
 from pulse_gateway.testing.simulator.replicate.writing import write
 from pulse_gateway.testing.simulator.samples import Colour, clip, colour, picture
@@ -23,7 +25,11 @@ __all__ = ["KEPT_S", "Delivered", "Made", "Shelf", "make"]
 KEPT_S = 3600
 """How long files can be fetched, in seconds."""
 _TYPES = {"webp": "image/webp", "jpg": "image/jpeg", "png": "image/png"}
-_ENDINGS = {"image/webp": "webp", "image/jpeg": "jpg", "image/png": "png", "video/mp4": "mp4"}
+_SOUNDS = {"mp3": "audio/mpeg", "wav": "audio/wav", "flac": "audio/flac", "pcm": "audio/pcm"}
+_ENDINGS = {
+    "image/webp": "webp", "image/jpeg": "jpg", "image/png": "png", "video/mp4": "mp4",
+    **{media_type: kind for kind, media_type in _SOUNDS.items()},
+}  # fmt: skip
 _SIZES = {
     "1:1": (1024, 1024), "16:9": (1344, 768), "21:9": (1536, 640), "3:2": (1216, 832), "2:3": (832, 1216),
     "4:5": (896, 1088), "5:4": (1088, 896), "3:4": (896, 1152), "4:3": (1152, 896), "9:16": (768, 1344),
@@ -48,6 +54,8 @@ class Delivered(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def data(self) -> bytes:
+        if self.media_type.startswith("audio/"):
+            return silence(_ENDINGS[self.media_type], self.duration_ms)
         if self.size is None:
             return clip(self.duration_ms, self.paint)
         return picture(self.media_type, *self.size, self.paint)
@@ -90,10 +98,18 @@ def make(
     match wanted.model.shape:
         case "text" | "structured":
             return _written(wanted, digest, faults, answers)
-        case "transcript":
-            text = "".join(write(wanted.model, wanted.input, digest, faults, answers).pieces)
-            segments = [{"id": 0, "start": 0.0, "end": 2.5, "text": text}]
-            return Made(output={"segments": segments, "transcription": text, "detected_language": "english"}, units={})
+        case "heard" | "transcript" | "chunks" | "segments":
+            heard = hear(wanted.model, wanted.input, digest, faults)
+            return Made(output=heard.output, units={"audio_ms": heard.length_ms} if wanted.model.official else {})
+        case "vectors" | "embeddings":
+            return Made(output=embed(wanted.model, wanted.input), units={})
+        case "sound":
+            text = str(wanted.input.get("text", ""))
+            media_type = _SOUNDS.get(str(wanted.input.get("audio_format")), wanted.model.media_type)
+            token = identifier("", prediction_id.encode(), "sound", 32)
+            length_ms = spoken_ms(text, wanted.input.get("speed"))
+            url = put(f"{token}/output.{_ENDINGS[media_type]}", media_type, None, length_ms, colour(digest))
+            return Made(output=url, units={"characters": len(text)} if wanted.model.official else {})
         case "video":
             duration_ms = _whole(wanted.input.get("duration"), _CLIP_S, _MOST_CLIP_S) * 1000
             token = identifier("", prediction_id.encode(), "clip", 32)

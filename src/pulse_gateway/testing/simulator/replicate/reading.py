@@ -17,6 +17,7 @@ from pulse_gateway.testing.simulator.faults import split_model
 from pulse_gateway.testing.simulator.media import data_url
 from pulse_gateway.testing.simulator.replicate.errors import invalid_input, refuse
 from pulse_gateway.testing.simulator.replicate.inputs import Input, Model, version_id
+from pulse_gateway.testing.simulator.replicate.listening import texts_of
 from pulse_gateway.testing.simulator.replicate.models import MODELS, model_called
 from pulse_gateway.testing.simulator.replicate.writing import check_turns
 from pulse_gateway.testing.simulator.vendor import Request
@@ -136,6 +137,8 @@ def _check_input(model: Model, sent: dict[str, Any]) -> None:
     if problems:
         raise invalid_input(problems)
     check_turns(sent)
+    if model.shape in {"vectors", "embeddings"}:
+        texts_of(sent)
 
 
 def _value_problem(field: Input, value: object) -> str | None:
