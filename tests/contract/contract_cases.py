@@ -38,6 +38,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     unverified: list[str] = []
     provider: str = ""
     base_url: str | None = None
+    bucket: str | None = None
     key: str = "KEY"
     headers: dict[str, str] = {}
     absent: dict[str, str] = {}

@@ -26,7 +26,9 @@ __all__ = ["check_operation"]
 
 async def check_operation(case: Case) -> None:
     vendor, said, expected = case.vendor, case.client, case.expected
-    settings = ProviderConfig(kind=vendor.kind, key=vendor.key or None, base_url=vendor.base_url)
+    settings = ProviderConfig(
+        kind=vendor.kind, key=vendor.key or None, base_url=vendor.base_url, bucket=vendor.bucket
+    )
     [deployment] = Gateway(Config(providers={vendor.name: settings})).router.candidates(case.asked)
     provider, face = registry.provider(vendor.kind), wire.operation_codec(said["dialect"])
     offer: Any = provider.offer(face.dialect, deployment) or provider.offer(face.operation, deployment)
