@@ -1,6 +1,7 @@
 """Images edited by xAI: OpenAI's path, but a JSON body with the addresses of up to three pictures in it.
 
-It has aspect ratios and two resolutions, no sizes. What its filter held back comes without bytes, with `respect_moderation: false`.
+It has aspect ratios and two resolutions, no sizes. What its filter held back comes without bytes, with `respect_moderation: false`. It says
+what a call costs in ticks, of which a dollar has ten thousand million.
 
 Source: https://docs.x.ai/developers/rest-api-reference/inference/images, /developers/model-capabilities/images/editing and the types of
 `xai-sdk` 1.21 (read 2026-11-24). That an edit takes no more than three pictures, and which models know qualities, is theirs; that a
@@ -34,6 +35,7 @@ _LACKS = (
 _MOST_PICTURES = 3
 _QUALITIES = ("low", "medium", "high")
 _FINE_PIXELS = 1448 * 1448  # from here on 2k is nearer than 1k
+_TICKS_PER_NANO_USD = 10
 
 
 class _Picture(msgspec.Struct):
@@ -44,8 +46,13 @@ class _Picture(msgspec.Struct):
     respect_moderation: bool | None = None
 
 
+class _Usage(msgspec.Struct):
+    cost_in_usd_ticks: int | None = None
+
+
 class _Answer(msgspec.Struct):
     data: list[_Picture]
+    usage: _Usage | None = None
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -96,7 +103,16 @@ class XaiEdits:
             raise UpstreamRefusedContent("the provider's filter held an image back", upstream_code="respect_moderation")
         if not images:
             raise not_of_protocol("it holds no images")
-        return ImageReply(images=images, usage=usage, size=size, quality=request.quality)
+        return ImageReply(
+            images=images, usage=usage, size=size, quality=request.quality, cost_nano_usd=_told_nano_usd(read.usage)
+        )
+
+
+def _told_nano_usd(usage: _Usage | None) -> int | None:
+    """What xAI says that it costs, the pictures that were worked from included."""
+    if usage is None or usage.cost_in_usd_ticks is None or usage.cost_in_usd_ticks < 0:
+        return None
+    return -(-usage.cost_in_usd_ticks // _TICKS_PER_NANO_USD)
 
 
 def _knows_qualities(model: Model) -> bool:

@@ -85,7 +85,7 @@ def test_an_edit_that_cannot_be_made_is_refused_by_name(vendor: Any, model: str,
 
 
 def test_large_images_are_asked_for_as_large_and_the_answer_may_say_what_its_base64_is() -> None:
-    answer = {"data": [{"b64_json": f"data:image/png;base64,{B64}"}]}
+    answer = {"data": [{"b64_json": f"data:image/png;base64,{B64}"}], "usage": {"cost_in_usd_ticks": 220_000_001}}
     reply, steps = run(
         offered(XAI, "image_edits"), asked(images=(FOX,), size="2048x1152", n=1), GROK, answer, kind="xai"
     )
@@ -96,6 +96,7 @@ def test_large_images_are_asked_for_as_large_and_the_answer_may_say_what_its_bas
         f"data:image/png;base64,{B64}",
     )
     assert (reply.images[0].content, reply.usage) == (PNG, Usage(images=1, variant="1024x768"))
+    assert reply.cost_nano_usd == 22_000_001  # as the vendor has it, rounded up
 
 
 def test_of_several_images_of_which_one_is_held_back_the_others_are_billed() -> None:
@@ -341,6 +342,7 @@ def test_files_are_fetched_without_the_key(vendor: Any, base_url: str, file: str
     steps = offered(vendor, "videos").fetch(
         VideoState(id="j", status="completed", file=file), OfferCall(deployment=there)
     )
+    step: Any
     try:
         step = next(steps)
     except StopIteration as end:
