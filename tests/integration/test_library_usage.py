@@ -201,7 +201,7 @@ async def test_what_the_vendor_says_is_taken_once_and_as_it_is(case: str, client
 async def test_where_it_says_nothing_the_estimate_of_both_is_charged_and_flagged(vendor: str, client: str) -> None:
     usage, tokens, source = await used(*UNTOLD[vendor], client)
     assert source is UsageSource.ESTIMATED
-    assert tokens == usage.total == estimate_prompt_tokens(PROMPT) + estimate_output_tokens(TEXT)
+    assert tokens == usage.total == estimate_prompt_tokens([PROMPT]) + estimate_output_tokens(TEXT)
 
 
 # ── no answer, no charge ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -249,6 +249,6 @@ async def test_where_no_answer_begins_nothing_is_charged_but_what_was_accepted_a
     assert held.used == sum(entry.tokens for entry in ledger.entries)
     for entry in ledger.entries:
         if fault == "an error in place of a stream":  # it was accepted, so that its prompt is owed
-            assert (entry.tokens, entry.source) == (estimate_prompt_tokens(PROMPT), UsageSource.ESTIMATED)
+            assert (entry.tokens, entry.source) == (estimate_prompt_tokens([PROMPT]), UsageSource.ESTIMATED)
         else:
             assert (entry.tokens, entry.cost_nano_usd, entry.source) == (0, 0, UsageSource.NONE)

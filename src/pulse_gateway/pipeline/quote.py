@@ -33,7 +33,7 @@ def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
         most_output, most_cost, expected = 0, None, envelope.expected
         prompt = expected.input_tokens
         if prompt is None:
-            prompt = estimate_prompt_tokens(envelope.text, envelope.attachments)
+            prompt = estimate_prompt_tokens(envelope.texts, envelope.attachments)
         exchange.prompt_tokens = prompt
         made = "output_tokens"
         if expected.images or expected.video_ms:  # what a picture is made of costs many times what a word does

@@ -84,7 +84,7 @@ def _envelope_of(request: ChatRequest) -> Envelope:
     return Envelope(
         model=request.model,
         stream=request.stream,
-        text="\n".join(texts),
+        texts=texts,
         attachments=attachments,
         max_output_tokens=request.max_output_tokens,
         n=request.n or 1,

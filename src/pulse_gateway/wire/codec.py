@@ -5,6 +5,7 @@ What a vendor speaks is an `UpstreamCodec`; what clients may speak too is a `Cod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from pulse_gateway.types.events import Event
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.framing import Framing
+from pulse_gateway.wire.prompt_texts import Text, joined_texts
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
@@ -27,7 +29,7 @@ MAX_COUNT = 2**31 - 1  # more tokens than any model writes, and still a number t
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """The few things the gateway itself acts on, read without decoding the rest.
 
-    `text` is every text of the prompt, joined by newlines, for moderation and for the estimate; `attachments` counts
+    `texts` is every text of the prompt, for moderation and for the estimate; `attachments` counts
     images, audio and documents. `expected` is what the request says that it will use beside tokens: images to make, seconds of
     video, characters to speak. `include_usage` is whether the client of a stream asked to see usage (true for dialects
     that always show it).
@@ -35,12 +37,17 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
     model: str
     stream: bool
-    text: str
+    texts: Sequence[Text] = ()
     attachments: int = 0
     max_output_tokens: int | None = None
     n: int = 1
     include_usage: bool = True
     expected: Usage = Usage()
+
+    @property
+    def text(self) -> str:
+        """All of it, joined by newlines. Raises: InvalidRequest when it is no UTF-8."""
+        return joined_texts(self.texts)
 
 
 class Encoded(msgspec.Struct, frozen=True):

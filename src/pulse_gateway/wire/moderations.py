@@ -74,7 +74,7 @@ class OpenAIModerations(WholeAnswer):
     def read_envelope(self, body: Payload, *, model: str | None = None, stream: bool | None = None) -> Envelope:
         head = from_client(_head, body.data)
         name = model or head.model or _DEFAULT_MODEL
-        return Envelope(model=name, stream=False, text="", max_output_tokens=0, expected=NOTHING_USED)
+        return Envelope(model=name, stream=False, max_output_tokens=0, expected=NOTHING_USED)
 
     def decode_request(
         self, body: Payload, *, model: str | None = None, stream: bool | None = None

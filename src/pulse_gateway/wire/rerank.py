@@ -114,7 +114,7 @@ class CohereRerank(WholeAnswer):
             if isinstance(told, str):
                 texts.append(told)
         return Envelope(
-            model=name, stream=False, text="\n".join(texts), max_output_tokens=0, expected=Usage(searches=1)
+            model=name, stream=False, texts=texts, max_output_tokens=0, expected=Usage(searches=1)
         )
 
     def decode_request(self, body: Payload, *, model: str | None = None, stream: bool | None = None) -> RerankRequest:

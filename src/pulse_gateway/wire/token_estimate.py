@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+
+from pulse_gateway.wire.prompt_texts import Text, size_of
 
 __all__ = ["OutputEstimate", "estimate_output_tokens", "estimate_prompt_tokens"]
 
@@ -26,11 +29,10 @@ _VOWEL_MARKS = re.compile("[\u064b-\u0652\u0670]")
 _TOKENS_PER_ATTACHMENT = 1_600  # what an image of about one megapixel costs at the large vendors
 
 
-def estimate_prompt_tokens(text: str, attachments: int = 0) -> int:
-    """Tokens of a prompt with `attachments` images, audio clips or documents."""
-    # ASCII text is known as such and has as many bytes as characters. A lone surrogate can come out of a client's JSON.
-    size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return -(-(len(text) + 4 * size_bytes) // 20) + _TOKENS_PER_ATTACHMENT * attachments
+def estimate_prompt_tokens(texts: Sequence[Text], attachments: int = 0) -> int:
+    """Tokens of a prompt of `texts` and `attachments` images, audio clips or documents."""
+    characters, size_bytes = size_of(texts)
+    return -(-(characters + 4 * size_bytes) // 20) + _TOKENS_PER_ATTACHMENT * attachments
 
 
 def estimate_output_tokens(text: str) -> int:

@@ -86,27 +86,27 @@ def test_arabic_with_its_vowels_written_takes_a_token_more_for_each() -> None:
 @pytest.mark.parametrize("kind", COUNTED)
 def test_a_prompt_is_held_for_about_as_much_as_it_will_be_in_every_script(kind: str) -> None:
     text, counted, _ = COUNTED[kind]
-    assert 0.8 * counted <= estimate_prompt_tokens(text) <= 1.4 * counted
+    assert 0.8 * counted <= estimate_prompt_tokens([text]) <= 1.4 * counted
 
 
 def test_four_letters_of_english_are_a_token_and_two_of_arabic_and_fewer_of_chinese() -> None:
-    assert estimate_prompt_tokens("a" * 400) == 100
-    assert estimate_prompt_tokens("س" * 400) == 180
-    assert estimate_prompt_tokens("字" * 400) == 260
+    assert estimate_prompt_tokens(["a" * 400]) == 100
+    assert estimate_prompt_tokens(["س" * 400]) == 180
+    assert estimate_prompt_tokens(["字" * 400]) == 260
 
 
 def test_nothing_is_nothing_and_a_little_is_at_least_one() -> None:
-    assert (estimate_prompt_tokens(""), estimate_output_tokens("")) == (0, 0)
-    assert (estimate_prompt_tokens("a"), estimate_output_tokens("a")) == (1, 1)
+    assert (estimate_prompt_tokens([""]), estimate_output_tokens("")) == (0, 0)
+    assert (estimate_prompt_tokens(["a"]), estimate_output_tokens("a")) == (1, 1)
 
 
 def test_a_lone_surrogate_is_text_too() -> None:
-    assert estimate_prompt_tokens("\ud800") == 1
+    assert estimate_prompt_tokens(["\ud800"]) == 1
     assert estimate_output_tokens("\ud800") == 1
 
 
 def test_attachments_are_held_for_as_much_as_an_image_costs() -> None:
-    assert estimate_prompt_tokens("abcd", attachments=2) == 3_201
+    assert estimate_prompt_tokens(["abcd"], attachments=2) == 3_201
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_attachments_are_held_for_as_much_as_an_image_costs() -> None:
     ],
 )
 def test_the_hold_covers_the_prompt_and_every_answer(asked: int | None, n: int, model: Model, held: int) -> None:
-    assert estimate_prompt_tokens("abcd") + hold_output_tokens(asked, n, model, 4_096) == held
+    assert estimate_prompt_tokens(["abcd"]) + hold_output_tokens(asked, n, model, 4_096) == held
 
 
 @pytest.mark.parametrize("text", ["a" * 10_240, "سلام " * 1_138, "你好" * 1_700])
@@ -134,5 +134,5 @@ def test_the_hold_of_a_ten_kilobyte_prompt_is_cheap(text: str) -> None:
 def _time_of_a_hundred(text: str) -> float:
     started = time.perf_counter()
     for _ in range(100):
-        estimate_prompt_tokens(text, 1)
+        estimate_prompt_tokens([text], 1)
     return time.perf_counter() - started

@@ -22,7 +22,7 @@ CATALOG = Catalog.load(now=lambda: calendar.timegm((2026, 11, 24, 12, 0, 0)))
 
 def held(expected: Usage, *models: str) -> Need:
     exchange = Exchange(Inbound(), None, 0.0)
-    exchange.envelope = Envelope(model="m", stream=False, text="", expected=expected, max_output_tokens=1_000)
+    exchange.envelope = Envelope(model="m", stream=False, expected=expected, max_output_tokens=1_000)
     exchange.candidates = tuple(
         Deployment(provider=provider, kind=provider, model=CATALOG.model(provider, name), base_url="https://x.example")
         for provider, name in (each.split(":") for each in models)

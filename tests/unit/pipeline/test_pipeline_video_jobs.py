@@ -152,7 +152,7 @@ class House:
         permit = await self.limiter.acquire([charge])
         exchange = Exchange(Inbound(operation="videos"), None, self.clock.monotonic())
         exchange.principal, exchange.deployment = ALICE, DEPLOYMENT
-        exchange.envelope = Envelope(model="film", stream=False, text="a cat")
+        exchange.envelope = Envelope(model="film", stream=False, texts=("a cat",))
         entry = self.entry()
         self.ledger.record(entry)
         try:

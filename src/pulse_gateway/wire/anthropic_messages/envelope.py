@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Raw
@@ -12,6 +13,7 @@ from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.codec import MAX_COUNT, Envelope
 from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.json_splice import set_members
+from pulse_gateway.wire.prompt_texts import Text, is_text, read_later
 
 __all__ = ["ROLES", "read_envelope", "rewrite_request"]
 
@@ -35,6 +37,15 @@ class _Block(msgspec.Struct):
     source: Raw = Raw()
 
 
+class _UnreadBlock(msgspec.Struct):
+    type: str
+    text: Raw = Raw()
+    title: Any = None
+    context: Any = None
+    content: Raw = Raw()
+    source: Raw = Raw()
+
+
 class _Source(msgspec.Struct):
     type: Any = None
     data: Any = None
@@ -46,9 +57,17 @@ class _Message(msgspec.Struct):
     content: str | list[_Block]
 
 
-class _Request(msgspec.Struct):
+class _UnreadMessage(msgspec.Struct):
+    role: _Role
+    content: Raw
+
+
+_M = TypeVar("_M", _Message, _UnreadMessage)
+
+
+class _Request(msgspec.Struct, Generic[_M]):
     max_tokens: Annotated[int, Meta(ge=0, le=MAX_COUNT)]  # 0 only warms the prompt cache
-    messages: Annotated[list[_Message], Meta(min_length=1)]
+    messages: Annotated[list[_M], Meta(min_length=1)]
     model: Annotated[str, Meta(min_length=1)] | None = None
     system: str | list[_Block] | None = None
     stream: bool | None = None
@@ -59,7 +78,9 @@ class _Request(msgspec.Struct):
     top_k: int | None = None
 
 
-_request = msgspec.json.Decoder(_Request).decode
+_request = msgspec.json.Decoder(_Request[_Message]).decode
+_unread_request = msgspec.json.Decoder(_Request[_UnreadMessage]).decode
+_unread_content = msgspec.json.Decoder(str | list[_UnreadBlock]).decode
 _content = msgspec.json.Decoder(str | list[_Block] | None).decode
 _source = msgspec.json.Decoder(_Source).decode
 _WORDS = {".role": ROLES}
@@ -76,7 +97,8 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
 
     Raises: InvalidRequest, `param` naming the path of the bad field.
     """
-    request = from_client(_request, body, words=_WORDS)
+    decode: Callable[[bytes | Raw], _Request[Any]] = _unread_request if read_later(body) else _request
+    request = from_client(decode, body, words=_WORDS)
     name = model or request.model
     if not name:
         raise InvalidRequest("model: is required", param="model")
@@ -84,11 +106,14 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     if request.system is not None:
         prompt.add(request.system, "system")
     for number, message in enumerate(request.messages):
-        prompt.add(message.content, f"messages[{number}].content")
+        path, content = f"messages[{number}].content", message.content
+        if isinstance(content, Raw) and not is_text(content):
+            content = from_client(_unread_content, content, at=path)
+        prompt.add(content, path)
     return Envelope(
         model=name,
         stream=bool(request.stream) if stream is None else stream,
-        text="\n".join(prompt.texts),
+        texts=prompt.texts,
         attachments=prompt.attachments,
         max_output_tokens=request.max_tokens,
         expected=_NOTHING if not request.tools else _searches(request.tools),
@@ -107,22 +132,23 @@ def _searches(tools: list[_Tool]) -> Usage:
 
 class _Prompt:
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: list[Text] = []
         self.attachments = 0
 
-    def add(self, content: str | list[_Block] | None, path: str, depth: int = 0) -> None:
+    def add(self, content: Text | Sequence[_Block | _UnreadBlock] | None, path: str, depth: int = 0) -> None:
         if content is None:
             return
-        if isinstance(content, str):
+        if isinstance(content, str | Raw):
             self.texts.append(content)
             return
         for number, block in enumerate(content):
             match block.type:
                 case "text":
-                    if not isinstance(block.text, str):
+                    text = block.text
+                    if not (is_text(text) if isinstance(text, Raw) else isinstance(text, str)):
                         place = f"{path}[{number}].text"
                         raise InvalidRequest(f"{place}: expected a string", param=place)
-                    self.texts.append(block.text)
+                    self.texts.append(text)
                 case "image":
                     self.attachments += 1
                 case "document":
@@ -135,7 +161,7 @@ class _Prompt:
                 case "tool_result":
                     self._add_raw(block.content, f"{path}[{number}].content", depth)
 
-    def _add_labels(self, block: _Block) -> None:
+    def _add_labels(self, block: _Block | _UnreadBlock) -> None:
         self.texts += [label for label in (block.title, block.context) if isinstance(label, str)]
 
     def _add_source(self, raw: Raw, path: str, depth: int) -> None:

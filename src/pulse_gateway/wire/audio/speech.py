@@ -73,7 +73,7 @@ class Speech:
         return Envelope(
             model=request.model,
             stream=request.stream,
-            text=request.input if request.instructions is None else f"{request.instructions}\n{request.input}",
+            texts=[text for text in (request.instructions, request.input) if text is not None],
             max_output_tokens=0,
             expected=Usage(
                 characters=len(request.input), audio_output_tokens=round(len(request.input) * _TOKENS_PER_CHARACTER)

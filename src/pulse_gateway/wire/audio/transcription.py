@@ -56,7 +56,7 @@ class Transcriptions:
         return Envelope(
             model=request.model,
             stream=request.stream,
-            text="\n".join(text for text in (request.prompt, *request.keywords) if text),
+            texts=[text for text in (request.prompt, *request.keywords) if text],
             max_output_tokens=min(length_ms // _MS_PER_TOKEN, MAX_COUNT),
             expected=Usage(audio_ms=length_ms),
         )

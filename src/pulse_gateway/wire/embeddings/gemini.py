@@ -208,7 +208,7 @@ def _envelope(requests: Sequence[_One], model: str | None, paths: Sequence[str])
                 texts.append(part.text)
             if part.inline_data or part.inline_data_snake or part.file_data or part.file_data_snake:
                 attachments += 1
-    return Envelope(model=model, stream=False, text="\n".join(texts), attachments=attachments, max_output_tokens=0)
+    return Envelope(model=model, stream=False, texts=texts, attachments=attachments, max_output_tokens=0)
 
 
 def _request(requests: Sequence[Fields], model: str, top: Fields | None = None) -> EmbeddingRequest:

@@ -5,6 +5,7 @@ Source: `openai/types/embedding_create_params.py` and `create_embedding_response
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -94,11 +95,11 @@ class OpenAIEmbeddings(WholeAnswer):
         name = model or head.model
         if not name:
             raise InvalidRequest("model: is required", param="model")
-        text, attachments, tokens = _read_input(head.input)
+        texts, attachments, tokens = _read_input(head.input)
         return Envelope(
             model=name,
             stream=False,
-            text=text,
+            texts=texts,
             attachments=attachments,
             max_output_tokens=0,
             expected=Usage(input_tokens=tokens),
@@ -186,7 +187,7 @@ class OpenAIEmbeddings(WholeAnswer):
 def estimated_tokens(request: EmbeddingRequest) -> int:
     """Of all inputs, while no vendor has counted them."""
     tokens = sum(len(each.tokens) for each in request.input if each.tokens is not None)
-    texts = "\n".join(each.text for each in request.input if each.tokens is None)
+    texts = [each.text for each in request.input if each.tokens is None]
     return tokens + estimate_prompt_tokens(texts)
 
 
@@ -196,27 +197,27 @@ def _usage(counts: _Usage | None) -> Usage | None:
     return None if tokens is None else Usage(input_tokens=tokens)
 
 
-def _read_input(written: str | list[Any]) -> tuple[str, int, int | None]:
-    """Text, attachments, and how many tokens it is where they are listed.
+def _read_input(written: str | list[Any]) -> tuple[Sequence[str], int, int | None]:
+    """Texts, attachments, and how many tokens it is where they are listed.
 
     Raises: InvalidRequest for a list that mixes forms.
     """
     if isinstance(written, str):
-        return written, 0, None
+        return [written], 0, None
     kind = type(written[0])
     for place, item in enumerate(written):
         if type(item) is not kind:
             raise InvalidRequest("input: holds several kinds of input", param=f"input[{place}]")
     if kind is str:
-        return "\n".join(written), 0, None
+        return written, 0, None
     if kind is int:
-        return "", 0, len(written)
+        return (), 0, len(written)
     if kind is dict:
-        return "", len(written), None
+        return (), len(written), None
     for place, item in enumerate(written):
         if not item:
             raise InvalidRequest(f"input[{place}]: expected at least one token", param=f"input[{place}]")
-    return "", 0, sum(map(len, written))
+    return (), 0, sum(map(len, written))
 
 
 def _inputs(written: Any) -> list[EmbeddingInput]:

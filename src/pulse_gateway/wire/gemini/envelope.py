@@ -5,7 +5,8 @@ What is not declared here is skipped at the speed of the parser: the bytes of an
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from pulse_gateway.wire.foreign_json import from_client
 from pulse_gateway.wire.gemini.fields import camel, given_twice, integer_of
 from pulse_gateway.wire.gemini.results import outcome
 from pulse_gateway.wire.json_splice import set_members
+from pulse_gateway.wire.prompt_texts import Text, read_later, unread_text
 
 __all__ = ["ROLES", "read_envelope", "rewrite_request"]
 
@@ -44,9 +46,22 @@ class _Part(msgspec.Struct, rename="camel"):
     function_response_snake: _Result | None = msgspec.field(default=None, name="function_response")
 
 
-class _Content(msgspec.Struct):
+class _UnreadPart(msgspec.Struct, rename="camel"):
+    text: msgspec.Raw = msgspec.Raw(b"null")
+    inline_data: _Blob | None = None
+    inline_data_snake: _Blob | None = msgspec.field(default=None, name="inline_data")
+    file_data: _Blob | None = None
+    file_data_snake: _Blob | None = msgspec.field(default=None, name="file_data")
+    function_response: _Result | None = None
+    function_response_snake: _Result | None = msgspec.field(default=None, name="function_response")
+
+
+_P = TypeVar("_P", _Part, _UnreadPart)
+
+
+class _Content(msgspec.Struct, Generic[_P]):
     role: Literal["user", "model", "function", ""] | None = None
-    parts: list[_Part] | _Part | None = None
+    parts: list[_P] | _P | None = None
 
 
 class _GenerationConfig(msgspec.Struct, rename="camel"):
@@ -58,15 +73,16 @@ class _GenerationConfig(msgspec.Struct, rename="camel"):
     stop_sequences_snake: list[str] | None = msgspec.field(default=None, name="stop_sequences")
 
 
-class _Request(msgspec.Struct, rename="camel"):
-    contents: list[_Content] | _Content | None = None
-    system_instruction: _Content | None = None
-    system_instruction_snake: _Content | None = msgspec.field(default=None, name="system_instruction")
+class _Request(msgspec.Struct, Generic[_P], rename="camel"):
+    contents: list[_Content[_P]] | _Content[_P] | None = None
+    system_instruction: _Content[_P] | None = None
+    system_instruction_snake: _Content[_P] | None = msgspec.field(default=None, name="system_instruction")
     generation_config: _GenerationConfig | None = None
     generation_config_snake: _GenerationConfig | None = msgspec.field(default=None, name="generation_config")
 
 
-_decode = msgspec.json.Decoder(_Request).decode
+_decode = msgspec.json.Decoder(_Request[_Part]).decode
+_decode_unread = msgspec.json.Decoder(_Request[_UnreadPart]).decode
 _WORDS = {".role": ", ".join(ROLES)}
 _NO_CONFIG = _GenerationConfig()
 
@@ -78,19 +94,25 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
     """
     if not model:
         raise InvalidRequest("the path names no model", param="model")
-    request = from_client(_decode, body, words=_WORDS, spell=camel)
+    decode: Callable[[bytes | msgspec.Raw], _Request[Any]] = _decode_unread if read_later(body) else _decode
+    request = from_client(decode, body, words=_WORDS, spell=camel)
     contents = request.contents if isinstance(request.contents, list) else [request.contents]
     system = _either(request.system_instruction, request.system_instruction_snake, "systemInstruction")
     config = _either(request.generation_config, request.generation_config_snake, "generationConfig") or _NO_CONFIG
     _either(config.stop_sequences, config.stop_sequences_snake, "generationConfig.stopSequences")
-    texts: list[str] = []
+    texts: list[Text] = []
     attachments = 0
-    for content in (system, *contents):
+    for place, content in enumerate((system, *contents), -1):
         if content is None or content.parts is None:
             continue
-        for part in content.parts if isinstance(content.parts, list) else (content.parts,):
-            if part.text:
-                texts.append(part.text)
+        parts = content.parts if isinstance(content.parts, list) else (content.parts,)
+        for number, part in enumerate(parts):
+            text = part.text
+            if isinstance(text, msgspec.Raw):
+                turn = "systemInstruction" if place < 0 else f"contents[{place}]"
+                text = unread_text(text, f"{turn}.parts[{number}].text")
+            if text:
+                texts.append(text)
             if part.inline_data or part.inline_data_snake or part.file_data or part.file_data_snake:
                 attachments += 1
             for result in (part.function_response, part.function_response_snake):
@@ -103,7 +125,7 @@ def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Env
     return Envelope(
         model=model,
         stream=bool(stream),
-        text="\n".join(texts),
+        texts=texts,
         attachments=attachments,
         max_output_tokens=_count(
             config.max_output_tokens, config.max_output_tokens_snake, "generationConfig.maxOutputTokens"

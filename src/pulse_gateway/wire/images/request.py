@@ -85,7 +85,7 @@ def _envelope(request: ImageRequest) -> Envelope:
     return Envelope(
         model=request.model,
         stream=request.stream,
-        text="\n".join(text for text in texts if text),
+        texts=[text for text in texts if text],
         attachments=files,
         max_output_tokens=0,
         n=request.n,

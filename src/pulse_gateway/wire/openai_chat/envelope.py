@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Raw, Struct
@@ -10,7 +11,16 @@ from msgspec import Raw, Struct
 from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
 from pulse_gateway.wire.codec import Envelope
 from pulse_gateway.wire.json_splice import remove_member, set_members
-from pulse_gateway.wire.openai_chat.schema import AnyObject, decode_request_head
+from pulse_gateway.wire.openai_chat.schema import (
+    AnyObject,
+    MessageHead,
+    PartHead,
+    UnreadMessageHead,
+    UnreadPartHead,
+    decode_request_head,
+    decode_unread_content,
+)
+from pulse_gateway.wire.prompt_texts import Text, unread_text
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["hide_usage", "read_envelope", "rewrite_request"]
@@ -30,16 +40,23 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     name = model or head.model
     if not name:
         raise InvalidRequest("model: is required", param="model")
-    texts: list[str] = []
+    texts: list[Text] = []
     attachments = 0
-    for position, message in enumerate(head.messages):
-        content = message.content
-        if isinstance(content, str):
+    messages: Sequence[MessageHead | UnreadMessageHead] = head.messages
+    for position, message in enumerate(messages):
+        written = message.content
+        content: Text | Sequence[PartHead | UnreadPartHead] | None = (
+            decode_unread_content(written, f"messages[{position}].content") if isinstance(written, Raw) else written
+        )
+        if isinstance(content, str | Raw):
             texts.append(content)
         elif content is not None:
             for place, part in enumerate(content):
-                if part.text is not None:
-                    texts.append(part.text)
+                text = part.text
+                if isinstance(text, Raw):
+                    text = unread_text(text, f"messages[{position}].content[{place}].text")
+                if text is not None:
+                    texts.append(text)
                 elif part.type == "text":
                     raise _required(f"messages[{position}].content[{place}].text")
                 elif part.refusal is not None:
@@ -54,7 +71,7 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     return Envelope(
         model=name,
         stream=bool(head.stream) if stream is None else stream,
-        text="\n".join(texts),
+        texts=texts,
         attachments=attachments,
         max_output_tokens=head.max_tokens if head.max_completion_tokens is None else head.max_completion_tokens,
         n=head.n or 1,

@@ -7,13 +7,16 @@ noted where they are read.
 from __future__ import annotations
 
 import typing
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from pulse_gateway.wire.codec import MAX_COUNT
 from pulse_gateway.wire.foreign_json import from_client, not_of_protocol
+from pulse_gateway.wire.prompt_texts import Text, is_text, read_later
+from pulse_gateway.wire.told_cost import ToldCost
 
 __all__ = [
     "ROLES",
@@ -26,13 +29,18 @@ __all__ = [
     "FunctionRecord",
     "LogprobEntry",
     "LogprobsRecord",
+    "MessageHead",
+    "PartHead",
     "PromptTokensDetails",
     "RequestHead",
     "ToolCallRecord",
+    "UnreadMessageHead",
+    "UnreadPartHead",
     "UsageRecord",
     "decode_completion",
     "decode_request_head",
     "decode_request_object",
+    "decode_unread_content",
 ]  # fmt: skip
 
 _Role = Literal["developer", "system", "user", "assistant", "tool", "function"]
@@ -47,26 +55,44 @@ class AnyObject(Struct):
     """An object whose members are somebody else's business."""
 
 
+_NULL = Raw(b"null")
+
+
 class _StreamOptions(Struct):
     include_usage: bool | None = None
 
 
-class _PartHead(Struct):
+class PartHead(Struct):
     type: str
     text: str | None = None
     refusal: str | None = None
 
 
-class _MessageHead(Struct):
+class MessageHead(Struct):
     role: _Role
-    content: str | list[_PartHead] | None = None
+    content: str | list[PartHead] | None = None
     tool_call_id: str | None = None
 
 
-class RequestHead(Struct):
+class UnreadMessageHead(Struct):
+    role: _Role
+    content: Raw = _NULL
+    tool_call_id: str | None = None
+
+
+class UnreadPartHead(Struct):
+    type: str
+    text: Raw = _NULL
+    refusal: str | None = None
+
+
+_M = TypeVar("_M")
+
+
+class RequestHead(Struct, Generic[_M]):
     """The members that the gateway acts on or vouches for. `logprobs` is a number at some compatible vendors."""
 
-    messages: Annotated[list[_MessageHead], Meta(min_length=1)]
+    messages: Annotated[list[_M], Meta(min_length=1)]
     model: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -89,14 +115,22 @@ class RequestHead(Struct):
     user: str | None = None
 
 
-_head = msgspec.json.Decoder(RequestHead).decode
+_head = msgspec.json.Decoder(RequestHead[MessageHead]).decode
+_unread_head = msgspec.json.Decoder(RequestHead[UnreadMessageHead]).decode
+_unread_content = msgspec.json.Decoder(str | list[UnreadPartHead] | None).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 _WORDS = {".role": ROLES}
 
 
-def decode_request_head(body: bytes) -> RequestHead:
+def decode_request_head(body: bytes) -> RequestHead[MessageHead] | RequestHead[UnreadMessageHead]:
     """Raises: InvalidRequest, `param` naming the path of the bad member."""
-    return from_client(_head, body, words=_WORDS)
+    decode: Callable[[bytes | Raw], RequestHead[Any]] = _unread_head if read_later(body) else _head
+    return from_client(decode, body, words=_WORDS)
+
+
+def decode_unread_content(content: Raw, path: str) -> Text | list[UnreadPartHead] | None:
+    """Raises: InvalidRequest, `param` naming the path of the bad member."""
+    return content if is_text(content) else from_client(_unread_content, content, at=path)
 
 
 def decode_request_object(body: bytes) -> dict[str, Any]:
@@ -120,7 +154,7 @@ class CompletionTokensDetails(Struct):
     image_tokens: int | None = None
 
 
-class UsageRecord(Struct):
+class UsageRecord(ToldCost):
     """`prompt_cache_hit_tokens` is DeepSeek's word for cached tokens."""
 
     prompt_tokens: int | None = None

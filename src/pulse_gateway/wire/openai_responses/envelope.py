@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
 from pulse_gateway.wire.codec import Envelope
 from pulse_gateway.wire.json_splice import set_members
-from pulse_gateway.wire.openai_responses.schema import ROLES, AnyObject, ItemHead, PartHead, decode_request_head
+from pulse_gateway.wire.openai_responses.schema import (
+    ROLES,
+    AnyObject,
+    ItemHead,
+    PartHead,
+    UnreadPartHead,
+    decode_request_head,
+)
+from pulse_gateway.wire.prompt_texts import Text, unread_text
 
 __all__ = ["read_envelope", "rewrite_request"]
 
@@ -52,7 +62,7 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     return Envelope(
         model=name,
         stream=bool(head.stream) if stream is None else stream,
-        text="\n".join(prompt.texts),
+        texts=prompt.texts,
         attachments=prompt.attachments,
         max_output_tokens=head.max_output_tokens,
     )
@@ -60,16 +70,19 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
 
 class _PromptText:
     def __init__(self) -> None:
-        self.texts: list[str] = []
+        self.texts: list[Text] = []
         self.attachments = 0
 
-    def add(self, content: str | list[PartHead] | AnyObject | None, path: str) -> None:
+    def add(self, content: str | list[PartHead | UnreadPartHead] | AnyObject | None, path: str) -> None:
         if isinstance(content, str):
             self.texts.append(content)
             return
         for place, part in enumerate(content if isinstance(content, list) else ()):
-            if part.text is not None:
-                self.texts.append(part.text)
+            text = part.text
+            if isinstance(text, msgspec.Raw):
+                text = unread_text(text, f"{path}[{place}].text")
+            if text is not None:
+                self.texts.append(text)
             elif part.type in _TEXTS:
                 where = f"{path}[{place}].text"
                 raise InvalidRequest(f"{where}: is required", param=where)
@@ -79,7 +92,7 @@ class _PromptText:
                 self.attachments += 1
 
 
-def _check_message(item: ItemHead, position: int) -> None:
+def _check_message(item: ItemHead[Any], position: int) -> None:
     path = None
     if item.type is None and item.role is None:
         path, complaint = "type", "is required"

@@ -8,18 +8,21 @@ Source: type definitions of the `openai` SDK 3.54.0 (`openai/types/responses`), 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from pulse_gateway.wire.codec import MAX_COUNT
 from pulse_gateway.wire.foreign_json import from_client, from_provider, not_of_protocol
+from pulse_gateway.wire.prompt_texts import read_later
+from pulse_gateway.wire.told_cost import ToldCost
 
 __all__ = [
     "ROLES", "AnyObject", "CallRecord", "ContentRecord", "DeltaRecord", "DoneRecord", "ErrorRecord", "ItemEvent", "ItemHead",
     "LogprobRecord", "MessageRecord", "PartHead", "ReasoningRecord", "RequestHead", "ResponseEvent", "ResponseRecord",
-    "UsageRecord", "decode_request_head", "decode_request_object", "parse_call", "parse_delta", "parse_done", "parse_error",
+    "UnreadPartHead", "UsageRecord", "decode_request_head", "decode_request_object", "parse_call", "parse_delta", "parse_done", "parse_error",
     "parse_item_event", "parse_message", "parse_reasoning", "parse_response", "parse_response_event", "parse_type",
 ]  # fmt: skip
 
@@ -40,24 +43,33 @@ class PartHead(Struct):
     refusal: str | None = None
 
 
-class ItemHead(Struct):
+class UnreadPartHead(Struct):
+    type: str | None = None
+    text: Raw = Raw(b"null")
+    refusal: str | None = None
+
+
+_P = TypeVar("_P", PartHead, UnreadPartHead)
+
+
+class ItemHead(Struct, Generic[_P]):
     """Of items of some types `content` and `output` are objects."""
 
     type: str | None = None
     role: str | None = None
-    content: str | list[PartHead] | AnyObject | None = None
-    output: str | list[PartHead] | AnyObject | None = None
+    content: str | list[_P] | AnyObject | None = None
+    output: str | list[_P] | AnyObject | None = None
 
 
 class _Prompt(Struct):
     variables: dict[str, str | PartHead] | None = None
 
 
-class RequestHead(Struct):
+class RequestHead(Struct, Generic[_P]):
     """The members that the gateway acts on or vouches for."""
 
     model: str | None = None
-    input: str | list[ItemHead] | None = None
+    input: str | list[ItemHead[_P]] | None = None
     instructions: str | None = None
     stream: bool | None = None
     background: bool | None = None
@@ -78,13 +90,15 @@ class RequestHead(Struct):
     user: str | None = None
 
 
-_head = msgspec.json.Decoder(RequestHead).decode
+_head = msgspec.json.Decoder(RequestHead[PartHead]).decode
+_unread_head = msgspec.json.Decoder(RequestHead[UnreadPartHead]).decode
 _object = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def decode_request_head(body: bytes) -> RequestHead:
+def decode_request_head(body: bytes) -> RequestHead[Any]:
     """Raises: InvalidRequest, `param` naming the path of the bad member."""
-    return from_client(_head, body)
+    decode: Callable[[bytes | Raw], RequestHead[Any]] = _unread_head if read_later(body) else _head
+    return from_client(decode, body)
 
 
 def decode_request_object(body: bytes) -> dict[str, Any]:
@@ -110,7 +124,7 @@ class _OutputDetails(Struct):
     reasoning_tokens: int | None = None
 
 
-class UsageRecord(Struct):
+class UsageRecord(ToldCost):
     input_tokens: int | None = None
     input_tokens_details: _InputDetails | None = None
     output_tokens: int | None = None

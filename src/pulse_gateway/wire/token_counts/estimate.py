@@ -40,7 +40,7 @@ def estimate_count(request: ChatRequest) -> int:
         texts.append(_json(request.response_format.schema))
     return (
         estimate_output_tokens("\n".join(texts))
-        + estimate_prompt_tokens("", attachments)
+        + estimate_prompt_tokens((), attachments)
         + _TOKENS_PER_MESSAGE * len(request.messages)
     )
 

@@ -52,7 +52,7 @@ class OpenAIVideosCodec(WholeAnswer):
         return Envelope(
             model=request.model,
             stream=False,
-            text=request.prompt,
+            texts=(request.prompt,),
             attachments=request.image is not None,
             max_output_tokens=0,
             expected=expected,
