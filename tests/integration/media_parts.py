@@ -25,6 +25,7 @@ PROVIDERS = {
     "mistral": ("mistral", "x", "/as/mistral/v1"),
     "openrouter": ("openrouter", "x", "/as/openrouter/api/v1"),
     "perplexity": ("perplexity", "x", "/as/perplexity"),
+    "bedrock": ("bedrock", "x", "?region=eu-west-1"),
 }
 
 
