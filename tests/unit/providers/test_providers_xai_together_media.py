@@ -347,7 +347,7 @@ def test_files_are_fetched_without_the_key(vendor: Any, base_url: str, file: str
         step = next(steps)
     except StopIteration as end:
         step = end.value
-    assert isinstance(step, way) and step.url == file
+    assert (type(step), step.url) == (way, file)
     assert getattr(step, "headers", ()) == ()
 
 

@@ -74,6 +74,32 @@ def test_what_the_vendors_take_is_taken_and_nothing_else(path: str, body: dict[s
     assert answer.status == status, answer.body
 
 
+ODD: list[Any] = [None, -1, "", "text", [], {}, [{"url": ["x"]}], {"url": {}}]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("xai/v1/images/edits", {**GROK, "image": {"url": PNG}, "n": 1, "aspect_ratio": "1:1", "resolution": "1k"}),
+        ("xai/v1/videos/generations", {**CLIP, "image": {"url": PNG}, "duration": 4, "resolution": "720p"}),
+        ("xai/v1/tts", {**SAID, "output_format": {"codec": "mp3"}, "speed": 1, "replace": {"a": "b"}}),
+        ("together/v1/images/generations", {**FLUX_2, "reference_images": [PNG], "width": 64, "height": 64}),
+        ("together/v2/videos", {**MADE, "seconds": "8", "width": 1280, "media": {"frame_images": []}}),
+        ("together/v1/audio/speech", {**READ, "response_format": "raw", "sample_rate": 24_000}),
+    ],
+)
+def test_an_odd_value_anywhere_is_answered(path: str, body: dict[str, Any]) -> None:
+    caller = Caller()
+    inner = [(name, key) for name, value in body.items() if isinstance(value, dict) for key in value]
+    for value in ODD:
+        odd = [{**body, name: value} for name in body]
+        odd += [{**body, name: {**body[name], key: value}} for name, key in inner]
+        for each in odd:
+            answered = caller.post(f"/as/{path}", each)
+            assert answered.status in {200, 400, 404}, each
+            assert answered.status == 200 or answered.json
+
+
 def begun(caller: Caller, vendor: str, suffix: str = "") -> str:
     if vendor == "xai":
         body = {**CLIP, "model": f"grok-imagine-video{suffix}", "duration": 4}
