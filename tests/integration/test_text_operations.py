@@ -234,6 +234,12 @@ async def test_vendors_that_took_over_coheres_rerank_rank(gateway: Gateway, kept
     )
 
 
+async def test_what_a_copy_of_the_shape_refuses_is_left_out_and_told(gateway: Gateway) -> None:
+    for body, told in (({"input": "a", "user": "u"}, "user"), ({"input": "a"}, None)):
+        said = await ask(gateway, "openai.embeddings", "mistral:mistral-embed", body)
+        assert (said.status, said.headers.get("x-pulse-dropped")) == (200, told)
+
+
 async def test_mistral_judges_in_its_own_categories(gateway: Gateway, kept: Kept) -> None:
     said = await ask(
         gateway, "openai.moderations", "mistral:mistral-moderation-latest", {"input": ["I will kill you", "a"]}

@@ -133,7 +133,8 @@ class Operate:
     ) -> Reply:
         assert exchange.envelope is not None
         request = offer.forward(face.rewrite_request(exchange.payload, model=deployment.model.name), call)
-        exchange.dropped = ()
+        left_out = getattr(offer, "left_out", None)  # by those alone that leave anything out
+        exchange.dropped = () if left_out is None else left_out(exchange.payload)
         attempt = Attempt(exchange, deployment, ledger=self._ledger, clock=self._clock)
         response: HttpResponse | None = None
         try:

@@ -145,6 +145,10 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         spelling.refuse(body.data, deployment)
         return Payload(spelled(body.data, spelling.drops, spelling.renames), body.content_type)
 
+    def unsaid(self, dialect: str, body: Payload, /) -> tuple[str, ...]:
+        spelling = self.spellings.get(dialect)
+        return () if spelling is None or not spelling.drops else told_members(body.data, spelling.drops)
+
     def _headers(self, call: UpstreamCall | OfferCall, own: Headers) -> Headers:
         deployment = call.deployment
         headers = dict(call.client_headers)

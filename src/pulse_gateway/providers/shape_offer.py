@@ -52,6 +52,10 @@ class Shaped(Protocol):
         """A body of `dialect` as this vendor writes it. Raises: UnsupportedParameter for what it would misunderstand."""
         ...
 
+    def unsaid(self, dialect: str, body: Payload, /) -> tuple[str, ...]:
+        """Members of a body of `dialect` that `spelled` leaves out."""
+        ...
+
 
 class ShapeOffer(msgspec.Struct, frozen=True):
     """`dialect`, as `vendor` speaks it. `answers_whole`: it has no streams, although the dialect does."""
@@ -69,6 +73,10 @@ class ShapeOffer(msgspec.Struct, frozen=True):
         return HttpRequest(
             "POST", self.vendor.url(call.deployment, self.vendor.path(self.dialect)), tuple(headers.items()), body.data
         )
+
+    def left_out(self, body: Payload, /) -> tuple[str, ...]:
+        """What a client says in `body` that `forward` does not say to the vendor."""
+        return self.vendor.unsaid(self.dialect, body)  # type: ignore[no-any-return]
 
     def check(self, request: Any, deployment: Deployment, /) -> tuple[str, ...]:
         codec, request = self._codec(), self._asked(request)
