@@ -38,17 +38,17 @@ async def send_whole(
 
 
 async def until_committed(
-    relay: Relay[Any], chunks: AsyncIterator[bytes], *, quiet_frames: int = _QUIET_FRAMES
+    relay: Relay[Any], chunks: AsyncIterator[bytes], *, reviewed: bool = True, quiet_frames: int = _QUIET_FRAMES
 ) -> list[Piece[Any]]:
     """Read until the answer says something, ends, or goes on for `quiet_frames` frames after its beginning without a word: then the vendor
-    is at work on it. What came so far is held, so that a failure until here costs the client nothing.
+    is at work on it. What came so far is held, so that a failure until here costs the client nothing. `reviewed`: somebody will want to know the texts in it.
 
     Raises: UpstreamError.
     """
     held: list[Piece[Any]] = []
     reading, size, beginning = relay.reading, 0, 0
     async for chunk in chunks:
-        held += relay.feed_pieces(chunk)
+        held += relay.feed_pieces(chunk) if reviewed else [Piece(item, ()) for item in relay.feed(chunk)]
         size += len(chunk)
         _raise_failure(relay)
         if reading.started:

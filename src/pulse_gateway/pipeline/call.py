@@ -176,8 +176,9 @@ class Call:
             )
         relay = _relay(exchange, prepared, upstream)
         chunks = aiter(response)
+        window = answer_window(self._chain, exchange, self._hold_chars)
         try:
-            held = await until_committed(relay, chunks)
+            held = await until_committed(relay, chunks, reviewed=window is not None)
         finally:
             if relay.reading.started:  # what the vendor has said of its usage counts, though it went no further
                 attempt.reading = relay.reading
@@ -195,7 +196,7 @@ class Call:
             chunks,
             relay,
             held,
-            window=answer_window(self._chain, exchange, self._hold_chars),
+            window=window,
             clock=self._clock,
             drains=self._drains,
             may_drain=deployment.abandoned == "drain",

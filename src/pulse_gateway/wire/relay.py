@@ -7,7 +7,7 @@ follow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Generic, TypeVar
 
@@ -28,7 +28,7 @@ class Piece(Generic[T]):
 
     __slots__ = ("ended", "item", "texts")
 
-    def __init__(self, item: T, events: list[Event]) -> None:
+    def __init__(self, item: T, events: Sequence[Event]) -> None:
         self.item = item
         self.texts: dict[int, str] = {}
         self.ended: set[int] = set()
