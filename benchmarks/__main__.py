@@ -1,6 +1,7 @@
 """The figures of docs/performance.md, measured in one run: `make bench`, or `python -m benchmarks [--only PART …] [--json FILE]`.
 
-Parts: `start` (import and start-up time), `chat` (a whole gateway beside a bare route), `limits` (counting in Redis beside redis-py),
+Pulse beside LiteLLM, Portkey, TensorZero and nginx, put into docs/: `cpu` (per request), `latency` (added), `memory` (idle streams, large bodies),
+`growth` (of RSS over many requests), `cold` (starts, imports). Pulse alone: `start` (import and start-up time), `chat` (a whole gateway beside a bare route), `limits` (counting in Redis beside redis-py),
 `pieces` (what accounting adds within the process), `codecs` (reading and translating), `journal` (a journal beside an outbox in Redis),
 `ledger` (entries a second into Postgres).
 """
@@ -19,6 +20,8 @@ from typing import Any
 
 from benchmarks import chat, codecs, journal, ledger, limits, pieces
 from benchmarks.chat import a_simulator, line, provider_environment
+from benchmarks.comparison.report import text
+from benchmarks.comparison.run import NAMES, PARTS, compare
 from benchmarks.process import Running, environment, python, this_machine
 
 _IMPORT = "import time; t = time.perf_counter(); import pulse_gateway; print((time.perf_counter() - t) * 1000)"
@@ -88,13 +91,19 @@ def apart(module: str, data: Path, *words: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parts = ("start", "chat", "limits", "pieces", "codecs", "journal", "ledger")
-    parser.add_argument("--only", choices=parts, nargs="+", default=list(parts))
+    alone = ("start", "chat", "limits", "pieces", "codecs", "journal", "ledger")
+    parser.add_argument("--only", choices=(*PARTS, *alone), nargs="+", default=[*PARTS, *alone])
     parser.add_argument(
         "--requests", type=int, default=4000, help="a round; the ledger's has five times as many entries"
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the raw figures here")
+    beside = parser.add_argument_group("the comparison")
+    beside.add_argument("--gateways", choices=NAMES, nargs="+", default=list(NAMES))
+    beside.add_argument("--seconds", type=float, default=3.0, help="of load in each round")
+    beside.add_argument("--rates", type=int, nargs="+", default=[50, 500], help="requests a second, for latency")
+    beside.add_argument("--growth", type=int, default=100_000, help="requests; the long form is 1000000")
+    beside.add_argument("--into", type=Path, default=Path("docs"), help="where figures, tables and picture go")
     asked = parser.parse_args()
     requests, rounds = str(asked.requests), str(asked.rounds)
     measured: dict[str, tuple[Callable[[Path], dict[str, Any]], Callable[[dict[str, Any]], list[str]]]] = {
@@ -109,14 +118,28 @@ def main() -> int:
             ledger.lines,
         ),
     }
+    alone_asked = [part for part in alone if part in asked.only]
     result: dict[str, Any] = {**this_machine(), "requests_per_round": asked.requests, "rounds": asked.rounds}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         data.chmod(0o755)
-        for part in asked.only:
+        for part in alone_asked:
             measure, told = measured[part]
             result[part] = measure(data)
             print("\n".join(told(result[part])), flush=True)
+    beside_asked = [part for part in PARTS if part in asked.only]
+    if beside_asked:
+        found = compare(
+            beside_asked,
+            asked.gateways,
+            rounds=asked.rounds,
+            seconds=asked.seconds,
+            rates=asked.rates,
+            growth_requests=asked.growth,
+            into=asked.into,
+        )
+        print(text(found))
+        result["comparison"] = found
     if asked.json:
         asked.json.write_text(json.dumps(result, indent=1))
     return 0

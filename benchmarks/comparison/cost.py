@@ -34,7 +34,16 @@ def measure(session: Session, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def _empty() -> dict[str, Any]:
-    return {"cpu_us": [], "upstream_cpu_us": [], "per_s": [], "busy": [], "p50_ms": [], "p99_ms": [], "rss_mib": [], "errors": {}}
+    return {
+        "cpu_us": [],
+        "upstream_cpu_us": [],
+        "per_s": [],
+        "busy": [],
+        "p50_ms": [],
+        "p99_ms": [],
+        "rss_mib": [],
+        "errors": {},
+    }
 
 
 def _round(book: dict[str, Any], session: Session, gateway: Gateway, kind: str, seconds: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ __all__ = ["PEERS", "Gateway", "Peer", "Unavailable", "free_port"]
 
 _LITELLM = "1.106.0"  # 1.107.0 was a compromised release: never widen this without a look
 _PORTKEY = "1.15.2"
+_HONO_NODE_SERVER = "1.11.0"  # within what Portkey asks for; with the newest of that range (1.19.19) each of its streams is answered with 500
 _TENSORZERO = "2026.6.0"
 _KEY = "sk-benchmark"
 _INSTALL_S = 900
@@ -80,10 +82,11 @@ def _once(folder: Path, version: str, install: Callable[[], None]) -> str:
     """Install unless that version has been."""
     mark = folder / ".installed"
     if not (mark.exists() and mark.read_text() == version):
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         install()
         mark.write_text(version)
-    return version
+    return version.split(",", 1)[0]
 
 
 def _venv(folder: Path, *wanted: str) -> None:
@@ -102,9 +105,7 @@ class LiteLLM:
     )
 
     def install(self, home: Path) -> str:
-        return _once(
-            home / self.name, _LITELLM, lambda: _venv(home / self.name, f"litellm[proxy]=={_LITELLM}")
-        )
+        return _once(home / self.name, _LITELLM, lambda: _venv(home / self.name, f"litellm[proxy]=={_LITELLM}"))
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -143,17 +144,21 @@ class Portkey:
     """Portkey's gateway, on Node."""
 
     name = "portkey"
-    settings = "NODE_ENV=production, --headless (no console); provider and host by header; checks no key, has no limits and no log line"
+    settings = (
+        "NODE_ENV=production, --headless (no console); provider and host by header; checks no key, has no limits and no log line; "
+        f"@hono/node-server held at {_HONO_NODE_SERVER}, because streams fail with the newest that it asks for"
+    )
 
     def install(self, home: Path) -> str:
         folder = home / self.name
         command = ["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts", "--prefix", "."]
 
-
         def install() -> None:
+            wanted = {"private": True, "overrides": {"@hono/node-server": _HONO_NODE_SERVER}}
+            (folder / "package.json").write_text(json.dumps(wanted))
             _done([*command, f"@portkey-ai/gateway@{_PORTKEY}"], folder)
 
-        return _once(folder, _PORTKEY, install)
+        return _once(folder, f"{_PORTKEY}, @hono/node-server {_HONO_NODE_SERVER}", install)
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -274,7 +279,9 @@ class Nginx:
     """The floor: a reverse proxy that reads nothing of what it moves."""
 
     name = "nginx"
-    settings = "one worker, kept connections to the upstream, proxy_buffering off, no access log; knows nothing of models"
+    settings = (
+        "one worker, kept connections to the upstream, proxy_buffering off, no access log; knows nothing of models"
+    )
 
     def install(self, home: Path) -> str:
         folder = home / self.name
@@ -283,7 +290,9 @@ class Nginx:
             _done(["apt-get", "download", "-q", "nginx"], folder)
             for package in folder.glob("nginx_*.deb"):
                 _done(["dpkg-deb", "-x", str(package), "."], folder)
-        said = subprocess.run([str(folder / "usr/sbin/nginx"), "-v"], capture_output=True, text=True, check=False).stderr
+        said = subprocess.run(
+            [str(folder / "usr/sbin/nginx"), "-v"], capture_output=True, text=True, check=False
+        ).stderr
         found = re.search(r"nginx/(\S+)", said)
         if found is None:
             raise Unavailable(f"it does not run: {said.strip()[-300:]}")

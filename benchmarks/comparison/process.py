@@ -30,9 +30,11 @@ def cores() -> tuple[set[int], set[int]]:
 class Tree:
     """A process and all its children."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, started: float) -> None:
         self._process = process
         self._log = log
+        self.started = started
+        """By the monotonic clock, just before its command was run."""
 
     @property
     def log(self) -> str:
@@ -96,6 +98,7 @@ def running(command: list[str], env: Mapping[str, str], folder: Path, name: str,
     """Run it in `folder`, its output in a file there; at the end it and its children get SIGTERM, and after ten seconds SIGKILL."""
     log = folder / f"{name}.log"
     pinned = ["taskset", "-c", ",".join(str(number) for number in sorted(core)), *command]
+    started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
             pinned,
@@ -107,7 +110,7 @@ def running(command: list[str], env: Mapping[str, str], folder: Path, name: str,
             start_new_session=True,
         )
     try:
-        yield Tree(process, log)
+        yield Tree(process, log, started)
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)

@@ -45,7 +45,9 @@ def under_load(ask: Ask) -> Found:
     return msgspec.json.decode(done.stdout, type=Found)
 
 
-def asked_once(gateway: Gateway, kind: str = "answer", image_bytes: int = 0, timeout_s: float = 30.0) -> tuple[int, bytes]:
+def asked_once(
+    gateway: Gateway, kind: str = "answer", image_bytes: int = 0, timeout_s: float = 30.0
+) -> tuple[int, bytes]:
     """One request on a connection of its own: status and body. Raises: OSError, HTTPException."""
     connection = http.client.HTTPConnection(gateway.host, gateway.port, timeout=timeout_s)
     try:
@@ -74,9 +76,7 @@ class Session:
         self.upstream: Tree = stack.enter_context(running(command, env, folder, "upstream", self.others))
         ready = self.upstream.wait_for(r"ready (http://127\.0\.0\.1:(\d+))")
         self.url = ready[1]
-        self.direct = Gateway(
-            tree=self.upstream, port=int(ready[2]), path=lambda kind: f"/{kind}/v1/chat/completions"
-        )
+        self.direct = Gateway(tree=self.upstream, port=int(ready[2]), path=lambda kind: f"/{kind}/v1/chat/completions")
 
     def install(self, peers: Iterable[Peer]) -> list[Peer]:
         """Those that are there."""
@@ -99,6 +99,11 @@ class Session:
         gateway = stack.enter_context(peer.start(self._home, place, self.url, self.core))
         self._first_answer(peer.name, gateway)
         return gateway
+
+    def timed(self, peer: Peer, stack: ExitStack) -> tuple[Gateway, float]:
+        """The same, and the seconds from its command to its first answer. Raises: RuntimeError."""
+        gateway = self.begin(peer, stack)
+        return gateway, time.monotonic() - gateway.tree.started
 
     def begin_all(self, peers: Iterable[Peer]) -> None:
         """Start all of them; one that does not is told of in `missing`."""

@@ -1,0 +1,47 @@
+"""Cold starts: from the command to the first answer, what is resident then, and how long importing the package takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.comparison.peers import Peer
+from benchmarks.comparison.session import Session
+from benchmarks.process import environment
+
+__all__ = ["measure"]
+
+_IMPORT = "import time; t = time.perf_counter(); import {0}; print((time.perf_counter() - t) * 1000)"
+_PACKAGES = {"pulse": "pulse_gateway", "litellm": "litellm", "tensorzero": "tensorzero"}
+
+
+def measure(session: Session, peers: list[Peer], home: Path, times: int) -> dict[str, Any]:
+    """By gateway: seconds to the first answer, MiB after two idle seconds, ms of the import where there is one. One at a time."""
+    found: dict[str, Any] = {}
+    for peer in peers:
+        book: dict[str, Any] = {"first_answer_s": [], "idle_rss_mib": []}
+        found[peer.name] = book
+        for _ in range(times):
+            with ExitStack() as opened:
+                try:
+                    gateway, took_s = session.timed(peer, opened)
+                except (RuntimeError, OSError) as error:
+                    book["failed"] = str(error)[:300]
+                    break
+                book["first_answer_s"].append(round(took_s, 3))
+                time.sleep(2.0)
+                book["idle_rss_mib"].append(round(gateway.tree.rss_bytes() / 2**20, 1))
+        if peer.name in _PACKAGES and peer.name not in session.missing:
+            python = sys.executable if peer.name == "pulse" else str(home / peer.name / "bin/python")
+            book["import_ms"] = [_import_ms(python, _PACKAGES[peer.name]) for _ in range(times + 2)]
+    return found
+
+
+def _import_ms(python: str, package: str) -> float:
+    env = environment({"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
+    said = subprocess.check_output([python, "-c", _IMPORT.format(package)], env=env, stderr=subprocess.DEVNULL)
+    return round(float(said), 1)

@@ -1,0 +1,92 @@
+"""One run of the comparison, in parts: `cold`, `cpu`, `latency`, `memory`, `growth`. What an earlier run found of the others is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.comparison import cold, cost, latency, memory
+from benchmarks.comparison.peers import PEERS, Peer
+from benchmarks.comparison.pulse import Pulse, Rooms
+from benchmarks.comparison.report import publish
+from benchmarks.comparison.session import Session
+from benchmarks.process import this_machine
+
+__all__ = ["NAMES", "PARTS", "compare"]
+
+PARTS = ("cold", "cpu", "latency", "memory", "growth")
+NAMES = ("pulse", "pulse-redis", *(peer.name for peer in PEERS))
+_FIGURES = "comparison.json"
+
+
+def compare(
+    parts: Sequence[str],
+    names: Sequence[str],
+    *,
+    rounds: int,
+    seconds: float,
+    rates: list[int],
+    growth_requests: int,
+    into: Path | None,
+) -> dict[str, Any]:
+    """Measure, and write the figures, the tables and the picture into the folder `into`; None: nothing is written."""
+    home = Path(sys.prefix) / "peers"
+    load = "{:.2f}, {:.2f}, {:.2f}".format(*os.getloadavg())
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    run = {
+        "when": when,
+        "load": load,
+        "command": f'make bench ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "make bench",
+    }
+    result = _earlier(into)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulse-comparison-")))
+        folder.chmod(0o755)  # Postgres and nginx's worker have accounts of their own
+        session = Session(folder, home, stack)
+        rooms = Rooms(folder, stack)
+        ours: list[Peer] = [Pulse(rooms, redis=False), Pulse(rooms, redis=True)]
+        asked = session.install([peer for peer in [*ours, *PEERS] if peer.name in names])
+        measured: dict[str, Any] = {}
+        if "cold" in parts:
+            measured["cold"] = cold.measure(session, asked, home, max(1, min(3, rounds)))
+        if set(parts) - {"cold"}:
+            session.begin_all(asked)
+        if "cpu" in parts:
+            measured["cpu"] = cost.measure(session, rounds, seconds)
+        if "latency" in parts:
+            measured["latency"] = latency.measure(session, rounds, 2 * seconds, rates)
+        if "memory" in parts:
+            measured["memory"] = memory.measure(session, hold_s=2 * seconds)
+        if "growth" in parts:
+            measured["growth"] = memory.growth(session, ["pulse", "pulse-redis"], growth_requests)
+        result |= {**this_machine(), "processor": _processor()}
+        for about in ("versions", "settings", "missing"):
+            result[about] = {**result[about], **getattr(session, about)}
+        for name in session.gateways:
+            result["missing"].pop(name, None)
+        for part, figures in measured.items():
+            result["parts"][part], result["runs"][part] = figures, run
+    if into is not None:
+        (into / _FIGURES).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        publish(into, result)
+    return result
+
+
+def _earlier(into: Path | None) -> dict[str, Any]:
+    fresh: dict[str, Any] = {"versions": {}, "settings": {}, "missing": {}, "parts": {}, "runs": {}}
+    if into is None or not (into / _FIGURES).exists():
+        return fresh
+    return fresh | dict(json.loads((into / _FIGURES).read_text(encoding="utf-8")))
+
+
+def _processor() -> str:
+    found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+    return found[1] if found else "unknown processor"
