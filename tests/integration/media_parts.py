@@ -25,6 +25,7 @@ PROVIDERS = {
     "mistral": ("mistral", "x", "/as/mistral/v1"),
     "openrouter": ("openrouter", "x", "/as/openrouter/api/v1"),
     "perplexity": ("perplexity", "x", "/as/perplexity"),
+    "fireworks": ("fireworks", "x", "/as/fireworks/inference/v1"),
     "bedrock": ("bedrock", "x", "?region=eu-west-1"),
 }
 
