@@ -17,7 +17,7 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRefusedContent,
 )
-from pulse_gateway.providers.offer import Billed, OnAbandon, Pause, Streamed
+from pulse_gateway.providers.offer import Billed, OnAbandon, Pause, Steps, Streamed
 from pulse_gateway.providers.provider import UpstreamCall
 from pulse_gateway.providers.replicate import REPLICATE
 from pulse_gateway.types.catalog import Deployment, Model
@@ -43,7 +43,7 @@ class Talk:
             deployment=to or deployment(), body=body, stream=stream, trace_headers=(("traceparent", "t"),)
         )
         assert REPLICATE.chat_steps is not None
-        self.steps = REPLICATE.chat_steps(call, left_s)
+        self.steps: Steps[Any] = REPLICATE.chat_steps(call, left_s)
         self.at = next(self.steps)
 
     @property

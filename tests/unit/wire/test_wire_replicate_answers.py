@@ -151,8 +151,26 @@ def test_one_that_breaks_off_inside_a_character_too() -> None:
     assert text_of(heard(broken, closing)) == "قطة"
 
 
-def test_a_whole_one_is_not_said_twice_if_the_prediction_tells_more() -> None:
-    assert text_of(heard(event("output", "ab"), DONE, closing_frame(prediction(output=["abc"])))) == "ab"
+@pytest.mark.parametrize(
+    ("streamed", "output", "told"),
+    [
+        ("ab", "abc", "abc"),
+        ("a\n", "a\r\n", "a\n"),  # line ends change on the way
+        ("a \n", "a\n\n b", "a \n b"),
+        ("a", "a\nb c", "a\nb c"),
+        (" ", "a", " a"),
+        ("ab", "ab  ", "ab"),
+        ("", "ab", "ab"),
+    ],
+)
+def test_what_a_stream_lacks_is_added_once(streamed: str, output: str, told: str) -> None:
+    assert text_of(heard(event("output", streamed), DONE, closing_frame(prediction(output=[output])))) == told
+
+
+@pytest.mark.parametrize("output", ["", "a", "ax", "x", "axb"])
+def test_a_stream_that_has_something_else_is_damaged(output: str) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        heard(event("output", "a"), event("output", "b"), DONE, closing_frame(prediction(output=[output])))
 
 
 def test_without_the_prediction_only_one_that_was_done_is_whole() -> None:

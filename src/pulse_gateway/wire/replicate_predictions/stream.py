@@ -2,7 +2,7 @@
 
 Replicate tells the output alone, piece by piece, and then that it is done; what was used stands in the prediction. So whoever reads such
 a stream looks at the prediction afterwards, and hands it on as one more frame, `closing_frame`. What the stream did not have of the
-output, because it broke off or because the model has no stream, is taken from there.
+output, because it broke off or because the model has no stream, is taken from there; where it had something else, it was damaged.
 
 Source: https://replicate.com/docs/topics/predictions/streaming and `stream.py` of replicate 1.0.7 (read 2026-11-24)
 """
@@ -25,6 +25,7 @@ from pulse_gateway.types.events import (
     UsageReported,
 )
 from pulse_gateway.wire.foreign_json import from_provider
+from pulse_gateway.wire.replicate_predictions.heard import Heard
 from pulse_gateway.wire.replicate_predictions.reply import (
     failure,
     finish_reason,
@@ -65,7 +66,7 @@ class PredictionStreamDecoder:
 
     def __init__(self) -> None:
         self._splitter = ThinkingSplitter()
-        self._said_chars = 0
+        self._heard = Heard()
         self._started = self._done = self._over = False
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
@@ -98,7 +99,7 @@ class PredictionStreamDecoder:
     def _say(self, text: str) -> list[Event]:
         if not text:
             return []
-        self._said_chars += len(text)
+        self._heard.add(text)
         return [*self._begin(), *self._told(self._splitter.feed(text))]
 
     def _told(self, pieces: list[tuple[bool, str]]) -> list[Event]:
@@ -117,8 +118,7 @@ class PredictionStreamDecoder:
         if prediction.status != "succeeded":
             return self._fail(prediction.status, prediction.error)
         events = self._begin()
-        if not (self._done and self._said_chars):
-            events += self._say(output_text(prediction)[self._said_chars :])
+        events += self._say(self._heard.rest_of(output_text(prediction)))
         events += self._told(self._splitter.finish())
         events.append(Finished(finish_reason(prediction)))
         if (usage := usage_of(prediction)) is not None:
