@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from pulse_gateway.catalog.charge import OPERATORS_OWN
 from pulse_gateway.catalog.override import Override
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.types.catalog import Price, Rates, UnitRates
@@ -123,7 +124,7 @@ def price_of(written: PriceConfig, key: str) -> Price:
     if not given and units is None:
         raise ConfigError(f"{key} prices nothing; give `input` and `output`, or a unit such as `image`")
     rates = Rates(**{"input": 0, "output": 0, **{name: _nano_usd(amount) for name, amount in given.items()}})
-    return Price(rates=rates, units=units, source="configuration", as_of=_AS_OF)
+    return Price(rates=rates, units=units, source=OPERATORS_OWN, as_of=_AS_OF)
 
 
 def override_of(written: ModelConfig, key: str) -> Override:

@@ -6,7 +6,7 @@ import math
 
 import msgspec
 
-from pulse_gateway.catalog.cost import cost, price_version
+from pulse_gateway.catalog.charge import charge
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import DeadlineExceeded, PulseError
 from pulse_gateway.ids import new_entry_id
@@ -23,6 +23,7 @@ __all__ = ["Attempt"]
 
 _NOTHING = Usage()
 _GIVEN_UP = frozenset({Outcome.CANCELLED, Outcome.CLIENT_GONE})
+_THE_VENDORS = frozenset({UsageSource.PROVIDER, UsageSource.DRAINED})
 _COUNTED = Usage.__struct_fields__[:-1]
 assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
 _SAID_BY_REQUESTS = ("audio_ms", "characters", "variant")
@@ -187,13 +188,17 @@ class Attempt:
             return 0
         return math.ceil(self._written.tokens * max(1.0, reading.output_chars / self._written_chars))
 
+    def _told_nano_usd(self, source: UsageSource) -> int | None:
+        """What the vendor says that it costs, where its word on what was used is its last one too."""
+        return self.reading.told_nano_usd if self.reading is not None and source in _THE_VENDORS else None
+
     def _entry(
         self, outcome: Outcome, usage: Usage, source: UsageSource, error_code: str | None = _UNHEARD_OF
     ) -> UsageEntry:
         exchange, deployment = self._exchange, self._deployment
         principal, envelope = exchange.principal, exchange.envelope
         assert principal is not None and envelope is not None  # set before anything is called
-        price = deployment.model.price
+        charged = charge(usage, deployment, self._told_nano_usd(source))
         return UsageEntry(
             entry_id=self._entry_id,
             request_id=exchange.request_id,
@@ -212,9 +217,9 @@ class Attempt:
             source=source,
             usage=usage,
             tokens=usage.total,
-            cost_nano_usd=0 if source is UsageSource.NONE else None if price is None else cost(usage, price),
-            price_source=None if price is None else f"{price.source} ({price.as_of})",
-            price_version=None if price is None else price_version(price),
+            cost_nano_usd=0 if source is UsageSource.NONE else charged.nano_usd,
+            price_source=charged.source,
+            price_version=charged.version,
             images=usage.images or 0,
             videos=1 if usage.video_ms or usage.video_output_tokens else 0,
             first_byte_ms=self._first_byte_ms,

@@ -336,6 +336,7 @@ def _reading_of(value: Any) -> Reading:
     reading.started = reading.ended = True
     reading.usage = value.usage
     reading.usage_is_final = value.usage is not None
+    reading.told_nano_usd = getattr(value, "cost_nano_usd", None)
     return reading
 
 

@@ -27,6 +27,7 @@ from pulse_gateway.wire.openai_chat.errors import upstream_error
 from pulse_gateway.wire.openai_chat.schema import UsageRecord
 from pulse_gateway.wire.openai_chat.usage import decode_usage
 from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.told_cost import told_nano_usd
 
 __all__ = ["IMAGES", "OpenRouterImages"]
 
@@ -72,7 +73,7 @@ class OpenRouterImages:
             fields["input_references"] = [
                 {"type": "image_url", "image_url": {"url": address_of(file)}} for file in request.images
             ]
-        tab, images, created = Tab(), list[MadeImage](), None
+        tab, images, created, told = Tab(), list[MadeImage](), None, list[int | None]()
         while len(images) < request.n:
             body = {**fields, **request.extra}
             if (missing := request.n - len(images)) > 1:
@@ -89,7 +90,9 @@ class OpenRouterImages:
                 raise not_of_protocol("it holds no picture")
             images += made
             created = created or read.created
-        return made_of(tuple(images), tab.usage, created=None if created is None else int(created))
+            told.append(told_nano_usd(read.usage))
+        more = {} if created is None else {"created": int(created)}
+        return made_of(tuple(images), tab.usage, cost_nano_usd=_sum(told), **more)
 
 
 def _read(answer: HttpAnswer) -> _Answer:
@@ -112,6 +115,12 @@ def _counted(record: UsageRecord | None, images: int) -> Usage:
     if images and usage.image_output_tokens is None and usage.output_tokens is not None:
         usage = msgspec.structs.replace(usage, image_output_tokens=usage.output_tokens, output_tokens=0)
     return msgspec.structs.replace(usage, images=images)
+
+
+def _sum(told: list[int | None]) -> int | None:
+    """None: of one call it is not known."""
+    known = [nano_usd for nano_usd in told if nano_usd is not None]
+    return sum(known) if len(known) == len(told) else None
 
 
 IMAGES = OpenRouterImages()

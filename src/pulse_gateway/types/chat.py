@@ -180,7 +180,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer. `created` is seconds since the epoch. `cost_nano_usd` is set by the gateway; None: no known price."""
+    """A whole answer. `created` is seconds since the epoch. `cost_nano_usd` is the vendor's own word, if it says so, until the gateway sets it;
+    None: no known price."""
 
     id: str
     model: str

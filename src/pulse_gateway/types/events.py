@@ -88,7 +88,10 @@ class Finished(Event, frozen=True):
 
 
 class UsageReported(Event, frozen=True):
+    """`cost_nano_usd` is what the vendor says that it costs; None: it does not say."""
+
     usage: Usage
+    cost_nano_usd: int | None = None
 
 
 class Failed(Event, frozen=True):

@@ -70,7 +70,7 @@ class MadeImage(msgspec.Struct, frozen=True, kw_only=True):
 
 class ImageReply(msgspec.Struct, frozen=True, kw_only=True):
     """`size`, `quality`, `background` and `output_format` are what was made, where that is known. `created` is in seconds since the
-    epoch. `cost_nano_usd` is set by the gateway; None: no known price."""
+    epoch. `cost_nano_usd` is the vendor's own word, if it says so, until the gateway sets it; None: no known price."""
 
     images: tuple[MadeImage, ...]
     usage: Usage | None = None

@@ -48,6 +48,7 @@ class Reading:
         "model",
         "output_chars",
         "started",
+        "told_nano_usd",
         "usage",
         "usage_is_final",
     )
@@ -61,6 +62,7 @@ class Reading:
         self.finish_reason: FinishReason | None = None
         self.usage: Usage | None = None
         self.usage_is_final = False
+        self.told_nano_usd: int | None = None
         self.output_chars = 0
         self._untaken: list[str] = []
         self._untaken_chars = 0
@@ -88,7 +90,7 @@ class Reading:
             elif isinstance(event, UsageReported):
                 reported = True
                 if event.usage != _UNKNOWN:
-                    self.usage = event.usage
+                    self.usage, self.told_nano_usd = event.usage, event.cost_nano_usd
             elif isinstance(event, Finished):
                 self.finish_reason = event.reason
                 self._finished.add(event.choice)
@@ -112,7 +114,7 @@ class Reading:
     def observe_reply(self, reply: ChatReply) -> None:
         """The same for an answer that came in one piece."""
         self.id, self.model, self.started, self.ended = reply.id, reply.model, True, True
-        self.usage, self.finish_reason = reply.usage, reply.finish_reason
+        self.usage, self.finish_reason, self.told_nano_usd = reply.usage, reply.finish_reason, reply.cost_nano_usd
         self.usage_is_final = _says_output(reply.usage)
         for choice in reply.choices:
             for part in choice.parts:

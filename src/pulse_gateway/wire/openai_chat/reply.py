@@ -37,6 +37,7 @@ from pulse_gateway.wire.openai_chat.schema import (
 )
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.told_cost import told_nano_usd
 from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = [
@@ -181,6 +182,7 @@ def decode_reply(body: bytes) -> ChatReply:
         created=None if completion.created is None else int(completion.created),
         choices=tuple(_choice(record, position, reply_id) for position, record in enumerate(completion.choices)),
         usage=decode_usage(completion.usage or groq_usage),
+        cost_nano_usd=told_nano_usd(completion.usage),
     )
 
 

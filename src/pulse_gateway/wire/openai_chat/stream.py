@@ -48,6 +48,7 @@ from pulse_gateway.wire.openai_chat.reply import (
 from pulse_gateway.wire.openai_chat.schema import Answer, ChoiceRecord, Completion, ToolCallRecord, decode_completion
 from pulse_gateway.wire.openai_chat.usage import decode_usage, encode_usage
 from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.told_cost import told_nano_usd
 from pulse_gateway.wire.tool_calls import made_id
 
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
@@ -140,6 +141,7 @@ class ChatStreamDecoder:
         self._over = False
         self._choices: dict[int, _Choice] = {}
         self._usage: Usage | None = None
+        self._cost: int | None = None
         self._held = Held()
         self._ahead = _NOTHING_AHEAD
 
@@ -211,7 +213,7 @@ class ChatStreamDecoder:
             return self._end()
         self._over = True
         if self._usage is not None:
-            events.append(UsageReported(self._usage))
+            events.append(UsageReported(self._usage, self._cost))
         return events
 
     def _fail(self, data: bytes) -> list[Event]:
@@ -228,6 +230,7 @@ class ChatStreamDecoder:
         reported = chunk.usage or (chunk.x_groq.usage if chunk.x_groq else None)
         if reported is not None:
             self._usage = decode_usage(reported) or self._usage
+            self._cost = told_nano_usd(reported)
 
     def _start(self, events: list[Event]) -> None:
         if not self._started:
@@ -305,7 +308,7 @@ class ChatStreamDecoder:
             reason = decode_finish_reason(choice.finish, called=bool(choice.calls))
             events.append(Finished(reason, choice=choice.index))
         if self._usage is not None:
-            events.append(UsageReported(self._usage))
+            events.append(UsageReported(self._usage, self._cost))
             self._usage = None
 
     def _end(self) -> list[Event]:

@@ -26,6 +26,7 @@ from pulse_gateway.wire.openai_responses.errors import failure
 from pulse_gateway.wire.openai_responses.output import decode_item, encode_output
 from pulse_gateway.wire.openai_responses.usage import decode_usage, encode_usage
 from pulse_gateway.wire.reading import Reading
+from pulse_gateway.wire.told_cost import told_nano_usd
 
 __all__ = ["ResponseHead", "decode_reply", "encode_reply", "failure_of", "finish_reason", "read_reply"]
 
@@ -100,6 +101,7 @@ def _decode(body: bytes, *, lenient: bool) -> ChatReply:
         created=None if record.created_at is None else int(record.created_at),
         choices=(choice,),
         usage=decode_usage(record.usage),
+        cost_nano_usd=told_nano_usd(record.usage),
     )
 
 

@@ -37,6 +37,7 @@ from pulse_gateway.wire.openai_responses.output import call_of, decode_item, dec
 from pulse_gateway.wire.openai_responses.reply import failure_of, finish_reason
 from pulse_gateway.wire.openai_responses.usage import decode_usage
 from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.told_cost import told_nano_usd
 
 __all__ = ["ResponsesStreamDecoder"]
 
@@ -100,7 +101,7 @@ class ResponsesStreamDecoder:
         record = schema.parse_response_event(data)
         self._over = True
         usage = decode_usage(record.usage)
-        reported: list[Event] = [] if usage is None else [UsageReported(usage)]
+        reported: list[Event] = [] if usage is None else [UsageReported(usage, told_nano_usd(record.usage))]
         if (error := failure_of(record)) is not None:
             return [*reported, Failed(error)]
         events = self._start(record)

@@ -110,9 +110,13 @@ class Perplexity(Compatible):
             if usage is not None:
                 sent = usage["prompt_tokens"]
                 so_far = {"completion_tokens": chunk.output_tokens, "total_tokens": sent + chunk.output_tokens}
-                chunk.data["usage"] = {**usage, **so_far}
+                chunk.data["usage"] = {**usage, **so_far, "cost": _perplexity_cost(0, 0, 0)}
         if usage is not None:
             chunks[-1].data["usage"] = usage
+
+    def usage(self, usage: dict[str, Any], told: Told) -> None:
+        """A search is paid for beside the tokens."""
+        usage["cost"] = _perplexity_cost(usage["prompt_tokens"], usage["completion_tokens"], 1)
 
     def _cite(self, body: dict[str, Any]) -> None:
         body["citations"] = [_SOURCE["url"]]
@@ -121,3 +125,14 @@ class Perplexity(Compatible):
 
 def _times(told: Told) -> dict[str, float]:
     return {"queue_time": 0.001, "prompt_time": 0.002, "completion_time": 0.01, "total_time": 0.013}
+
+
+def _perplexity_cost(sent: int, written: int, searches: int) -> dict[str, float]:
+    nano_usd = {
+        "input_tokens_cost": 3_000 * sent,
+        "output_tokens_cost": 15_000 * written,
+        "request_cost": 6_000_000 * searches,
+    }
+    return {
+        name: amount / 1_000_000_000 for name, amount in (*nano_usd.items(), ("total_cost", sum(nano_usd.values())))
+    }

@@ -1,0 +1,40 @@
+"""What a call is charged: by the vendor's own word where it is believed, else what was used at the price of the model. Pure.
+
+A router sells hundreds of makers' models at prices that change with the maker it picks, and a search is paid for beside tokens: whoever says
+what it has billed knows better than any list. Only vendors that are known to say it are believed, so that no address can make its calls
+free; and never over a price that the operator has written.
+
+Source: https://openrouter.ai/docs/use-cases/usage-accounting ("the total amount charged to your account") and
+https://docs.perplexity.ai/api-reference/chat-completions-post (read 2026-11-24)
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pulse_gateway.catalog.cost import cost, price_version
+from pulse_gateway.types.catalog import Deployment
+from pulse_gateway.types.usage import Usage
+
+__all__ = ["OPERATORS_OWN", "Charge", "charge"]
+
+OPERATORS_OWN = "configuration"  # the source of a price that an operator has written
+_BELIEVED = frozenset({"openrouter", "perplexity"})  # kinds
+
+
+class Charge(msgspec.Struct, frozen=True):
+    """`nano_usd` None: there is no price. `version` None: it was no price by which it was charged."""
+
+    nano_usd: int | None
+    source: str | None
+    version: str | None
+
+
+def charge(usage: Usage, deployment: Deployment, told_nano_usd: int | None, /) -> Charge:
+    """For `usage` at `deployment`, of which the vendor says that it costs `told_nano_usd`; None: it says nothing."""
+    price = deployment.model.price
+    if told_nano_usd is not None and deployment.kind in _BELIEVED and not (price and price.source == OPERATORS_OWN):
+        return Charge(told_nano_usd, f"{deployment.kind}: usage.cost", None)
+    if price is None:
+        return Charge(None, None, None)
+    return Charge(cost(usage, price), f"{price.source} ({price.as_of})", price_version(price))
