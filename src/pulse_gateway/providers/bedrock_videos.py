@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pulse_gateway.errors import UnsupportedParameter
+from pulse_gateway.errors import UnsupportedParameter, UpstreamRejected, UpstreamUnauthorized
 from pulse_gateway.providers.bedrock import asked, region_of, service_url
 from pulse_gateway.providers.bedrock_pictures import sketch_of
 from pulse_gateway.providers.offer import OfferCall, Step, Steps, ask
@@ -31,6 +31,9 @@ from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 __all__ = ["RAY", "REEL", "BedrockVideos", "Ray", "Reel"]
 
 _FILE = "output.mp4"
+_OUR_BUCKET = re.compile(
+    r"\bs3\b|s3uri|bucket|output ?(?:data ?)?config", re.IGNORECASE
+)  # what clients know nothing of
 _FILTERED = re.compile(r"content filter|content moderation|responsible ai|\bAUP\b", re.IGNORECASE)
 
 
@@ -94,7 +97,16 @@ class BedrockVideos:
         told = yield from self._maker.told(request, deployment)
         output = {"s3OutputDataConfig": {"s3Uri": bucket_of(deployment.bucket, "").uri}}
         body = {"modelId": deployment.model.name, "modelInput": told, "outputDataConfig": output}
-        answer = yield from ask(asked(call, "POST", service_url(deployment, "/async-invoke"), body))
+        try:
+            answer = yield from ask(asked(call, "POST", service_url(deployment, "/async-invoke"), body))
+        except UpstreamRejected as error:
+            if not _OUR_BUCKET.search(error.message):
+                raise
+            raise UpstreamUnauthorized(
+                "the provider cannot write to the gateway's bucket",
+                upstream_status=error.upstream_status,
+                upstream_code=error.upstream_code,
+            ) from error
         return VideoState(
             id=from_provider(_begun, answer.body).invocation_arn,
             status="queued",

@@ -33,7 +33,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     images: int | None = None  # made
     video_ms: int | None = None  # milliseconds of video made
     audio_ms: int | None = None  # milliseconds of audio listened to
-    characters: int | None = None  # spoken
+    characters: int | None = None  # spoken, or judged
     searches: int | None = None  # queries of a rerank; of a chat, searches by the vendor's own tool
     variant: str | None = None
 

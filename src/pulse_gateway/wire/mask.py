@@ -18,6 +18,7 @@ _CHANNELS = {4: 2, 6: 4}  # colour types that have an alpha channel, which is th
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)  # filters of rows
 _MOST_EDGES = 500_000  # pixels that are unlike their neighbours: each takes a while, and a mask has few
 _NOT_ZERO = re.compile(rb"[^\0]")
+_RUNS = [re.compile(re.escape(bytes([value])) + b"+", re.DOTALL) for value in range(256)]
 
 
 def black_and_white(png: bytes, *, changed: bytes) -> bytes:
@@ -85,12 +86,17 @@ def _alpha(kind: int, row: bytes, before: bytes) -> tuple[bytes, int]:
     if kind > _PAETH:
         raise ValueError("has rows of no known filter")
     made, at, edges, left, corner = bytearray(), 0, 0, 0, 0
+    zero_until = 0  # where the next difference is that is not zero
     while at < len(row):
+        if at >= zero_until:
+            differs = _NOT_ZERO.search(row, at)
+            zero_until = len(row) if differs is None else differs.start()
         above = before[at]
-        if row[at] == 0 and left == above == corner:
-            end = _end_of_run(row, before, above, at)
-            made += bytes([above]) * (end - at)
-            at = end
+        if at < zero_until and left == above == corner:
+            run = _RUNS[above].match(before, at, zero_until)
+            assert run is not None  # of this pixel at least
+            made += run[0]
+            at = run.end()
             continue
         guess = above if kind == _UP else (left + above) // 2 if kind == _AVERAGE else _paeth(left, above, corner)
         left, corner = (row[at] + guess) & 0xFF, above
@@ -98,13 +104,6 @@ def _alpha(kind: int, row: bytes, before: bytes) -> tuple[bytes, int]:
         edges += 1
         at += 1
     return bytes(made), edges
-
-
-def _end_of_run(row: bytes, before: bytes, value: int, at: int) -> int:
-    """Where the row's differences are zero no more, or the row above is `value` no more."""
-    differs = _NOT_ZERO.search(row, at)
-    run = before[at : len(row) if differs is None else differs.start()]
-    return at + len(run) - len(run.lstrip(bytes([value])))
 
 
 def _paeth(left: int, above: int, corner: int) -> int:

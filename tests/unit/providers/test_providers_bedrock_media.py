@@ -267,6 +267,23 @@ def test_a_video_may_begin_with_a_picture() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("Invalid Output Config/Credentials", UpstreamUnauthorized),
+        ("The bucket videos-of-ours is in another region", UpstreamUnauthorized),
+        ("The prompt is too dull", UpstreamRejected),
+    ],
+)
+def test_what_is_wrong_with_our_bucket_is_not_told_to_clients(words: str, kind: type[UpstreamError]) -> None:
+    steps = offer("videos", RAY).steps(video(), call(RAY))
+    next(steps)
+    with pytest.raises(kind) as failed:
+        steps.throw(UpstreamRejected(words, upstream_code="ValidationException"))
+    assert type(failed.value) is kind
+    assert ("bucket videos-of-ours" in failed.value.message) is False
+
+
+@pytest.mark.parametrize(
     ("said", "status", "code"),
     [
         ({"status": "InProgress"}, "in_progress", None),

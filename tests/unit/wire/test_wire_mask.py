@@ -109,3 +109,34 @@ def test_noise_is_no_mask() -> None:
     )
     with pytest.raises(ValueError, match="changes everywhere"):
         black_and_white(data, changed=b"\0")
+
+
+def test_a_damaged_mask_is_read_or_said_to_be_none() -> None:
+    dice = random.Random(1)
+    whole = png(
+        [[(dice.randrange(256), dice.choice([0, 255])) for _ in range(SIDE)] for _ in range(SIDE)], [4] * SIDE, colour=4
+    )
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(dice.randrange(1, 4)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        try:
+            made = black_and_white(
+                bytes(data[: dice.randrange(len(data)) if dice.random() < 0.2 else None]), changed=b"\0"
+            )
+        except ValueError:
+            continue
+        assert made.startswith(b"\x89PNG")
+
+
+def test_rows_that_are_very_long_take_no_longer_than_others() -> None:
+    """Alternating pixels, and below them differences of zero, which are looked for once."""
+    width = 250_000
+    first, rest = b"\2" + b"\0\xff\0\0" * (width // 2), (b"\4" + bytes(2 * width))
+    head = struct.pack(">IIBBBBB", width, 4, 8, 4, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(first + rest * 3)), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    with pytest.raises(ValueError, match="changes everywhere"):
+        black_and_white(data, changed=b"\0")
