@@ -54,6 +54,8 @@ def hear(request: Request, operation: str, seed: int, models: Models) -> Work:
     if asked.diarize == "true" and "word" not in (asked.timestamp_granularities or ""):
         raise refuse("diarize requires timestamp_granularities to include word", param="diarize")
     values = {name: value for name in _COMMON if (value := getattr(asked, name)) is not None}
+    if asked.temperature is not None:  # several are tried one after the other
+        values["temperature"] = max(asked.temperature.split(","))
     if asked.timestamp_granularities:
         values[_GRANULARITIES] = asked.timestamp_granularities.split(",")
     work = write_down(Form(values, form.files), operation, seed, models)
