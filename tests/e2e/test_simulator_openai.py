@@ -333,3 +333,8 @@ def test_the_sdk_reads_every_copy_of_the_api(client: openai.OpenAI, simulation: 
     text = "".join(piece for piece in pieces if isinstance(piece, str))
     assert text == (content if isinstance(content, str) else content[-1]["text"])
     assert "You said: “Hello”" in text
+
+
+def test_the_sdk_has_recordings_written_down_by_fireworks(client: openai.OpenAI, simulation: Simulation) -> None:
+    there = client.with_options(base_url=f"{simulation.url}/as/fireworks/v1")
+    assert there.audio.transcriptions.create(model="whisper-v3", file=("a.wav", WAV)).text.startswith("[audio:1 wav ")

@@ -83,6 +83,18 @@ def test_what_fails_is_raised(client: replicate.Client) -> None:
         client.run(f"{FLUX}+status=402", input={"prompt": "a cat"})
 
 
+def test_models_speak_listen_and_embed(client: replicate.Client) -> None:
+    url = client.run("minimax/speech-02-turbo", input={"text": "Hello", "audio_format": "wav"}, use_file_output=False)
+    sound = httpx.get(url, verify=False).content
+    assert sound[:4] == b"RIFF"
+    text = "".join(client.run("openai/gpt-4o-transcribe", input={"audio_file": io.BytesIO(sound)}))
+    assert text.startswith("[audio:1 ")
+    model = client.models.get("beautyyuyanli/multilingual-e5-large")
+    assert model.latest_version is not None
+    version = f"{model.owner}/{model.name}:{model.latest_version.id}"
+    assert len(client.run(version, input={"texts": json.dumps(["cat", "dog"])})) == 2
+
+
 def test_files_models_deployments_and_the_secret_are_there(client: replicate.Client) -> None:
     file = client.files.create(io.BytesIO(b"abc"), filename="a.txt", metadata={"a": 1})
     assert (file.size, file.metadata, client.files.get(file.id).name) == (3, {"a": 1}, "a.txt")

@@ -10,6 +10,7 @@ incredibly-fast-whisper takes, and what the models that embed give back.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +20,9 @@ from pulse_gateway.errors import UnsupportedParameter
 from pulse_gateway.types.catalog import Deployment
 
 __all__ = ["EMBEDS", "HEARS", "SPEAKS", "Embeds", "Hears", "Speaks", "known", "version_name"]
+
+
+_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)  # a version may follow
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +129,8 @@ def known(rows: Mapping[str, R], deployment: Deployment, does: str, among: Itera
     Raises: UnsupportedParameter that names those that are known: others would run, and be billed, whatever they made of such inputs.
     """
     names = tuple(rows if among is None else among)
-    name = deployment.model.name.partition(":")[0]
+    found = _NAME.match(deployment.model.name)
+    name = found[0] if found else ""
     if name not in names:
         raise UnsupportedParameter(
             f"{deployment.name} is not known to {does}; known are {', '.join(names)}", param="model"
