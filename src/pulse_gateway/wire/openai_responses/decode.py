@@ -5,7 +5,7 @@ Source: `openai/types/responses/response_create_params.py` of the `openai` SDK 3
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pulse_gateway.types.chat import (
     ChatRequest,
@@ -14,10 +14,17 @@ from pulse_gateway.types.chat import (
     ResponseFormat,
     TextPart,
     Tool,
-    ToolChoice,
 )
 from pulse_gateway.wire.codec import MAX_COUNT
 from pulse_gateway.wire.members import Members
+from pulse_gateway.wire.openai_members import (
+    EFFORTS,
+    read_format,
+    read_model,
+    read_stream_options,
+    read_tool_choice,
+    read_user,
+)
 from pulse_gateway.wire.openai_responses.items import ItemReader
 from pulse_gateway.wire.openai_responses.schema import decode_request_object
 
@@ -38,9 +45,6 @@ _NOTHING_SPECIAL: dict[str, tuple[Any, ...]] = {
     "store": (False,),
     "truncation": ("disabled",),
 }
-_MODES = {"auto": ToolChoice("auto"), "none": ToolChoice("none"), "required": ToolChoice("required")}
-_Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-_EFFORTS: dict[str, _Effort] = {word: word for word in get_args(_Effort)}
 _SUMMARIES = ("auto", "concise", "detailed")
 
 
@@ -55,27 +59,24 @@ def decode_request(body: bytes, *, model: str | None = None, stream: bool | None
         members.skip(name, *values)
     extra = {name: value for name in _STATE if (value := members.take(name)) is not None}
     hints = {name: value for name in _HINTS if (value := members.take(name)) is not None}
-    in_body = members.text("model")
-    name = model or in_body or ""
-    if not name:
-        raise members.wrong("model", "is required")
+    name = read_model(members, model)
     streamed = members.flag("stream")
     messages = _messages(members, hints, remembers=bool(extra))
     tools = tuple(tool for entry in members.children("tools") if (tool := _tool(entry)) is not None)
     wants_logprobs = _include(members, extra)
     top_logprobs = members.integer("top_logprobs", least=0) or None
-    _stream_options(members, hints)
+    read_stream_options(members, hints)
     fields: dict[str, Any] = {
         "max_output_tokens": members.integer("max_output_tokens", least=1, most=MAX_COUNT),
         "temperature": members.number("temperature"),
         "top_p": members.number("top_p"),
         "logprobs": wants_logprobs or top_logprobs is not None or None,
         "top_logprobs": top_logprobs,
-        "tool_choice": _tool_choice(members, tools),
+        "tool_choice": read_tool_choice(members, tools, nested=False),
         "parallel_tool_calls": False if members.flag("parallel_tool_calls") is False else None,
         "response_format": _response_format(members),
         "reasoning": _reasoning(members, hints),
-        "user": _user(members, hints),
+        "user": read_user(members, hints),
     }
     left, _ = members.leftovers()
     return ChatRequest(
@@ -118,12 +119,6 @@ def _include(members: Members, extra: dict[str, Any]) -> bool:
     return _LOGPROBS in words
 
 
-def _stream_options(members: Members, hints: dict[str, Any]) -> None:
-    options = members.child("stream_options")
-    if options is not None and (obfuscation := options.flag("include_obfuscation")) is not None:
-        hints[options.at("include_obfuscation")] = obfuscation
-
-
 def _tool(entry: Members) -> Tool | None:
     """None for a custom or hosted tool: it is left over, and refused by its path.
 
@@ -143,75 +138,12 @@ def _tool(entry: Members) -> Tool | None:
     )
 
 
-def _tool_choice(members: Members, tools: tuple[Tool, ...]) -> ToolChoice | None:
-    """A custom or hosted tool, and a word or a type nobody here has heard of, are left over."""
-    told = members.peek("tool_choice")
-    if told is None:
-        return None
-    if isinstance(told, str):
-        word = members.word("tool_choice", _MODES)
-        if word == "required" and not tools:
-            raise members.wrong("tool_choice", "needs tools")
-        return _MODES[word] if word and tools else None
-    choice = members.need_child("tool_choice")
-    match choice.need_text("type"):
-        case "function":
-            return ToolChoice("required", (_declared(choice, tools),))
-        case "allowed_tools":
-            return _allowed_tools(choice, tools)
-        case _:
-            choice.leave()
-            return None
-
-
-def _allowed_tools(allowed: Members, tools: tuple[Tool, ...]) -> ToolChoice | None:
-    mode = allowed.need_word("mode", ("auto", "required"))
-    names: list[str] = []
-    entries = allowed.children("tools")
-    if not entries:
-        raise allowed.wrong("tools", "names no tool")
-    for entry in entries:
-        if entry.need_text("type") != "function":
-            entry.leave()
-            continue
-        names.append(_declared(entry, tools))
-    if mode is None:
-        return None
-    return ToolChoice("auto" if mode == "auto" else "required", tuple(names))
-
-
-def _declared(function: Members, tools: tuple[Tool, ...]) -> str:
-    name = function.need_text("name")
-    if all(tool.name != name for tool in tools):
-        raise function.wrong("name", "names no tool of this request")
-    return name
-
-
 def _response_format(members: Members) -> ResponseFormat | None:
-    """None for plain text, and for a type that only the vendor knows: that one is left over."""
     text = members.child("text")
     if text is None:
         return None
     text.skip("verbosity", "medium")
-    wanted = text.child("format")
-    if wanted is None:
-        return None
-    match wanted.need_text("type"):
-        case "text":
-            return None
-        case "json_object":
-            return ResponseFormat("json_object")
-        case "json_schema":
-            return ResponseFormat(
-                "json_schema",
-                schema=wanted.need_object("schema"),
-                name=wanted.need_text("name"),
-                description=wanted.text("description"),
-                strict=wanted.flag("strict") or None,
-            )
-        case _:
-            wanted.leave()
-            return None
+    return read_format(text.child("format"), nested=False)
 
 
 def _reasoning(members: Members, hints: dict[str, Any]) -> ReasoningControl | None:
@@ -221,7 +153,7 @@ def _reasoning(members: Members, hints: dict[str, Any]) -> ReasoningControl | No
         return None
     control.skip("mode", "standard")
     control.skip("context", "auto")
-    effort = control.word("effort", _EFFORTS)
+    effort = control.word("effort", EFFORTS)
     shown = None
     for name in ("summary", "generate_summary"):
         if (word := control.word(name, _SUMMARIES)) is not None:
@@ -230,12 +162,4 @@ def _reasoning(members: Members, hints: dict[str, Any]) -> ReasoningControl | No
                 hints[control.at(name)] = word
     if effort is None and shown is None:
         return None
-    return ReasoningControl(effort=None if effort is None else _EFFORTS[effort], summary=shown)
-
-
-def _user(members: Members, hints: dict[str, Any]) -> str | None:
-    """`safety_identifier` is what OpenAI now calls the legacy `user`; two different ones have one place."""
-    user, identifier = members.text("user"), members.text("safety_identifier")
-    if user is not None and identifier is not None and user != identifier:
-        hints["safety_identifier"] = identifier
-    return identifier if user is None else user
+    return ReasoningControl(effort=None if effort is None else EFFORTS[effort], summary=shown)
