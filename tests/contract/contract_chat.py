@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import msgspec
 from contract_cases import Case, payload_of
 from contract_meaning import error_meaning, reply_meaning, stream_meaning
 from contract_requests import check_request
@@ -21,44 +22,49 @@ from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
 from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.relay import Relay, Translate
+from pulse_gateway.wire.replicate_predictions.stream import closing_frame
 from pulse_gateway.wire.sse import SSEDecoder
 
 __all__ = ["check_chat", "check_meaning"]
 
 _MOST_SPLITS = 20
+_STREAM = "text/event-stream"
 _SEALED = ("proofs",)
 _EVENTS = re.compile(rb".+?(?:\n\n|\r\n\r\n|\Z)", re.DOTALL)
 
 
 class _Scripted:
-    """A `Transport` of one answer, and the `HttpResponse` itself, whose events arrive one by one."""
+    """A `Transport` of answers, one after the other."""
 
-    def __init__(self, answer: HttpAnswer | None) -> None:
-        self.answer = answer
+    def __init__(self, answers: list[HttpAnswer]) -> None:
+        self.answers = iter(answers)
         self.made: list[HttpRequest] = []
 
     async def send(
         self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
-    ) -> _Scripted:
+    ) -> _Response:
         self.made.append(request)
         if on_send is not None:
             on_send()
-        return self
+        answer = next(self.answers, None)
+        assert answer is not None, "nothing more was to be sent"
+        return _Response(answer)
 
-    @property
-    def status(self) -> int:
-        assert self.answer is not None, "nothing was to be sent"
-        return self.answer.status
+    async def aclose(self) -> None: ...
 
-    @property
-    def headers(self) -> Any:
-        assert self.answer is not None
-        return self.answer.headers
+
+class _Response:
+    """An `HttpResponse`, whose events arrive one by one."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.status, self.headers, self._answer = answer.status, answer.headers, answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        assert self.answer is not None
-        for frame in _frames(self.answer):
+        for frame in _frames(self._answer):
             yield frame
+
+    def read_now(self) -> bytes | None:
+        return None
 
     async def aclose(self) -> None: ...
 
@@ -77,7 +83,7 @@ def _frames(answer: HttpAnswer) -> Iterator[bytes]:
 async def check_chat(case: Case) -> None:
     """What reaches the vendor, and what reaches the client."""
     vendor, said, expected = case.vendor, case.client, case.expected
-    scripted = _Scripted(next(iter(case.answers), None))
+    scripted = _Scripted(case.answers)
     config = Config(
         providers={vendor.name: ProviderConfig(kind=vendor.kind, key=vendor.key or None, base_url=vendor.base_url)},
         retries=RetriesConfig(attempts=1),
@@ -127,7 +133,7 @@ def check_meaning(case: Case) -> None:
     }
     if "refused" in expected:
         return
-    [answer], upstream = case.answers, _spoken(case)
+    answer, upstream = _as_one(case.answers), _spoken(case)
     if not 200 <= answer.status < 300:
         provider = registry.provider(case.vendor.kind)
         assert {"error": error_meaning(provider.error(answer.status, answer.headers, answer.body))} == expected
@@ -147,6 +153,13 @@ def check_meaning(case: Case) -> None:
         for slices in ([answer.body], [answer.body[at : at + 1] for at in range(len(answer.body))])
     )
     assert single == whole
+
+
+def _as_one(answers: list[HttpAnswer]) -> HttpAnswer:
+    """The last of several is what they come to; behind a stream it is handed on as one more frame of that."""
+    *before, last = answers
+    stream = next((each for each in before if (header(each.headers, "content-type") or "").startswith(_STREAM)), None)
+    return last if stream is None else msgspec.structs.replace(stream, body=stream.body + closing_frame(last.body))
 
 
 def _spoken(case: Case) -> UpstreamCodec:

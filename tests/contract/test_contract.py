@@ -15,7 +15,7 @@ VENDORS = vendors()
 CASES = [case for name in VENDORS for case in cases_of(FIXTURES / name)]
 CHATS = [pytest.param(case, id=case.id) for case in CASES if case.is_chat]
 OTHERS = [pytest.param(case, id=case.id) for case in CASES if not case.is_chat]
-NO_CHAT = {"echo", "replicate", "stability"}
+NO_CHAT = {"echo", "stability"}
 OPERATIONS_BESIDE_CHAT = sorted({operation_codec(dialect).operation for dialect in OPERATIONS})
 
 

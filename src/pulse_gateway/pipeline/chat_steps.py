@@ -63,6 +63,10 @@ class _InHand:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._body
 
+    def read_now(self) -> bytes | None:
+        body, self._body = self._body, b""
+        return body
+
     async def aclose(self) -> None: ...
 
 
@@ -98,6 +102,9 @@ class _Heard:
         if self._is_told:
             raise StopAsyncIteration
         return await self._next() or await self._last()
+
+    def read_now(self) -> bytes | None:
+        return None
 
     async def aclose(self) -> None:
         self._is_told = True

@@ -50,9 +50,12 @@ class Billed(msgspec.Struct, frozen=True):
 
 
 class OnAbandon(msgspec.Struct, frozen=True):
-    """What to send should the client leave, or the rest fail, from here on: it tells the vendor to stop. The last one counts."""
+    """What to send should the client leave, or the rest fail, from here on: it tells the vendor to stop. The last one counts.
 
-    request: HttpRequest
+    None: there is nothing to stop any more.
+    """
+
+    request: HttpRequest | None
 
 
 Step = HttpRequest | Pause | Download | Billed | OnAbandon

@@ -62,6 +62,7 @@ class ReplicateChat:
             heard = self._heard(prediction.urls.stream, call)
             return Streamed(heard, partial(self._closing, here, call), cancel)
         answer = yield from self._ended(answer, here, call)
+        yield OnAbandon(None)
         prediction = read_prediction(answer.body)
         if prediction.status != "succeeded":
             if prediction.status == "aborted":

@@ -66,6 +66,11 @@ class Talk:
     def answer(self, body: bytes | None) -> Any:
         return self._go(lambda: self.steps.send(None if body is None else HttpAnswer(200, (), body)))
 
+    def over(self) -> Any:
+        """What the steps return, now that there is nothing to stop any more."""
+        assert self.at == OnAbandon(None)
+        return self.answer(None)
+
     def fail(self, error: UpstreamError) -> Any:
         return self._go(lambda: self.steps.throw(error))
 
@@ -97,7 +102,8 @@ def test_a_prediction_is_waited_for_and_then_looked_at() -> None:
     assert (talk.request.method, talk.request.url) == ("GET", HERE)
     talk.say("processing")
     assert talk.skip(Pause).seconds > first.seconds
-    done = talk.say("succeeded", output=["a"])
+    talk.say("succeeded", output=["a"])
+    done = talk.over()
     assert msgspec.json.decode(done.body)["output"] == ["a"]
 
 
@@ -154,7 +160,8 @@ def test_a_model_without_a_stream_is_waited_for_and_told_in_one_piece() -> None:
     talk.say("starting")
     talk.skip(OnAbandon)
     talk.skip(Pause)
-    whole = talk.say("succeeded", output="a")
+    talk.say("succeeded", output="a")
+    whole = talk.over()
     assert dict(whole.headers) == {"content-type": "text/event-stream"}
     assert b'"output":"a"' in whole.body
 
@@ -201,6 +208,7 @@ def test_what_never_ran_is_not_owed() -> None:
     talk = Talk()
     talk.say("aborted")
     talk.skip(OnAbandon)
+    talk.skip(OnAbandon)
     assert talk.at == Billed(Usage())
     with pytest.raises(UpstreamError, match="aborted"):
         talk.steps.send(None)
@@ -212,6 +220,7 @@ def test_what_never_ran_is_not_owed() -> None:
 def test_what_failed_is_raised(words: str, kind: type[UpstreamError]) -> None:
     talk = Talk()
     talk.say("failed", error=words)
+    talk.skip(OnAbandon)
     with pytest.raises(kind):
         talk.steps.send(None)
 
