@@ -32,6 +32,7 @@ __all__ = ["HttpxTransport"]
 # What the kernel takes of an answer that is not read, since all of it is taken over as soon as anything is read: megabytes, where
 # it may grow as it likes. Enough for 2.5 MB/s over 50 ms.
 _UNREAD_BYTES = 128 * 1024
+_HIGHEST_PORT = 65535
 _UNWRITABLE = "a request to the provider has an address or a header that HTTP cannot carry"
 
 
@@ -70,6 +71,8 @@ class HttpxTransport:
                 content=request.body if request.stream is None else request.stream,
                 extensions={"timeout": phases},
             )
+            if (outgoing.url.port or 0) > _HIGHEST_PORT:
+                raise ValueError("no port")
         except (httpx.InvalidURL, ValueError) as error:  # such addresses are named by vendors, for what they have made
             raise UpstreamProtocolError(_UNWRITABLE) from error
         if on_send is not None:
@@ -225,7 +228,23 @@ class _HttpxResponse:
             except BaseException:  # cancelled half-way: nobody knows what state the connection is in
                 self._lanes.drop(lane)
                 raise
-            await self._lanes.give_back(lane)
+            if _is_clean(lane):
+                await self._lanes.give_back(lane)
+            else:
+                self._lanes.drop(lane)
         else:
             # Half an answer is still in the pipe. httpcore's own clean-up does not survive a second cancellation.
             self._lanes.drop(lane)
+
+
+def _is_clean(lane: httpx.AsyncHTTPTransport) -> bool:
+    """Whether nothing followed the answer. httpcore would take what did for the beginning of the next one, which is another caller's;
+    nothing public tells, and where nothing at all tells the connection is not used again.
+    """
+    try:
+        rest, _ = lane._pool.connections[0]._connection._h11_state.trailing_data  # type: ignore[attr-defined]
+    except IndexError:
+        return True  # it is closed already
+    except AttributeError:
+        return False
+    return not rest
