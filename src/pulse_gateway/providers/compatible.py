@@ -351,6 +351,9 @@ OPENROUTER = OpenAICompatible(
         **_RERANK,
         "images": "pulse_gateway.providers.openrouter_images:IMAGES",
         "image_edits": "pulse_gateway.providers.openrouter_images:IMAGES",
+        "speech": "pulse_gateway.providers.openrouter_speech:SPEECH",
+        "transcription": "pulse_gateway.providers.openrouter_transcription:TRANSCRIPTION",
+        "videos": "pulse_gateway.providers.openrouter_videos:VIDEOS",
     },
 )
 

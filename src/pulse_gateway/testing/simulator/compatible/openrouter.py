@@ -13,7 +13,15 @@ import msgspec
 from msgspec import Meta
 
 from pulse_gateway.testing.simulator.compatible.base import Chunk, Compatible, Told
+from pulse_gateway.testing.simulator.compatible.clips import own_target
 from pulse_gateway.testing.simulator.compatible.openrouter_images import openrouter_images
+from pulse_gateway.testing.simulator.compatible.openrouter_media import (
+    VIDEO_PATHS,
+    OpenRouterVideos,
+    openrouter_speech,
+    openrouter_transcript,
+)
+from pulse_gateway.testing.simulator.config import Config
 from pulse_gateway.testing.simulator.faults import Faults
 from pulse_gateway.testing.simulator.openai.body import Strict, converted
 from pulse_gateway.testing.simulator.openai.errors import injected, refuse
@@ -42,7 +50,7 @@ class OpenRouter(Compatible):
     """Comments while it waits, codes that are numbers, what it cost, and reasoning with its details."""
 
     name = "openrouter"
-    offers = frozenset({"embeddings", "rerank", "responses"})
+    offers = frozenset({"embeddings", "rerank", "responses", "speech", "transcription"})
     reads = frozenset({"file", "image_url", "input_audio"})
     extras = frozenset(
         {
@@ -56,13 +64,34 @@ class OpenRouter(Compatible):
     comment = b": OPENROUTER PROCESSING\n\n: OPENROUTER PROCESSING\n\n"
     listed: ClassVar[tuple[str, ...]] = ("openai/gpt-5.2", "anthropic/claude-sonnet-5.5", "deepseek/deepseek-v4-pro")
 
+    def __init__(self, seed: int, config: Config) -> None:
+        super().__init__(seed, config)
+        self._models, self._videos = config.models, OpenRouterVideos(seed)
+
+    def reset(self) -> None:
+        super().reset()
+        self._videos.reset()
+
     def route(self, request: Request) -> Target | None:
         if _IMAGES.fullmatch(request.path):
             return Target("images" if request.method == "POST" else "wrong method")
-        return super().route(request)
+        return own_target(request, self._prefix, VIDEO_PATHS) or super().route(request)
 
     def take(self, request: Request, target: Target) -> Work | Chat:
-        return openrouter_images(request, self._seed) if target.operation == "images" else super().take(request, target)
+        match target.operation:
+            case "images":
+                return openrouter_images(request, self._seed)
+            case "speech":
+                return openrouter_speech(request, self._models)
+            case "transcription":
+                return openrouter_transcript(request, self._seed)
+            case "videos":
+                return self._videos.order(request)
+            case "videos.get":
+                return self._videos.look(target.model)
+            case "videos.content":
+                return self._videos.content(target.model)
+        return super().take(request, target)
 
     def check(self, body: dict[str, Any], messages: list[dict[str, Any]]) -> None:
         model = str(body.get("model"))
