@@ -18,7 +18,7 @@ PNG = picture("image/png", 1024, 1024, (10, 20, 30))
 SOUND = wav(b"\0\1" * 48_000, rate=24_000)
 MAKERS = ("gpt-image-2", "google:gemini-3.1-flash-image", "replicate:google/nano-banana", "stability:ultra")
 SPEAKERS = (("openai:tts-1", "alloy"), ("google:gemini-3.8-flash-tts", "Kore"))
-LISTENERS = ("gpt-4o-transcribe", "google:gemini-3.8-flash")
+LISTENERS = ("gpt-4o-transcribe", "openai:whisper-1", "google:gemini-3.8-flash")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pulse_gateway.errors import UpstreamError, UpstreamOverloaded
+from pulse_gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamQuotaExhausted
 from pulse_gateway.providers.mistral_chat import as_mistral_takes_it
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
@@ -312,11 +312,13 @@ TOGETHER = OpenAICompatible(
     spellings=_TEXTS_ALONE,
 )
 
-# Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility, /guides/response-api and /api-reference/rerank-documents
+# Source: https://docs.fireworks.ai/tools-sdks/openai-compatibility, /guides/response-api, /guides/inference-error-codes and
+# /api-reference/rerank-documents
 FIREWORKS = OpenAICompatible(
     kind="fireworks",
     base_url="https://api.fireworks.ai/inference/v1",
     refuses=_NO_FILES,
+    errors={**OPENAI_ERRORS, (412, None): UpstreamQuotaExhausted},  # the account is suspended
     dialects=_BOTH,
     operations={
         **_EMBEDDINGS,

@@ -14,6 +14,7 @@ from pulse_gateway.errors import (
     UpstreamError,
     UpstreamFailed,
     UpstreamProtocolError,
+    UpstreamQuotaExhausted,
     UpstreamRefusedContent,
 )
 from pulse_gateway.providers.compatible import FIREWORKS
@@ -140,6 +141,13 @@ def test_what_it_cannot_be_asked_for_is_refused_by_name(model: str, wish: ImageR
     with pytest.raises(InvalidRequest) as caught:
         images(model, wish)
     assert caught.value.param == name
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(412, UpstreamQuotaExhausted), (402, UpstreamQuotaExhausted), (520, UpstreamFailed)]
+)
+def test_what_its_statuses_mean(status: int, kind: type[UpstreamError]) -> None:
+    assert type(FIREWORKS.error(status, (), b'{"error": {"message": "x", "object": "error"}}')) is kind
 
 
 # ── recordings ────────────────────────────────────────────────────────────────────────────────────────────────────────
