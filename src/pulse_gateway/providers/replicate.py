@@ -18,16 +18,6 @@ import msgspec
 from pulse_gateway.errors import (
     UnsupportedParameter,
     UpstreamError,
-    UpstreamFailed,
-    UpstreamModelNotFound,
-    UpstreamOverloaded,
-    UpstreamProtocolError,
-    UpstreamQuotaExhausted,
-    UpstreamRateLimited,
-    UpstreamRejected,
-    UpstreamTimedOut,
-    UpstreamTooLarge,
-    UpstreamUnauthorized,
 )
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.provider import ChatSteps, Provider, UpstreamCall
@@ -40,24 +30,13 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
 from pulse_gateway.wire.replicate_predictions.families import families_known, family_of
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import meant_by, retry_after_s, told
 
 __all__ = ["REPLICATE", "Replicate"]
 
 _VERSION = re.compile(r"(?:[\w.-]+/[\w.-]+:)?[0-9a-f]{64}", re.ASCII)
 _DEPLOYMENTS = "deployments/"
 _THROTTLED = re.compile(r"available in ([0-9]{1,5}) seconds?")
-_BY_STATUS: Mapping[int, type[UpstreamError]] = {
-    401: UpstreamUnauthorized,
-    402: UpstreamQuotaExhausted,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelNotFound,
-    408: UpstreamTimedOut,
-    413: UpstreamTooLarge,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimedOut,
-}
 
 
 class _Problem(msgspec.Struct):
@@ -105,11 +84,7 @@ class Replicate(Provider):
             problem = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problem = None
-        if problem is None and status in (404, 405):
-            kind: type[UpstreamError] = UpstreamProtocolError  # the address leads elsewhere
-        else:
-            usual = UpstreamFailed if status >= 500 else UpstreamRejected if status >= 400 else UpstreamProtocolError
-            kind = _BY_STATUS.get(status, usual)
+        kind = meant_by(status, is_vendors=problem is not None)
         words = "" if problem is None else problem.detail if isinstance(problem.detail, str) else problem.title
         wait_s = retry_after_s(headers)
         if wait_s is None and (found := _THROTTLED.search(words)):

@@ -13,17 +13,9 @@ import msgspec
 from pulse_gateway.errors import (
     UnsupportedParameter,
     UpstreamError,
-    UpstreamFailed,
-    UpstreamModelNotFound,
-    UpstreamOverloaded,
-    UpstreamProtocolError,
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRefusedContent,
-    UpstreamRejected,
-    UpstreamTimedOut,
-    UpstreamTooLarge,
-    UpstreamUnauthorized,
 )
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.provider import Provider, UpstreamCall
@@ -31,22 +23,11 @@ from pulse_gateway.providers.stability_images import StabilityImages, endpoint_o
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
 from pulse_gateway.types.http import Headers, HttpRequest
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import meant_by, retry_after_s, told
 
 __all__ = ["STABILITY", "Stability"]
 
 _BLOCKED_S = 60.0  # for whoever has asked too often
-_BY_STATUS: Mapping[int, type[UpstreamError]] = {
-    401: UpstreamUnauthorized,
-    402: UpstreamQuotaExhausted,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelNotFound,
-    408: UpstreamTimedOut,
-    413: UpstreamTooLarge,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimedOut,
-}
 _BY_NAME: Mapping[str, type[UpstreamError]] = {
     "content_moderation": UpstreamRefusedContent,
     "payment_required": UpstreamQuotaExhausted,
@@ -91,11 +72,8 @@ class Stability(Provider):
             problem = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problem = None
-        if problem is None and status in (404, 405):
-            kind: type[UpstreamError] = UpstreamProtocolError  # the address leads elsewhere
-        else:
-            usual = UpstreamFailed if status >= 500 else UpstreamRejected if status >= 400 else UpstreamProtocolError
-            kind = _BY_NAME.get(problem.name if problem is not None else "") or _BY_STATUS.get(status, usual)
+        named = None if problem is None else _BY_NAME.get(problem.name)
+        kind = named or meant_by(status, is_vendors=problem is not None)
         wait_s = retry_after_s(headers)
         return kind(
             told(kind, "; ".join(problem.errors) if problem is not None else ""),

@@ -1,4 +1,6 @@
-"""What the readers of every vendor's errors share: how long to wait, and the words that callers get instead of the vendor's."""
+"""What the readers of every vendor's errors share: what a status means by itself, how long to wait, and the words that callers get instead of
+the vendor's.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,39 @@ import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 
 from pulse_gateway.errors import (
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelNotFound,
     UpstreamOverloaded,
     UpstreamProtocolError,
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
+    UpstreamRejected,
     UpstreamTimedOut,
+    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers, header
 
-__all__ = ["retry_after_s", "told"]
+__all__ = ["BY_STATUS", "meant_by", "retry_after_s", "told"]
+
+BY_STATUS: Mapping[int, type[UpstreamError]] = MappingProxyType(
+    {
+        401: UpstreamUnauthorized,
+        402: UpstreamQuotaExhausted,
+        403: UpstreamUnauthorized,
+        404: UpstreamModelNotFound,
+        408: UpstreamTimedOut,
+        413: UpstreamTooLarge,
+        429: UpstreamRateLimited,
+        503: UpstreamOverloaded,
+        504: UpstreamTimedOut,
+    }
+)
+"""What the statuses mean that all vendors use alike."""
 
 _MAX_MESSAGE_CHARS = 1000
 # Where the vendor's own words would speak of our account rather than of the caller's request.
@@ -33,6 +54,16 @@ _OWN_WORDS: Mapping[type[UpstreamError], str] = {
     UpstreamFailed: "the provider failed to answer",
     UpstreamProtocolError: "the provider's endpoint does not answer as its protocol says",
 }
+
+
+def meant_by(
+    status: int, *, is_vendors: bool, table: Mapping[int, type[UpstreamError]] = BY_STATUS
+) -> type[UpstreamError]:
+    """What a status means where nothing else is said. `is_vendors`: the body is an error as the vendor writes them."""
+    if not is_vendors and status in (404, 405):
+        return UpstreamProtocolError  # not the vendor: the base URL leads elsewhere
+    usual = UpstreamFailed if status >= 500 else UpstreamRejected if status >= 400 else UpstreamProtocolError
+    return table.get(status, usual)
 
 
 def told(kind: type[UpstreamError], vendors_words: str) -> str:

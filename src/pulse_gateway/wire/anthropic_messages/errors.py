@@ -28,7 +28,7 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
 
 __all__ = ["encode_error", "upstream_error"]
 
@@ -60,19 +60,7 @@ _BY_TYPE: dict[str, type[UpstreamError]] = {
     "conflict_error": UpstreamFailed,  # passes by itself; the SDK repeats it too
 }
 _ANYTHING = "api_error"  # a type that says no more than that something failed: the status may say what
-_BY_STATUS: dict[int, type[UpstreamError]] = {
-    401: UpstreamUnauthorized,
-    402: UpstreamQuotaExhausted,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelNotFound,
-    408: UpstreamTimedOut,
-    409: UpstreamFailed,
-    413: UpstreamTooLarge,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimedOut,
-    529: UpstreamOverloaded,
-}
+_BY_STATUS = {**BY_STATUS, 409: UpstreamFailed, 529: UpstreamOverloaded}
 # Some refusals share `invalid_request_error` with malformed requests and only their text tells them apart.
 _BY_TEXT: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
     (

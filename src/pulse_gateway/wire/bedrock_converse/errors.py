@@ -17,17 +17,15 @@ from pulse_gateway.errors import (
     UpstreamFailed,
     UpstreamModelNotFound,
     UpstreamOverloaded,
-    UpstreamProtocolError,
     UpstreamQuotaExhausted,
     UpstreamRateLimited,
     UpstreamRefusedContent,
     UpstreamRejected,
     UpstreamTimedOut,
-    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers, header
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, meant_by, retry_after_s, told
 
 __all__ = ["stream_error", "upstream_error"]
 
@@ -55,17 +53,7 @@ _BY_NAME: dict[str, type[UpstreamError]] = {
     "ServiceUnavailableException": UpstreamOverloaded,
     "ServiceUnavailable": UpstreamOverloaded,
 }
-_BY_STATUS: dict[int, type[UpstreamError]] = {
-    401: UpstreamUnauthorized,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelNotFound,
-    408: UpstreamTimedOut,
-    413: UpstreamTooLarge,
-    424: UpstreamFailed,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimedOut,
-}
+_BY_STATUS = {**BY_STATUS, 424: UpstreamFailed}
 # Several refusals share `ValidationException`, and two limits `ThrottlingException`: only the text tells them apart.
 _BY_TEXT: dict[type[UpstreamError], tuple[tuple[re.Pattern[str], type[UpstreamError]], ...]] = {
     UpstreamRejected: (
@@ -122,13 +110,9 @@ def _error(name: str, message: str, status: int, headers: Headers, *, known: boo
 def _kind(name: str, status: int, *, known: bool) -> type[UpstreamError]:
     if name in _BY_NAME:
         return _BY_NAME[name]
-    if not known and status in (404, 405):
-        return UpstreamProtocolError  # not the vendor: the base URL leads elsewhere
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if 400 <= status < 500:
-        return UpstreamRejected
-    return UpstreamProtocolError if 300 <= status < 400 else UpstreamFailed
+    if status < 300:  # inside a stream
+        return UpstreamFailed
+    return meant_by(status, is_vendors=known, table=_BY_STATUS)
 
 
 def _read(body: bytes) -> dict[str, Any]:

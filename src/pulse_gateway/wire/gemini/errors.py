@@ -23,11 +23,10 @@ from pulse_gateway.errors import (
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimedOut,
-    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
 
 __all__ = ["embedded_error", "error_body", "upstream_error"]
 
@@ -50,19 +49,7 @@ _BY_NAME: dict[str, type[UpstreamError]] = {
     "UNAVAILABLE": UpstreamOverloaded,
     "DEADLINE_EXCEEDED": UpstreamTimedOut,
 }
-_BY_STATUS: dict[int, type[UpstreamError]] = {
-    400: UpstreamRejected,
-    401: UpstreamUnauthorized,
-    402: UpstreamQuotaExhausted,
-    403: UpstreamUnauthorized,
-    404: UpstreamModelNotFound,
-    408: UpstreamTimedOut,
-    413: UpstreamTooLarge,
-    422: UpstreamRejected,
-    429: UpstreamRateLimited,
-    503: UpstreamOverloaded,
-    504: UpstreamTimedOut,
-}
+_BY_STATUS = {**BY_STATUS, 400: UpstreamRejected, 422: UpstreamRejected}
 _MEANINGFUL_WITHOUT_BODY = frozenset({401, 402, 403, 408, 413, 429})
 
 _TOO_LONG = re.compile(r"input token count .* exceeds|exceeds the maximum number of (?:input )?tokens", re.IGNORECASE)

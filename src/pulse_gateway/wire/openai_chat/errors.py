@@ -22,11 +22,10 @@ from pulse_gateway.errors import (
     UpstreamRefusedContent,
     UpstreamRejected,
     UpstreamTimedOut,
-    UpstreamTooLarge,
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
-from pulse_gateway.wire.upstream_errors import retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
 
 __all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "upstream_error"]
 
@@ -57,16 +56,8 @@ OPENAI_ERRORS: ErrorTable = MappingProxyType(
         (None, "service_unavailable_error"): UpstreamOverloaded,
         (429, "slow_down"): UpstreamRateLimited,
         (None, "slow_down"): UpstreamOverloaded,
-        (401, None): UpstreamUnauthorized,
-        (402, None): UpstreamQuotaExhausted,
-        (403, None): UpstreamUnauthorized,
-        (404, None): UpstreamModelNotFound,
-        (408, None): UpstreamTimedOut,
+        **{(status, None): kind for status, kind in BY_STATUS.items()},
         (409, None): UpstreamFailed,  # a conflict that passes: the SDK repeats it too
-        (413, None): UpstreamTooLarge,
-        (429, None): UpstreamRateLimited,
-        (503, None): UpstreamOverloaded,
-        (504, None): UpstreamTimedOut,
         (524, None): UpstreamTimedOut,  # Cloudflare in front of the vendor gave up waiting
         (529, None): UpstreamOverloaded,
     }
