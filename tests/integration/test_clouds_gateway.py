@@ -133,7 +133,7 @@ async def test_errors_are_what_they_are(gateway: Gateway, model: str) -> None:
     with pytest.raises(UpstreamRateLimited):
         await gateway.chat(model=f"{model}+status=429", messages=HELLO, user="u1")
     with pytest.raises(PulseError) as broken:
-        async for _ in gateway.stream(model=f"{model}+cut=2", messages=HELLO, user="u1"):
+        async for _ in gateway.stream(model=f"{model}+cut=3", messages=HELLO, user="u1"):
             pass
     assert isinstance(broken.value, StreamInterrupted)
 
