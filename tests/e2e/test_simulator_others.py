@@ -73,6 +73,64 @@ def test_text_is_iterated_and_streamed(client: replicate.Client) -> None:
     assert "".join(created.output_iterator()) == whole
 
 
+@pytest.mark.parametrize(
+    ("model", "asked", "said"),
+    [
+        ("openai/gpt-5", {"prompt": "hello", "reasoning_effort": "low"}, "hello"),
+        (
+            "openai/gpt-4.1",
+            {"messages": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "hello"}]},
+            "[system:Be brief]",
+        ),
+        (
+            "anthropic/claude-4-sonnet",
+            {"prompt": "hello", "image": "data:image/png;base64,AAAA"},
+            "[image:1 image/png 3 bytes]",
+        ),
+        ("google/gemini-2.5-flash", {"prompt": "hello", "system_instruction": "Be brief"}, "[system:Be brief]"),
+        ("deepseek-ai/deepseek-r1", {"prompt": "hello"}, "<think>"),
+    ],
+)
+def test_language_models_are_asked_in_their_own_words(
+    client: replicate.Client, model: str, asked: dict[str, Any], said: str
+) -> None:
+    whole = "".join(client.run(model, input=asked))
+    assert said in whole
+    assert "".join(str(event) for event in client.stream(model, input=asked)) == whole
+
+
+def test_json_is_written_to_a_schema_in_one_piece(client: replicate.Client) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+    form = {"format": {"type": "json_schema", "name": "n", "schema": schema}}
+    prediction = client.models.predictions.create(
+        "openai/gpt-5-structured", input={"prompt": "hello", "json_schema": form}
+    )
+    assert "stream" not in (prediction.urls or {})
+    prediction.wait()
+    assert isinstance(prediction.output["json_output"]["city"], str)
+    assert prediction.metrics is not None
+    assert prediction.metrics["output_token_count"] > 0
+
+
+def test_what_a_language_model_does_not_know_it_refuses(client: replicate.Client) -> None:
+    for model, asked in (
+        ("openai/gpt-5", {"prompt": "a", "temperature": 0.5}),
+        ("openai/gpt-5", {"prompt": "a", "reasoning_effort": "xhigh"}),
+        ("openai/gpt-4.1", {"messages": [{"role": "robot", "content": "a"}]}),
+        ("openai/gpt-4.1", {"messages": ["a"]}),
+        ("anthropic/claude-4-sonnet", {"prompt": "a", "max_tokens": 100}),
+        ("openai/gpt-5-structured", {"prompt": "a", "json_schema": {"type": "object"}}),
+    ):
+        with pytest.raises(replicate.exceptions.ReplicateError) as raised:
+            client.run(model, input=asked)
+        assert raised.value.status == 422
+
+
 def test_what_fails_is_raised(client: replicate.Client) -> None:
     with pytest.raises(replicate.exceptions.ModelError, match="flagged as sensitive"):
         client.run(f"{FLUX}+refusal", input={"prompt": "a cat"})

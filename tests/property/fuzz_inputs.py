@@ -104,10 +104,34 @@ _EVENTS = b"".join(
     )
 )
 
+_PREDICTION = json.dumps(
+    {
+        "id": "p",
+        "status": "succeeded",
+        "model": "a/b",
+        "input": {"max_tokens": 5},
+        "output": ["<think>a</think>", "قطة"],
+        "error": None,
+        "logs": "Reasoning tokens: 1",
+        "metrics": {"input_token_count": 3, "output_token_count": 2},
+        "created_at": "2026-11-24T09:30:00Z",
+        "urls": {"stream": "https://stream.replicate.com/p"},
+    }
+).encode()
+_HEARD = (
+    b"event: output\nid: 1:0\ndata: <think>a</think>\n\nevent: output\nid: 1:1\ndata: "
+    + "قطة".encode()
+    + b"\n\nevent: done\nid: 1:3\ndata: {}\n\nevent: prediction\ndata: "
+    + _PREDICTION
+    + b"\n\n"
+)
+
 
 def seeds(target: str, count: int = 8) -> list[bytes]:
     """Valid inputs of `target`, the same ones each time."""
     group, name, *_ = target.split("/")
+    if name == "replicate.predictions":
+        return [_PREDICTION] if group == "reply" else [_HEARD]
     answers = CONVERSE_ANSWERS if name == "bedrock.converse" else ANSWERS.get(name)
     if group == "request":
         if name in BODIES:

@@ -57,6 +57,7 @@ _MODELS = {
     ),
     "gemini": Model(provider="google", name="gemini-x"),
     "bedrock.converse": Model(provider="bedrock", name="us.anthropic.claude-x-v1:0"),
+    "replicate.predictions": Model(provider="replicate", name="openai/gpt-4.1"),
 }
 _PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 ASKED: dict[str, Any] = {

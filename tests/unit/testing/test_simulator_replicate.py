@@ -105,6 +105,40 @@ async def test_text_comes_in_pieces_polled_or_streamed(client: Client) -> None:
     assert (await client.get(again["urls"]["get"]))["status"] == "succeeded"
 
 
+async def test_a_text_is_billed_once_by_whoever_has_it(client: Client, simulator: Simulator) -> None:
+    waited = (await client.create(LLAMA, {"prompt": "hello"}, headers={"prefer": "wait"})).json()
+    counts = waited["metrics"]["input_token_count"], waited["metrics"]["output_token_count"]
+    created = (await client.create(LLAMA, {"prompt": "hello"})).json()
+    await client.http.get(created["urls"]["stream"])
+    assert (await client.get(created["urls"]["get"]))["status"] == "succeeded"
+    await client.http.get(created["urls"]["stream"])
+    records = simulator.stats().requests
+    assert [(each.operation, each.billed.input, each.billed.output) for each in records] == [
+        ("create", *counts),
+        ("create", 0, 0),
+        ("stream", *counts),
+        ("poll", 0, 0),
+        ("stream", 0, 0),
+    ]
+    assert simulator.stats().providers["replicate"].billed.total == 2 * sum(counts)
+
+
+async def test_what_is_heard_can_be_stopped_until_it_is_looked_at(client: Client) -> None:
+    created = (await client.create(LLAMA, {"prompt": "hello"})).json()
+    await client.http.get(created["urls"]["stream"])
+    stopped = (await client.http.post(created["urls"]["cancel"])).json()
+    assert stopped["status"] == "canceled"
+
+
+async def test_thinking_is_counted_in_the_logs_and_nothing_without_counts(client: Client) -> None:
+    wait = {"prefer": "wait"}
+    asked = {"prompt": "hello", "reasoning_effort": "high"}
+    done = (await client.create("openai/gpt-5", asked, headers=wait)).json()
+    assert "- Reasoning tokens: 64\n" in done["logs"]
+    silent = (await client.create("openai/gpt-5+no-usage", asked, headers=wait)).json()
+    assert "output_token_count" not in silent["metrics"]
+
+
 @pytest.mark.parametrize(
     ("model", "status", "units"),
     [

@@ -224,6 +224,15 @@ def test_what_only_looks_like_thinking_is_text(text: str) -> None:
     assert "".join(said for _, said in splitter.feed(text) + splitter.finish()) == text
 
 
+@pytest.mark.parametrize("beginning", ["", "<think>a"])
+def test_white_space_without_end_is_not_kept(beginning: str) -> None:
+    splitter = ThinkingSplitter()
+    said = splitter.feed(beginning)
+    for _ in range(100):
+        said += splitter.feed(" " * 100)
+    assert sum(len(text) for _, text in said) > 9_000
+
+
 def test_thinking_is_reasoning_whole_and_streamed() -> None:
     reply = CODEC.decode_reply(prediction(output=["<think>hm</think>", "yes"]))
     assert (reply.reasoning, reply.text) == ("hm", "yes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = ["ThinkingSplitter"]
 
 _OPEN, _CLOSE = "<think>", "</think>"
+_MOST_HELD = 1000  # characters of white space that may yet be trimmed
 
 
 class ThinkingSplitter:
@@ -26,7 +27,7 @@ class ThinkingSplitter:
             bare = held.lstrip()
             if bare.startswith(_OPEN):
                 self._thinks, self._at_edge, held = True, True, bare[len(_OPEN) :]
-            elif _OPEN.startswith(bare):
+            elif _OPEN.startswith(bare) and len(held) <= _MOST_HELD:
                 self._held = held
                 return said
             else:
@@ -65,4 +66,5 @@ def _kept(thought: str) -> int:
     """How much of its end must wait: white space, which may be the last, and then what may begin the closing mark."""
     mark = next((size for size in range(len(_CLOSE) - 1, 0, -1) if thought.endswith(_CLOSE[:size])), 0)
     bare = thought[: len(thought) - mark]
-    return mark + len(bare) - len(bare.rstrip())
+    space = len(bare) - len(bare.rstrip())
+    return mark + (space if space <= _MOST_HELD else 0)

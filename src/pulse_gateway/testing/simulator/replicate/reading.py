@@ -19,7 +19,7 @@ from pulse_gateway.testing.simulator.replicate.errors import invalid_input, refu
 from pulse_gateway.testing.simulator.replicate.inputs import Input, Model, version_id
 from pulse_gateway.testing.simulator.replicate.listening import texts_of
 from pulse_gateway.testing.simulator.replicate.models import MODELS, model_called
-from pulse_gateway.testing.simulator.replicate.writing import check_turns
+from pulse_gateway.testing.simulator.replicate.writing import check_words
 from pulse_gateway.testing.simulator.vendor import Request
 from pulse_gateway.testing.simulator.violations import explain
 
@@ -136,7 +136,7 @@ def _check_input(model: Model, sent: dict[str, Any]) -> None:
             problems.append(("invalid", f"input.{name}", why))
     if problems:
         raise invalid_input(problems)
-    check_turns(sent)
+    check_words(sent)
     if model.shape in {"vectors", "embeddings"}:
         texts_of(sent)
 

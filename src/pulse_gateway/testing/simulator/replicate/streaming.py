@@ -24,12 +24,13 @@ def render_stream(prediction: Prediction, now: Callable[[], float], faults: Faul
     What is written is billed as it goes out, with the thinking before the first piece of it.
     """
     prediction.expire(now())
+    is_first = not prediction.is_done and not prediction.is_streamed
     if not prediction.is_done:
         prediction.start(now())
         prediction.is_streamed = prediction.ending == "succeeded"
     status = prediction.status if prediction.is_done else prediction.ending
     error = prediction.failure if status == "failed" else None
-    usage = prediction.made.usage if prediction.is_streamed else None
+    usage = prediction.made.usage if prediction.is_streamed and is_first else None
     frames: list[Frame] = []
 
     def say(event: str, text: str, output_tokens: int = 0) -> None:

@@ -16,7 +16,7 @@ from pulse_gateway.testing.simulator.replicate.errors import invalid_input
 from pulse_gateway.testing.simulator.replicate.inputs import Model
 from pulse_gateway.testing.simulator.tokens import MEDIA_TOKENS, count_text
 
-__all__ = ["Written", "check_turns", "write"]
+__all__ = ["Written", "check_words", "write"]
 
 _LISTS = ("messages", "input_item_list")
 _SYSTEM = ("system_prompt", "system_instruction", "instructions")
@@ -37,17 +37,26 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     value: Any = None  # JSON, where it was written to a schema
 
 
-def check_turns(sent: dict[str, Any]) -> None:
-    """Raises: Refusal for messages that are none."""
+def check_words(sent: dict[str, Any]) -> None:
+    """Raises: Refusal for messages that are none, and for a schema that is not wrapped as the guide says."""
     for name in _LISTS:
         for at, turn in enumerate(sent.get(name) or ()):
             good = isinstance(turn, dict) and turn.get("role") in _ROLES and isinstance(turn.get("content"), str)
             if not good:
                 raise invalid_input([("invalid", f"input.{name}.{at}", "Must be an object with a role and a content")])
+    if sent.get("json_schema"):
+        form = sent["json_schema"].get("format")
+        good = isinstance(form, dict) and form.get("type") == "json_schema" and isinstance(form.get("name"), str)
+        if not good or not isinstance(form.get("schema"), dict):
+            raise invalid_input(
+                [("invalid", "input.json_schema", "Must have a format of type json_schema, a name, a schema")]
+            )
 
 
 def write(model: Model, sent: dict[str, Any], digest: bytes, faults: Faults, answers: Answers) -> Written:
-    turns: list[dict[str, str]] = next((sent[name] for name in _LISTS if sent.get(name)), [])
+    """`sent` has been checked if the model's inputs are known; else only its texts count."""
+    known = model.inputs is not None
+    turns: list[dict[str, str]] = next((sent[name] for name in _LISTS if known and sent.get(name)), [])
     if turns:  # then `prompt` and `system_prompt` are ignored
         system = "\n".join(turn["content"] for turn in turns if turn["role"] in {"system", "developer"})
         text = next((turn["content"] for turn in reversed(turns) if turn["role"] == "user"), "")
@@ -57,7 +66,8 @@ def write(model: Model, sent: dict[str, Any], digest: bytes, faults: Faults, ans
         text = str(sent.get("prompt", ""))
         read = system + text
     system = system or str(sent.get("instructions", ""))
-    media = _media(sent)
+    media = _media(sent) if known else []
+    schema = sent["json_schema"]["format"]["schema"] if known and sent.get("json_schema") else None
     prompt = Prompt(
         digest=digest,
         text=text,
@@ -65,7 +75,7 @@ def write(model: Model, sent: dict[str, Any], digest: bytes, faults: Faults, ans
         media=media,
         max_tokens=next((count for name in _LIMITS if (count := _whole(sent.get(name)))), None),
         stop=[stop for stop in str(sent.get("stop_sequences", "")).split(",") if stop],
-        schema=_schema(sent),
+        schema=schema,
         reasoning_tokens=_thinking(model, sent),
         shows_reasoning=model.thinks_aloud,
         input_tokens=count_text(read) + MEDIA_TOKENS * len(media),
@@ -78,7 +88,7 @@ def write(model: Model, sent: dict[str, Any], digest: bytes, faults: Faults, ans
         pieces=fragments(aloud + choice.text, digest, "pieces", chunks),
         usage=answer.usage,
         logs=_logs(answer.usage) if model.reasons else "",
-        value=msgspec.json.decode(choice.text) if prompt.schema is not None and choice.finish == "stop" else None,
+        value=msgspec.json.decode(choice.text) if schema is not None and choice.finish == "stop" else None,
     )
 
 
@@ -92,20 +102,6 @@ def _media(sent: dict[str, Any]) -> list[Media]:
                 label = link if inline is None else f"{inline[0]} {len(base64.b64decode(inline[1] + '=='))} bytes"
                 found.append(Media(kind, label))
     return found
-
-
-def _schema(sent: dict[str, Any]) -> dict[str, Any] | None:
-    """Raises: Refusal for one that is not wrapped as the guide says."""
-    wrapped = sent.get("json_schema")
-    if not wrapped:
-        return None
-    form = wrapped.get("format")
-    if not isinstance(form, dict) or form.get("type") != "json_schema" or not isinstance(form.get("name"), str):
-        raise invalid_input([("invalid", "input.json_schema", "Must have a format of type json_schema, with a name")])
-    schema = form.get("schema")
-    if not isinstance(schema, dict):
-        raise invalid_input([("invalid", "input.json_schema", "Must have a schema")])
-    return schema
 
 
 def _thinking(model: Model, sent: dict[str, Any]) -> int:
