@@ -36,6 +36,7 @@ from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.transport.public_addresses import Allowed
 from pulse_gateway.transport.public_fetch import PublicFetch
+from pulse_gateway.transport.transport import DIRECT
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Allowance
 
@@ -113,6 +114,8 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
             raise ConfigError(f"providers.{name}.base_url holds a user or a password, which are not sent; use headers")
     if row.proxy is not None:
         _require_address(row.proxy, f"providers.{name}.proxy")
+        if row.transport == "http1":
+            raise ConfigError(f"providers.{name}.transport: http1 goes through no proxy, httpx does")
     if row.key is not None and not _HEADER_VALUE.fullmatch(row.key) and not _is_document(row.key, described):
         raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
     if row.webhook_secret is not None:
@@ -131,7 +134,7 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         headers=tuple((header.lower(), value) for header, value in row.headers.items()),
         timeouts=row.timeouts,
         abandoned=row.abandoned,
-        proxy=row.proxy,
+        proxy=DIRECT if row.proxy is None and row.transport == "httpx" else row.proxy,
         bucket=row.bucket,
     )
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -30,7 +30,7 @@ from pulse_gateway.operations import Operations
 from pulse_gateway.pipeline.admit import Admit
 from pulse_gateway.pipeline.authenticate import Authenticate, Authenticator
 from pulse_gateway.pipeline.call import Call
-from pulse_gateway.pipeline.chat_steps import ChatSteps
+from pulse_gateway.pipeline.chat_steps import SteppedChat
 from pulse_gateway.pipeline.choose import Choose
 from pulse_gateway.pipeline.compose import Handler, compose
 from pulse_gateway.pipeline.deadline import Deadline
@@ -67,6 +67,9 @@ from pulse_gateway.types.identity import Plan, Principal
 from pulse_gateway.videos.memory import MemoryVideoStore
 from pulse_gateway.videos.store import VideoStore
 from pulse_gateway.wire import registry as wire
+
+if TYPE_CHECKING:
+    from pulse_gateway.transport.network import NetworkTransport
 
 __all__ = ["Gateway"]
 
@@ -112,6 +115,7 @@ class Gateway(Operations):
         if hasattr(self.limiter, "on_crossed"):
             self.limiter.on_crossed = self._crossed_late
         self._transport = transport
+        self._network: NetworkTransport | None = None  # ours, where no other was given
         self._supervisor = Supervisor()
         self._executions = Executions(
             answers or MemoryAnswerStore(self.clock), clock=self.clock, supervisor=self._supervisor
@@ -149,17 +153,20 @@ class Gateway(Operations):
             raise ConfigError(f"default_plan = {config.default_plan!r} is not a plan; known: {', '.join(plans)}")
         self.config, self.router, self.terms, self.plans = config, router, terms, plans
         self._fetch = fetch
+        if self._network is not None:
+            self._network.prepare(row.proxy for row in router.providers())
         self._handler = None if self._handler is None else self._compose(chain)
         self._chain = chain
 
     async def open(self) -> None:
         """Start what needs a running event loop. Entering the context manager does this."""
         if self._transport is None:
-            from pulse_gateway.transport.httpx_ import (
-                HttpxTransport,  # imported late: it is dear, and may not be needed
+            from pulse_gateway.transport.network import (
+                NetworkTransport,  # imported late: it is dear, and may not be needed
             )
 
-            self._transport = HttpxTransport()
+            self._network = self._transport = NetworkTransport()
+            self._network.prepare(row.proxy for row in self.router.providers())
         for dialect in wire.DIALECTS:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it
         self._handler = self._compose(self._chain)
@@ -358,7 +365,7 @@ class Gateway(Operations):
                     provider_of=self._provider,
                     codec_of=wire.upstream_codec,
                     inline=Inline(self._fetch, config.fetch.max_bytes),
-                    steps=ChatSteps(steps=steps, transport=transport),
+                    steps=SteppedChat(steps=steps, transport=transport),
                     ledger=self.ledger,
                     clock=clock,
                     supervisor=self._supervisor,

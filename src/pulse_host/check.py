@@ -18,7 +18,7 @@ from pulse_gateway.pipeline.answer import MAX_ERROR_BYTES, read_whole
 from pulse_gateway.providers.registry import provider
 from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import ProviderRow
-from pulse_gateway.transport.httpx_ import HttpxTransport
+from pulse_gateway.transport.network import NetworkTransport
 from pulse_gateway.transport.redis import RedisClient, RedisRefused
 from pulse_gateway.transport.redis_address import read_address
 from pulse_gateway.types.catalog import Deployment, Model
@@ -50,7 +50,7 @@ async def check_everything(config: Config) -> list[Row]:
     """
     router = Gateway(config).router
     ClientAddresses(config.server.trusted_proxies)
-    transport = HttpxTransport()
+    transport = NetworkTransport()
     try:
         answers = await asyncio.gather(
             _database(config),
@@ -152,7 +152,7 @@ def _journal(config: Config) -> Row:
     return Row("journal", True, f"{folder} is writable")
 
 
-async def _provider(transport: HttpxTransport, row: ProviderRow) -> Row:
+async def _provider(transport: NetworkTransport, row: ProviderRow) -> Row:
     name = f"provider {row.name}"
     described = provider(row.kind)
     request = described.probe(row.base_url, row.key, row.headers)
@@ -181,7 +181,7 @@ def _deployment(row: ProviderRow) -> Deployment:
     )
 
 
-async def _whole(transport: HttpxTransport, row: ProviderRow, request: HttpRequest) -> HttpAnswer:
+async def _whole(transport: NetworkTransport, row: ProviderRow, request: HttpRequest) -> HttpAnswer:
     response = await transport.send(request, _TIMEOUTS, proxy=row.proxy)
     try:
         return HttpAnswer(response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True))

@@ -1,4 +1,4 @@
-"""The transport through proxies, on httpx. The one file that imports httpx.
+"""The other transport, on httpx: through proxies, and for providers that are set to it. The one file that imports httpx.
 
 It drives `AsyncHTTPTransport` and leaves httpx's client out: redirects, cookies and content decoding are not a gateway's
 business, and the client costs several times what the transport does.
@@ -24,7 +24,7 @@ from pulse_gateway.errors import (
     UpstreamUnreachable,
 )
 from pulse_gateway.transport.lanes import Lanes
-from pulse_gateway.transport.transport import OnSend
+from pulse_gateway.transport.transport import DIRECT, OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["HttpxTransport"]
@@ -108,7 +108,7 @@ class HttpxTransport:
             verify=self._verify,
             trust_env=False,
             retries=0,
-            proxy=httpx.Proxy(proxy) if proxy else None,
+            proxy=None if proxy is None or proxy == DIRECT else httpx.Proxy(proxy),
             socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)],
         )
 

@@ -7,9 +7,12 @@ from typing import Protocol
 
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
-__all__ = ["HttpResponse", "OnSend", "Transport"]
+__all__ = ["DIRECT", "HttpResponse", "OnSend", "Transport"]
 
 OnSend = Callable[[], None]
+
+DIRECT = "direct:"
+"""For `proxy`: through none, but by the client that knows of proxies."""
 
 
 class HttpResponse(Protocol):

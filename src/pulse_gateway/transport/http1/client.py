@@ -48,7 +48,7 @@ class Http1Transport:
         expect_s: float = 1.0,
     ) -> None:
         self._max_connections, self._keepalive_s, self._max_age_s = max_connections, keepalive_expiry_s, max_age_s
-        self._verify, self._stagger_s, self._expect_s = verify, stagger_s, expect_s
+        self._tls, self._stagger_s, self._expect_s = verify or default_tls(), stagger_s, expect_s
         self._addresses = Addresses(resolve, ttl_s=dns_ttl_s)
         self._targets: dict[str, Target] = {}
         self._pools: dict[Origin, Pool] = {}
@@ -164,7 +164,7 @@ class Http1Transport:
             _, connection = await loop.create_connection(
                 lambda: Connection(pool, keepalive_s=self._keepalive_s, max_age_s=self._max_age_s),
                 sock=found,
-                ssl=(self._verify or default_tls()) if origin.is_tls else None,
+                ssl=self._tls if origin.is_tls else None,
                 server_hostname=host if origin.is_tls else None,
                 ssl_handshake_timeout=timeouts.tls_s if origin.is_tls else None,
                 ssl_shutdown_timeout=_GOODBYE_S if origin.is_tls else None,

@@ -1,0 +1,46 @@
+"""Which of the two clients carries a request out: our own, or httpx where a proxy is set or the provider's configuration asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pulse_gateway.transport.http1.client import Http1Transport
+from pulse_gateway.transport.transport import HttpResponse, OnSend, Transport
+from pulse_gateway.types.http import HttpRequest, Timeouts
+
+if TYPE_CHECKING:
+    from pulse_gateway.transport.httpx_ import HttpxTransport
+
+__all__ = ["NetworkTransport"]
+
+
+class NetworkTransport:
+    """`Http1Transport`, and beside it `HttpxTransport` for every request that names a `proxy`, `DIRECT` among them."""
+
+    def __init__(self) -> None:
+        self._http1: Transport = Http1Transport()
+        self._httpx: HttpxTransport | None = None
+
+    def prepare(self, proxies: Iterable[str | None]) -> None:
+        """Load what requests with these will need now, rather than when the first of them waits for it: httpx is dear to import."""
+        if any(proxy is not None for proxy in proxies):
+            self._through_httpx()
+
+    async def send(
+        self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
+    ) -> HttpResponse:
+        chosen = self._http1 if proxy is None else self._through_httpx()
+        return await chosen.send(request, timeouts, proxy=proxy, on_send=on_send)
+
+    async def aclose(self) -> None:
+        await self._http1.aclose()
+        if self._httpx is not None:
+            await self._httpx.aclose()
+
+    def _through_httpx(self) -> HttpxTransport:
+        if self._httpx is None:
+            from pulse_gateway.transport.httpx_ import HttpxTransport
+
+            self._httpx = HttpxTransport()
+        return self._httpx
