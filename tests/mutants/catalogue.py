@@ -262,8 +262,8 @@ MUTANTS = (
             ),
             Change(
                 "pipeline/observe.py",
-                "        await asyncio.shield(self._supervisor.spawn(exchange.close(outcome, error)))\n",
-                "        await exchange.close(outcome, error)\n",
+                "            await asyncio.shield(self._supervisor.spawn(rest))\n",
+                "            await rest\n",
             ),
         ),
         (f"{_EDGES}::test_cancelled_at_every_turn_the_hold_comes_back_from_a_limiter_that_takes_its_time",),

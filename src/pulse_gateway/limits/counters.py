@@ -16,6 +16,7 @@ from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import repeat
 
 import msgspec
 
@@ -128,9 +129,9 @@ class Counters:
         """
         now_us = clock_us
         for ask in asks:
-            if ask.window_us:
-                now_us = max(now_us, self._newest_us(ask))
-        swept = self._expire(clock_us, SWEPT)
+            if ask.window_us and (newest_us := self._newest_us(ask)) > now_us:
+                now_us = newest_us
+        swept = self._expire(clock_us, SWEPT) if self._due else 0
         if permit_id and permit_id in self._permits:
             return Verdict(SEEN, now_us, [])
         code, rows = self._decide(now_us, asks, taking=bool(permit_id))
@@ -138,7 +139,7 @@ class Counters:
             code, rows = self._decide(now_us, asks, taking=bool(permit_id))
         if code != GRANTED or not permit_id:
             return Verdict(code, now_us, rows)
-        rows = [self._take(ask, row, now_us) for ask, row in zip(asks, rows, strict=True)]
+        rows = list(map(self._take, asks, rows, repeat(now_us)))
         self._hold(permit_id, _Held(_holds(asks), 0), lease_us and clock_us + lease_us)
         return Verdict(GRANTED, now_us, rows)
 
@@ -223,14 +224,19 @@ class Counters:
         """Forget up to `count` windows of each length in which nothing counts any more."""
         for window_us, logs in self._logs.items():
             for _ in range(count):
-                key, log = next(iter(logs.items()), ("", None))
-                if log is None or (log and now_us - log[-1] <= window_us):
+                if not logs:
+                    break
+                key = next(iter(logs))
+                log = logs[key]
+                if log and now_us - log[-1] <= window_us:
                     break
                 del logs[key]
         for window_us, rows in self._buckets.items():
             for _ in range(count):
-                key, buckets = next(iter(rows.items()), ("", None))
-                if buckets is None or _left_us(next(reversed(buckets)), window_us, now_us) > 0:
+                if not rows:
+                    break
+                key = next(iter(rows))
+                if _left_us(next(reversed(rows[key])), window_us, now_us) > 0:
                     break
                 del rows[key]
 
@@ -244,9 +250,9 @@ class Counters:
     # ── looking ──
 
     def _decide(self, now_us: int, asks: Sequence[Ask], *, taking: bool) -> tuple[int, list[Row]]:
-        code, rows = GRANTED, []
+        code, rows, look = GRANTED, [], self._look
         for ask in asks:
-            rows.append(row := self._look[ask.form](ask, now_us, ask.amount if taking else 0))
+            rows.append(row := look[ask.form](ask, now_us, ask.amount if taking else 0))
             if row.used < 0:
                 code = COLD
             elif row.wait_us and code == GRANTED:
@@ -323,10 +329,15 @@ class Counters:
             return row
         if form == LOG:
             logs = self._logs[ask.window_us]
-            log = logs.setdefault(ask.key, array("q"))
+            log = logs.get(ask.key)
+            if log is None:
+                log = logs[ask.key] = array("q")
             if len(log) > 2 * row.used:  # forgetting half at a time costs each grant the same, however many end at once
                 del log[: len(log) - row.used]
-            log.extend([now_us] * amount)
+            if amount == 1:
+                log.append(now_us)
+            else:
+                log.extend([now_us] * amount)
             logs.move_to_end(ask.key)
             return Row(row.used + amount, 0, 0, ask.window_us + 1)
         if form == BUCKETS:

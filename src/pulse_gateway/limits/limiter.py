@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Generator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-__all__ = ["ALERT_AT_PERCENT", "CONCURRENCY", "COST", "REQUESTS", "Charge", "Limiter", "Permit", "Standing"]
+__all__ = ["ALERT_AT_PERCENT", "CONCURRENCY", "COST", "REQUESTS", "Charge", "Limiter", "Permit", "Ready", "Standing"]
+
+T = TypeVar("T")
 
 REQUESTS, CONCURRENCY, COST = "requests", "concurrency", "cost_nano_usd"
 ALERT_AT_PERCENT = (80, 100)  # of a monthly cap: what is used passes them once a month, and is told then
@@ -57,10 +59,24 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return None if self.limit is None else max(0, self.limit - self.used - self.reserved)
 
 
+class Ready(Generic[T]):
+    """A `value` that is there already: nobody who awaits it waits."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        yield from ()
+        return self.value
+
+
 class Permit(Protocol):
     """A grant, to be ended exactly once: by `settle` or `cancel`. The first of them counts, further ones do nothing.
 
     A permit is a lease: the limiter renews it while this process lives, and takes its holds back by itself when it does not.
+    Who need not wait returns `Ready`, and spares the caller a task that would wait instead.
     """
 
     @property
@@ -80,11 +96,11 @@ class Permit(Protocol):
         `local` or `open`."""
         ...
 
-    async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
+    def settle(self, used: Mapping[str, int], /) -> Awaitable[Sequence[Standing]]:
         """Replace the hold by what was really used, per kind; a kind not named used nothing. Returns the new standings."""
         ...
 
-    async def cancel(self) -> None:
+    def cancel(self) -> Awaitable[None]:
         """Give everything back, the places in windows too: the request was refused before anything was done for it."""
         ...
 

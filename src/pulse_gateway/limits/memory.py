@@ -6,14 +6,12 @@ have no leases: whoever holds a permit and dies takes this memory with it, and t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.ids import new_entry_id
 from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, key_prefix
 from pulse_gateway.limits.counters import COLD, GRANTED, Counters, Verdict
-from pulse_gateway.limits.limiter import Charge, Permit, Standing
+from pulse_gateway.limits.limiter import Charge, Permit, Ready, Standing
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings, standings_of
 
@@ -35,12 +33,12 @@ class MemoryLimiter:
         self._counters = Counters()
         self._latest_us = 0
         self._month = month_of(clock.now())
-        self._outstanding = 0
+        self._granted = self._ended = 0
 
     @property
     def outstanding(self) -> int:
         """How many permits are neither settled nor cancelled."""
-        return self._outstanding
+        return self._granted - self._ended
 
     @property
     def windows_held(self) -> int:
@@ -60,19 +58,12 @@ class MemoryLimiter:
         now_us, now_s, month = self._moment()
         self._counters.sweep(now_us, _SWEPT_PER_ACQUIRE)
         asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
-        permit_id = new_entry_id()
+        permit_id = f"{self._granted + 1}"  # nobody but this process knows of it
         verdict = self._acquire(now_us, permit_id, asks)
         if verdict.code != GRANTED:
             raise refusal(asks, verdict.rows, month, now_s)
-        self._outstanding += 1
-        return _Permit(
-            self,
-            permit_id,
-            asks,
-            standings_of(asks, verdict.rows, month, now_s),
-            month=month,
-            granted_us=verdict.now_us,
-        )
+        self._granted += 1
+        return _Permit(self, permit_id, asks, verdict, month, now_s)
 
     async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
         """Where the counters stand; `amount` is ignored and nothing is taken."""
@@ -107,16 +98,16 @@ class MemoryLimiter:
         now_us, now_s, month = self._moment()
         asks = permit.asks
         is_first = permit.close()
-        self._outstanding -= is_first
+        self._ended += is_first
         actual = amounts_used(asks, used) if is_first else [0] * len(asks)
         verdict = self._counters.settle(now_us, permit.permit_id, permit.granted_us, asks, actual, first=is_first)
         if permit.month is not month:
             self._counters.forget_quotas(month.period, [ask.key for ask in asks])
-        return settled_standings(asks, verdict.rows, permit.standings, actual, permit.month, now_s)
+        return settled_standings(asks, verdict.rows, permit.rows, actual, permit.month, now_s)
 
     def _cancel(self, permit: _Permit) -> None:
         if permit.close():
-            self._outstanding -= 1
+            self._ended += 1
             now_us, _, month = self._moment()
             self._counters.cancel(now_us, permit.permit_id, permit.granted_us, permit.asks)
             if permit.month is not month:
@@ -136,47 +127,45 @@ class MemoryLimiter:
 
     def _moment(self) -> tuple[int, float, Month]:
         """The monotonic clock in µs, never running backwards, the other one in seconds, and its month."""
-        self._latest_us = max(self._latest_us, math.floor(self._clock.monotonic() * 1e6 + 0.5))
-        now_s = self._clock.now()
-        if not self._month.starts_at <= now_s < self._month.resets_at:
-            self._month = month_of(now_s)
-            self._counters.forget_quotas(self._month.period)
-        return self._latest_us, now_s, self._month
+        now_us, now_s, month = int(self._clock.monotonic() * 1e6 + 0.5), self._clock.now(), self._month
+        self._latest_us = max(self._latest_us, now_us)
+        if not month.starts_at <= now_s < month.resets_at:
+            month = self._month = month_of(now_s)
+            self._counters.forget_quotas(month.period)
+        return self._latest_us, now_s, month
 
 
 class _Permit:
     """A grant of a `MemoryLimiter`."""
 
-    __slots__ = ("_limiter", "_open", "asks", "granted_us", "month", "permit_id", "standings")
+    __slots__ = ("_granted_s", "_limiter", "_open", "asks", "granted_us", "month", "permit_id", "rows")
 
     degraded: str | None = None
 
     def __init__(
-        self,
-        limiter: MemoryLimiter,
-        permit_id: str,
-        asks: Sequence[Ask],
-        standings: Sequence[Standing],
-        *,
-        month: Month,
-        granted_us: int,
+        self, limiter: MemoryLimiter, permit_id: str, asks: Sequence[Ask], verdict: Verdict, month: Month, now_s: float
     ) -> None:
-        self._limiter, self._open = limiter, True
-        self.permit_id, self.asks, self.standings = permit_id, asks, standings
-        self.month, self.granted_us = month, granted_us
+        self._limiter, self._open, self._granted_s = limiter, True, now_s
+        self.permit_id, self.asks, self.month = permit_id, asks, month
+        self.granted_us, self.rows = verdict.now_us, verdict.rows
 
     @property
     def period(self) -> int:
         return self.month.period
+
+    @property
+    def standings(self) -> Sequence[Standing]:
+        return standings_of(self.asks, self.rows, self.month, self._granted_s)
 
     def close(self) -> bool:
         """Whether this was the first to end the permit."""
         was_open, self._open = self._open, False
         return was_open
 
-    async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
+    def settle(self, used: Mapping[str, int], /) -> Ready[Sequence[Standing]]:
         """Replace the hold by what was used, in the month of the grant. Places in windows stay taken."""
-        return self._limiter._settle(self, used)
+        return Ready(self._limiter._settle(self, used))
 
-    async def cancel(self) -> None:
+    def cancel(self) -> Ready[None]:
         self._limiter._cancel(self)
+        return Ready(None)

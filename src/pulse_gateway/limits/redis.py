@@ -348,11 +348,10 @@ class RedisLimiter:
         permit, now_s = ending.grant, self._scripts.now_s
         assert isinstance(permit, _Permit)
         if permit.degraded is None:
-            return settled_standings(permit.asks, rows, permit.standings, ending.actual, permit.month, now_s)
+            return settled_standings(permit.asks, rows, permit.rows, ending.actual, permit.month, now_s)
         told = [each for each in zip(permit.asks, rows, ending.actual, strict=True) if not each[0].window_us]
         asks, rows, actual = [each[0] for each in told], [each[1] for each in told], [each[2] for each in told]
-        before = standings_of(asks, rows, permit.month, now_s)
-        return settled_standings(asks, rows, before, actual, permit.month, now_s)
+        return settled_standings(asks, rows, rows, actual, permit.month, now_s)
 
     def _ended_late(self, ending: Ending, _code: int, rows: Sequence[Row]) -> None:
         """A settlement that had to wait has reached Redis; who waited for it has left."""
@@ -427,9 +426,14 @@ class _Permit(Grant):
         return self.month.period
 
     @property
+    def rows(self) -> list[Row]:
+        """Where the counters stood when it was granted."""
+        return rows_of(self._reply)
+
+    @property
     def standings(self) -> Sequence[Standing]:
         if self._standings is None:
-            self._standings = standings_of(self.asks, rows_of(self._reply), self.month, self.granted_us / 1e6)
+            self._standings = standings_of(self.asks, self.rows, self.month, self.granted_us / 1e6)
         return self._standings
 
     @standings.setter

@@ -25,19 +25,20 @@ def standings_of(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: 
 def settled_standings(
     asks: Sequence[Ask],
     rows: Sequence[Row],
-    before: Sequence[Standing],
+    granted: Sequence[Row],
     actual: Sequence[int],
     month: Month,
     now_s: float,
 ) -> tuple[Standing, ...]:
-    """Where each counter stands after a settlement that added `actual`; windows stand as they did `before`."""
-    found = []
-    for ask, row, was, added in zip(asks, rows, before, actual, strict=True):
-        if ask.window_us:
-            found.append(was)
-        else:
-            found.append(_standing(ask, row, month, now_s, _crossed(ask, row.used, added)))
-    return tuple(found)
+    """Where each counter stands after a settlement that added `actual`; windows stand as they did when it was `granted`."""
+    return tuple(
+        [
+            _standing(ask, was, month, now_s)
+            if ask.window_us
+            else _standing(ask, row, month, now_s, _crossed(ask, row.used, added))
+            for ask, row, was, added in zip(asks, rows, granted, actual, strict=True)
+        ]
+    )
 
 
 def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:

@@ -1,25 +1,28 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import PermissionDenied, QuotaExceeded
 from pulse_gateway.ledger.ledger import Ledger
-from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, Limiter, Standing
+from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Limiter, Ready, Standing
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.terms import Need, Terms
 from pulse_gateway.telemetry.alert import BudgetAlert, OnAlert
-from pulse_gateway.types.identity import Principal
 
 __all__ = ["Admit", "Quote"]
 
 _MOST_TOLD = 10_000
 
-Quote = Callable[[Exchange], Need]
-"""How much to hold for an exchange."""
+
+class Quote(Protocol):
+    """How much to hold for an exchange; in money only where that is `priced`."""
+
+    def __call__(self, exchange: Exchange, /, *, priced: bool) -> Need: ...
 
 
 class Admit:
@@ -44,38 +47,49 @@ class Admit:
         principal, envelope = exchange.principal, exchange.envelope
         assert principal is not None and envelope is not None  # set by the layers outside
         self._ledger.check()
-        if self._terms.needs_price(principal):
+        terms = self._terms
+        if (counts_money := terms.counts_money(principal)) and terms.needs_price(principal):
             _keep_priced(exchange)
-        names = (envelope.model, *(name for each in exchange.candidates[:1] for name in (each.name, each.model.name)))
-        charges = self._terms.charges(principal, self._quote(exchange), names)
+        need = self._quote(exchange, priced=counts_money)
+        charges = terms.charges(principal, need, _names(exchange) if terms.models else ())
         try:
             permit = await self._limiter.acquire(charges, tenant=principal.tenant_id)
         except QuotaExceeded as error:
-            self._tell_of_the_end(exchange, principal, error)
+            self._tell_of_the_end(exchange, error)
             raise
-        exchange.permit, exchange.standings, exchange.period = permit, permit.standings, permit.period
+        exchange.permit, exchange.period = permit, permit.period
         exchange.defer(self._settle)
         return await self._inner(exchange)
 
-    async def _settle(self, exchange: Exchange) -> None:
-        permit, principal = exchange.permit, exchange.principal
-        assert permit is not None and principal is not None
+    def _settle(self, exchange: Exchange) -> Awaitable[None] | None:
+        permit = exchange.permit
+        assert permit is not None
         if exchange.attempts == 0 and not exchange.fetches:  # nothing was asked of anybody
-            await permit.cancel()
-            return
-        exchange.standings = await permit.settle(
+            cancelling = permit.cancel()
+            return None if isinstance(cancelling, Ready) else cancelling
+        settling = permit.settle(
             {
                 "tokens": exchange.used_tokens,
                 "images": exchange.used_images,
                 "videos": exchange.used_videos,
-                "cost_nano_usd": exchange.cost_nano_usd or 0,
+                COST: exchange.cost_nano_usd or 0,
             }
         )
-        for standing in exchange.standings:
-            for percent in standing.crossed:
-                self._alert(exchange, principal, standing, permit.period, percent)
+        if isinstance(settling, Ready):
+            self._settled(exchange, settling.value)
+            return None
+        return self._settle_waiting(exchange, settling)
 
-    def _tell_of_the_end(self, exchange: Exchange, principal: Principal, error: QuotaExceeded) -> None:
+    async def _settle_waiting(self, exchange: Exchange, settling: Awaitable[Sequence[Standing]]) -> None:
+        self._settled(exchange, await settling)
+
+    def _settled(self, exchange: Exchange, standings: Sequence[Standing]) -> None:
+        exchange.standings = standings
+        for standing in standings:
+            for percent in standing.crossed:
+                self._alert(exchange, standing, exchange.period, percent)
+
+    def _tell_of_the_end(self, exchange: Exchange, error: QuotaExceeded) -> None:
         """A call that does not fit any more says that the rest is used up, as far as callers are concerned: what is held and never
         used keeps most months from reaching their cap to the unit.
         """
@@ -85,17 +99,17 @@ class Admit:
             if standing.starts_at is None or standing.used * 100 < ALERT_AT_PERCENT[0] * standing.limit:
                 continue  # the call was large, not the rest small
             period = month_of(standing.starts_at).period
-            told = (principal.tenant_id, standing.account, standing.kind, period)
+            told = (_tenant(exchange), standing.account, standing.kind, period)
             if told not in self._told:
                 self._told[told] = None
                 if len(self._told) > _MOST_TOLD:
                     del self._told[next(iter(self._told))]
-                self._alert(exchange, principal, standing, period, ALERT_AT_PERCENT[-1])
+                self._alert(exchange, standing, period, ALERT_AT_PERCENT[-1])
 
-    def _alert(self, exchange: Exchange, principal: Principal, standing: Standing, period: int, percent: int) -> None:
+    def _alert(self, exchange: Exchange, standing: Standing, period: int, percent: int) -> None:
         self._on_alert(
             BudgetAlert(
-                tenant_id=principal.tenant_id,
+                tenant_id=_tenant(exchange),
                 account=standing.account,
                 kind=standing.kind,
                 period=period,
@@ -106,6 +120,20 @@ class Admit:
                 at=self._clock.now(),
             )
         )
+
+
+def _tenant(exchange: Exchange) -> str:
+    assert exchange.principal is not None  # Authenticate stands before Admit
+    return exchange.principal.tenant_id
+
+
+def _names(exchange: Exchange) -> list[str]:
+    """What limits on models may call the one that is asked for."""
+    assert exchange.envelope is not None  # Resolve stands before Admit
+    names = [exchange.envelope.model]
+    for first in exchange.candidates[:1]:
+        names += (first.name, first.model.name)
+    return names
 
 
 def _keep_priced(exchange: Exchange) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -28,7 +28,8 @@ CHAT = "chat"  # the operation whose dialects are `Codec`s; those of all others 
 
 _log = logging.getLogger("pulse_gateway")
 
-Finalizer = Callable[["Exchange"], Awaitable[None]]
+Finalizer = Callable[["Exchange"], Awaitable[None] | None]
+"""What has to happen at the end. It returns what has to be waited for, or None when nothing has."""
 
 
 class Inbound(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ class Inbound(msgspec.Struct, frozen=True, kw_only=True):
 class Exchange:
     """The state that layers share. Each layer fills in its part; nobody else writes it.
 
-    `defer` registers what must happen at the end. `close` runs it, last in first out, exactly once.
+    `defer` registers what must happen at the end. `end` or `close` runs it, last in first out, exactly once.
     """
 
     __slots__ = (
@@ -176,20 +177,47 @@ class Exchange:
     def defer(self, finalizer: Finalizer) -> None:
         self._deferred.append(finalizer)
 
-    async def close(self, outcome: Outcome, error: PulseError | None = None) -> None:
-        """End the exchange. Further calls do nothing. A finalizer that fails is logged; the next one still runs."""
+    def end(self, outcome: Outcome, error: PulseError | None = None) -> Coroutine[Any, Any, None] | None:
+        """End the exchange, as far as nothing waits. The rest is returned, to be awaited where nobody cancels it; mostly there is none.
+        Further calls do nothing. A finalizer that fails is logged; the next one still runs.
+        """
         if self._closed:
-            return
+            return None
         self._closed = True
         self.outcome, self.error = outcome, error
-        cancelled: asyncio.CancelledError | None = None
         while self._deferred:
-            finalizer = self._deferred.pop()
+            if (waiting := self._finalize()) is not None:
+                return self._end_waiting(waiting)
+        return None
+
+    async def close(self, outcome: Outcome, error: PulseError | None = None) -> None:
+        """The same, to the end."""
+        if (rest := self.end(outcome, error)) is not None:
+            await rest
+
+    def _finalize(self) -> Awaitable[None] | None:
+        """Begin with the last finalizer that is left."""
+        try:
+            return self._deferred.pop()(self)
+        except Exception:  # noqa: BLE001 -- one broken ending must not keep the others from settling
+            self._log_failure()
+            return None
+
+    async def _end_waiting(self, waiting: Awaitable[None] | None) -> None:
+        cancelled: asyncio.CancelledError | None = None
+        while True:
             try:
-                await finalizer(self)
+                if waiting is not None:
+                    await waiting
             except asyncio.CancelledError as interrupted:
                 cancelled = interrupted  # the rest must still settle
-            except Exception:  # noqa: BLE001 -- one broken ending must not keep the others from settling
-                _log.exception("a finalizer failed", extra={"request_id": self.request_id})
+            except Exception:  # noqa: BLE001 -- as above
+                self._log_failure()
+            if not self._deferred:
+                break
+            waiting = self._finalize()
         if cancelled is not None:
             raise cancelled
+
+    def _log_failure(self) -> None:
+        _log.exception("a finalizer failed", extra={"request_id": self.request_id})

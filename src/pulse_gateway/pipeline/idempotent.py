@@ -57,7 +57,7 @@ class Idempotent:
     ) -> None:
         self._inner, self._executions = inner, executions
         self._authenticated = Authenticate(self._answer, authenticator=authenticator)
-        self._total_s, self._clock = total_s, clock
+        self._deadline, self._clock = Deadline(inner, total_s=total_s, clock=clock), clock
         self._supervisor, self._observers = supervisor, observers
 
     async def __call__(self, exchange: Exchange) -> Reply:
@@ -78,7 +78,7 @@ class Idempotent:
         return await self._observed(exchange, partial(self._read_along, execution))
 
     async def _observed(self, exchange: Exchange, handler: Handler) -> Reply:
-        within = Deadline(handler, total_s=self._total_s, clock=self._clock)
+        within = partial(self._deadline.run, handler)
         observe = Observe(within, clock=self._clock, supervisor=self._supervisor, observers=self._observers)
         reply = await observe(exchange)
         if isinstance(exchange.error, IdempotencyConflict):

@@ -57,7 +57,7 @@ class Observe:
             )
         exchange.status = reply.status
         if reply.stream is None:
-            await self._close(exchange, Outcome.COMPLETED)
+            await self._end(exchange, Outcome.COMPLETED)
         else:
             reply.settle_with(self._supervisor, exchange.close)
         reply.headers += self._headers(exchange)
@@ -65,7 +65,7 @@ class Observe:
 
     async def _refuse(self, exchange: Exchange, error: PulseError) -> Reply:
         exchange.status = error.status
-        await self._close(exchange, _outcome(exchange, error), error)
+        await self._end(exchange, _outcome(exchange, error), error)
         if exchange.client is None:
             raise error
         headers = [("content-type", "application/json"), *self._headers(exchange), *refusal_headers(error)]
@@ -90,9 +90,10 @@ class Observe:
             headers.append(("x-pulse-cost-usd", usd(exchange.cost_nano_usd)))
         if exchange.dropped:
             headers.append(("x-pulse-dropped", ", ".join(exchange.dropped)))
-        headers += limit_headers(exchange.standings)
-        if exchange.permit is not None and exchange.permit.degraded is not None:
-            headers.append(("x-pulse-limits", exchange.permit.degraded))
+        if (permit := exchange.permit) is not None:
+            headers += limit_headers(exchange.standings or permit.standings)
+            if permit.degraded is not None:
+                headers.append(("x-pulse-limits", permit.degraded))
         total_ms = (self._clock.monotonic() - exchange.started) * 1000
         upstream_ms = exchange.upstream_ms
         headers.append(
@@ -100,11 +101,12 @@ class Observe:
         )
         return headers
 
-    async def _close(self, exchange: Exchange, outcome: Outcome, error: PulseError | None = None) -> None:
-        """On a task of its own: cancelling the request must not cancel what settles it."""
-        await asyncio.shield(self._supervisor.spawn(exchange.close(outcome, error)))
+    async def _end(self, exchange: Exchange, outcome: Outcome, error: PulseError | None = None) -> None:
+        """What waits, on a task of its own: cancelling the request must not cancel what settles it."""
+        if (rest := exchange.end(outcome, error)) is not None:
+            await asyncio.shield(self._supervisor.spawn(rest))
 
-    async def _report(self, exchange: Exchange) -> None:
+    def _report(self, exchange: Exchange) -> None:
         record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
         for observer in self._observers:
             try:

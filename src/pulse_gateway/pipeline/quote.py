@@ -2,60 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec.structs import replace
 
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.limits.estimate import hold_output_tokens
+from pulse_gateway.pipeline.admit import Quote
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.terms import Need
 from pulse_gateway.types.catalog import Price
 from pulse_gateway.types.token_counts import NOTHING_USED
+from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.token_estimate import estimate_prompt_tokens
 
 __all__ = ["quote"]
 
+# What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
 _MOST_TOKENS = 10**12
 _MOST_NANO_USD = 10**15
 
 
-def quote(default_output_tokens: int) -> Callable[[Exchange], Need]:
+def quote(default_output_tokens: int) -> Quote:
     """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices.
 
     A request that counts its input itself, in `Envelope.expected`, is believed: a list of tokens, or what is free. What it says that
     its answer will take is held as well: the tokens of images, or of speech.
     """
 
-    def need(exchange: Exchange) -> Need:
+    def need(exchange: Exchange, /, *, priced: bool) -> Need:
         envelope = exchange.envelope
         assert envelope is not None  # Resolve stands before Admit
-        most_output, most_cost, expected = 0, None, envelope.expected
+        expected = envelope.expected
         prompt = expected.input_tokens
         if prompt is None:
             prompt = estimate_prompt_tokens(envelope.texts, envelope.attachments)
         exchange.prompt_tokens = prompt
-        made = "output_tokens"
-        if expected.images or expected.video_ms:  # what a picture is made of costs many times what a word does
-            made = "image_output_tokens" if expected.images else "video_output_tokens"
+        most_output, most_cost, told = 0, None, expected.output_total
         for deployment in exchange.candidates:
             model = deployment.model
+            price = model.price
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
-            told = expected.output_total if model.price is not None and _is_sold_by_the_token(model.price) else 0
-            most_output = max(most_output, output, told)
-            if model.price is not None:
-                needed = cost(
-                    replace(expected, input_tokens=prompt, **{made: max(output, getattr(expected, made) or 0)}),
-                    model.price,
-                )
+            most_output = max(most_output, output)
+            if told > most_output and price is not None and _is_sold_by_the_token(price):
+                most_output = told
+            if priced and price is not None:
+                needed = cost(_at_most(expected, prompt, output), price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
-        # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
-        cost_held = None if most_cost is None else min(most_cost, _MOST_NANO_USD)
-        videos = 0 if expected.video_ms is None else 1
-        free = expected == NOTHING_USED
-        return Need(min(prompt + most_output, _MOST_TOKENS), cost_held, expected.images or 0, videos, free)
+        return Need(
+            tokens=min(prompt + most_output, _MOST_TOKENS),
+            cost_nano_usd=None if most_cost is None else min(most_cost, _MOST_NANO_USD),
+            images=expected.images or 0,
+            videos=0 if expected.video_ms is None else 1,
+            free=prompt == 0 and expected == NOTHING_USED,
+        )
 
     return need
+
+
+def _at_most(expected: Usage, prompt: int, output: int) -> Usage:
+    """What a call may use; what a picture is made of costs many times what a word does."""
+    if expected.images:
+        return replace(
+            expected, input_tokens=prompt, image_output_tokens=max(output, expected.image_output_tokens or 0)
+        )
+    if expected.video_ms:
+        return replace(
+            expected, input_tokens=prompt, video_output_tokens=max(output, expected.video_output_tokens or 0)
+        )
+    return replace(expected, input_tokens=prompt, output_tokens=max(output, expected.output_tokens or 0))
 
 
 def _is_sold_by_the_token(price: Price) -> bool:

@@ -15,7 +15,8 @@ __all__ = ["ModelTerms", "Need", "Terms"]
 
 
 class Need(msgspec.Struct, frozen=True):
-    """What is held for a call until it is known what it used. `cost_nano_usd` None: none of its deployments has a price.
+    """What is held for a call until it is known what it used. `cost_nano_usd` None: none of its deployments has a price, or nobody
+    asked for it.
 
     `free`: it costs nothing, so that it goes through however little is left; it is counted as a request all the same.
     """
@@ -84,6 +85,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     def needs_price(self, principal: Principal) -> bool:
         """Whether money limits this caller, so that a call without a price is not let through."""
         return self.unpriced == "refuse" and self.has_budget(principal)
+
+    def counts_money(self, principal: Principal) -> bool:
+        """Whether any of this caller's limits may be one in money, so that it matters what a call may cost."""
+        return bool(self.models) or self.has_budget(principal)
 
     def has_budget(self, principal: Principal) -> bool:
         """Whether money limits this caller."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from pulse_gateway.errors import RateLimited
-from pulse_gateway.pipeline.exchange import Exchange, Inbound
+from pulse_gateway.pipeline.exchange import Exchange, Finalizer, Inbound
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.testing import FakeClock
@@ -84,6 +84,40 @@ async def test_finalizers_run_last_in_first_out_and_once(caplog: pytest.LogCaptu
     assert order == ["record", "settle", "report"]
     assert exchange.outcome is Outcome.COMPLETED
     assert "a finalizer failed" in caplog.text
+
+
+async def test_what_need_not_wait_is_over_before_anything_is_awaited(caplog: pytest.LogCaptureFixture) -> None:
+    order: list[str] = []
+
+    def note(name: str) -> Finalizer:
+        return lambda _: order.append(name)
+
+    async def waits(_: Exchange) -> None:
+        order.append("begins")
+        await asyncio.sleep(0)
+        order.append("ends")
+
+    def fails(_: Exchange) -> None:
+        raise RuntimeError("broken ending")
+
+    plain = Exchange(Inbound(dialect=DIALECT), codec(DIALECT), 0.0)
+    for finalizer in (note("report"), fails, note("settle")):
+        plain.defer(finalizer)
+    with caplog.at_level(logging.ERROR, "pulse_gateway"):
+        assert plain.end(Outcome.COMPLETED) is None
+    assert order == ["settle", "report"]
+    assert "a finalizer failed" in caplog.text
+
+    order.clear()
+    mixed = Exchange(Inbound(dialect=DIALECT), codec(DIALECT), 0.0)
+    for finalizer in (note("report"), waits, fails, note("record")):
+        mixed.defer(finalizer)
+    rest = mixed.end(Outcome.COMPLETED)
+    assert rest is not None
+    assert order == ["record"]
+    assert mixed.end(Outcome.FAILED) is None  # it has ended, though not all of it is over
+    await rest
+    assert order == ["record", "begins", "ends", "report"]
 
 
 async def test_a_whole_stream_is_completed() -> None:

@@ -27,7 +27,7 @@ def held(expected: Usage, *models: str) -> Need:
         Deployment(provider=provider, kind=provider, model=CATALOG.model(provider, name), base_url="https://x.example")
         for provider, name in (each.split(":") for each in models)
     )
-    return quote(4_096)(exchange)
+    return quote(4_096)(exchange, priced=True)
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_what_a_request_itself_expects_of_its_answer_is_held(
     exchange.candidates = (
         Deployment(provider=provider, kind=provider, model=CATALOG.model(provider, name), base_url="https://x.example"),
     )
-    need = quote(4_096)(exchange)
+    need = quote(4_096)(exchange, priced=True)
     assert (need.tokens, need.cost_nano_usd) == (tokens, nano_usd)
