@@ -169,7 +169,7 @@ async def test_a_history_told_as_a_transcript_is_named_in_the_clients_words(talk
 
 
 @pytest.mark.parametrize(
-    "fault", ["cut=3", "cut=0", "drop=2", "status=500", "status=404", "html", "content-type=text%2Fplain"]
+    "fault", ["cut=3", "cut=0", "drop=2", "status=500", "status=504", "status=404", "html", "content-type=text%2Fplain"]
 )
 async def test_a_stream_that_breaks_off_is_completed_from_the_prediction(talk: Talk, fault: str) -> None:
     whole = (await Talk(talk.simulator).ask(LLAMA)).text

@@ -28,7 +28,7 @@ from pulse_gateway.pipeline.answer import (
     until_committed,
 )
 from pulse_gateway.pipeline.attempt import Attempt
-from pulse_gateway.pipeline.chat_steps import ChatSteps
+from pulse_gateway.pipeline.chat_steps import SteppedChat
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.inline import Inline
 from pulse_gateway.pipeline.moderate import answer_window, review
@@ -61,7 +61,7 @@ class Call:
         provider_of: Callable[[str], Provider],
         codec_of: Callable[[str], UpstreamCodec],
         inline: Inline,
-        steps: ChatSteps,
+        steps: SteppedChat,
         ledger: Ledger,
         clock: Clock,
         supervisor: Supervisor,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from pulse_gateway.errors import PulseError, StreamInterrupted, UpstreamError, UpstreamProtocolError, UpstreamTimeout
+from pulse_gateway.errors import (
+    DeadlineExceeded,
+    PulseError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimedOut,
+    UpstreamTimeout,
+)
 from pulse_gateway.pipeline.answer import MAX_ERROR_BYTES, read_whole
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
@@ -15,12 +22,12 @@ from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, HttpAnswer, header
 
-__all__ = ["ChatSteps"]
+__all__ = ["SteppedChat"]
 
 _EVENT_STREAM = "text/event-stream"
 
 
-class ChatSteps:
+class SteppedChat:
     """Runs the steps of a chat up to its answer."""
 
     def __init__(self, *, steps: StepRunner, transport: Transport) -> None:
@@ -120,13 +127,11 @@ class _Heard:
                 if self._chunks is None:
                     self._chunks = aiter(await self._open())
                 chunk = await anext(self._chunks, None)
-            except UpstreamTimeout:
-                await self._close()
-                if self._has_heard:
+            except UpstreamError as error:
+                if self._has_heard or not _is_silence(error):
                     return None
+                await self._close()
                 continue
-            except (UpstreamError, StreamInterrupted):
-                return None
             if chunk != b"":
                 self._has_heard = True
                 return chunk
@@ -162,3 +167,8 @@ class _Heard:
         response, self._response, self._chunks = self._response, None, None
         if response is not None:
             await response.aclose()
+
+
+def _is_silence(error: UpstreamError) -> bool:
+    """Whether nothing at all was said for too long; a vendor that answers so has said something."""
+    return isinstance(error, UpstreamTimeout) and not isinstance(error, UpstreamTimedOut | DeadlineExceeded)
