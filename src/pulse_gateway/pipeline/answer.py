@@ -40,30 +40,30 @@ async def send_whole(
 async def until_committed(
     relay: Relay[Any], chunks: AsyncIterator[bytes], *, reviewed: bool = True, quiet_frames: int = _QUIET_FRAMES
 ) -> list[Piece[Any]]:
-    """Read until the answer says something, ends, or goes on for `quiet_frames` frames after its beginning without a word: then the vendor
-    is at work on it. What came so far is held, so that a failure until here costs the client nothing. `reviewed`: somebody will want to know the texts in it.
+    """Read until the answer says something, ends, or has begun and has more than `quiet_frames` frames without a word: then the vendor is at
+    work on it. What came so far is held, so that a failure until here costs the client nothing. `reviewed`: somebody will want to know the texts in it.
 
     Raises: UpstreamError.
     """
     held: list[Piece[Any]] = []
-    reading, size, beginning = relay.reading, 0, 0
+    reading, size = relay.reading, 0
     async for chunk in chunks:
         held += relay.feed_pieces(chunk) if reviewed else [Piece(item, ()) for item in relay.feed(chunk)]
         size += len(chunk)
+        # By frames, not by slices: what has come behind them, in the same slice or in the next, decides nothing.
+        frames = len(held) - (reading.failed is not None)
+        if reading.says_something or (reading.started and frames > quiet_frames):
+            return held
         _raise_failure(relay)
-        if reading.started:
-            if reading.says_something or (beginning and len(held) >= beginning + quiet_frames) or not quiet_frames:
-                return held
-            beginning = beginning or len(held)
-        elif size > MAX_EVENT_BYTES:
+        if not reading.started and size > MAX_EVENT_BYTES:
             raise UpstreamProtocolError(f"the provider's stream held nothing in its first {size} bytes")
     held += relay.finish()
+    if reading.says_something:
+        return held
     _raise_failure(relay)
     if not reading.started:
         raise UpstreamProtocolError("the provider's stream was empty")
-    if not relay.over:
-        raise StreamInterrupted("the provider's stream ended before it was complete")
-    return held
+    raise StreamInterrupted("the provider's stream ended before it was complete")
 
 
 def _raise_failure(relay: Relay[Any]) -> None:
