@@ -357,7 +357,7 @@ async def test_five_hundred_clients_leave_after_any_number_of_chunks_and_each_is
     """Drained: what the provider counted. Aborted: the prompt, and what was relayed."""
     draw = random.Random(7)
     principal = Principal(user_id="u", plan=UNLIMITED)
-    model = f"{MODEL}+chunks=20"
+    model = f"{MODEL}+chunks=20,chunk-delay=0.002"  # or else they arrive together, and leave together
 
     async def leave_after(chunks: int, made: Gateway) -> None:
         async with await made.handle(inbound(principal, model=model, stream=True)) as reply:
@@ -403,7 +403,8 @@ async def test_what_is_announced_before_the_call_is_the_prompt_and_what_is_marke
     simulator: Simulator, kept: Kept
 ) -> None:
     principal = Principal(user_id="u", plan=UNLIMITED)
-    async with gateway(simulator.url, kept) as made, await made.handle(inbound(principal, stream=True)) as reply:
+    asked = inbound(principal, model=f"{MODEL}+chunk-delay=0.005", stream=True)
+    async with gateway(simulator.url, kept) as made, await made.handle(asked) as reply:
         async for _ in reply:
             kept.clock.advance(0.3)
     (opened,) = kept.ledger.opened
