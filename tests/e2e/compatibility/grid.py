@@ -15,7 +15,7 @@ FILE = Path(__file__).with_name("grid.toml")
 CHAT = "Chat"
 CLIENTS = ("python", "node")
 _NOT_ON_NODE = frozenset({"gemini", "cohere"})
-Outcome = Literal["works", "refused", "not offered", "not spoken"]
+Outcome = Literal["works", "refused", "not offered"]
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,9 +53,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Expectation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What does not work, and why that is right. Empty lists mean all. `not spoken`: the vendor has it in a shape that Pulse does not
-    speak; to the caller that is `not offered`.
-    """
+    """What does not work, and why that is right. Empty lists mean all."""
 
     operations: list[str]
     outcome: Outcome

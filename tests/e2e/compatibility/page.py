@@ -12,7 +12,7 @@ from .grid import Cell, Expectation, Operation, cells, grid
 __all__ = ["page"]
 
 ROOT = Path(__file__).parents[3]
-_MARKS = {"works": "✓", "refused": "400", "not offered": "–", "not spoken": "○"}
+_MARKS = {"works": "✓", "refused": "400", "not offered": "–"}
 _DIALECTS = {
     "chat": "OpenAI's Chat Completions",
     "responses": "OpenAI's Responses",
@@ -43,7 +43,6 @@ vendor. {counts} Each cell is run by every SDK that speaks its dialect.
 | ≈ | it works, and Pulse answers by itself: an estimate, marked as one |
 | 400 | it is refused: by Pulse, with `unsupported_parameter` and the name of the field, before anything is sent; or by the vendor itself where the client's words go through to it |
 | – | the vendor does not have it: 400 `unsupported_parameter` with the `param` `model`, or in lists of models 404 `model_not_found` |
-| ○ | the vendor has it in a shape of its own, which Pulse does not speak; the same 400 |
 
 A cell is proved by the test that is named for it, once for each SDK:
 
@@ -70,7 +69,7 @@ def page() -> str:
     run = sum(len(cell.clients) for cell in cells())
     counts = (
         f"{len(cells())} cells, {run} tests: {counted['works']} work, {counted['refused']} are refused, "
-        f"{counted['not offered']} the vendor does not have, {counted['not spoken']} Pulse does not."
+        f"{counted['not offered']} the vendor does not have."
     )
     dialects = "\n".join(f"| `{name}` | {meaning} |" for name, meaning in _DIALECTS.items())
     python = ", ".join(f"{name} {version}" for name, version in _python_versions().items())
