@@ -16,23 +16,7 @@ CHUNKS = 100
 HELD = b"000000000"
 HELD_MARK = b"held_us="
 _MODEL = "gpt-5.2-2025-12-11"
-_WORDS = (
-    "the",
-    "gateway",
-    "moves",
-    "what",
-    "it",
-    "is",
-    "given",
-    "and",
-    "adds",
-    "as",
-    "little",
-    "time",
-    "as",
-    "it",
-    "can",
-)
+_WORDS = ("the", "gateway", "moves", "what", "it", "is", "given", "and", "adds", "as", "little", "as", "it", "can")
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -103,12 +103,12 @@ def _memories(parts: dict[str, Any]) -> list[Bar]:
     memory = parts.get("memory", {}).get("pulse")
     if memory:
         idle = memory["idle_streams"]
-        whole = idle["opened"] == idle["still_open"] and not idle["errors"]
-        dropped = idle["opened"] - idle["still_open"]
+        whole = idle["asked"] == idle["opened"] == idle["still_open"] and not idle["errors"]
+        dropped = idle["asked"] - idle["still_open"]
         bar = Bar(
-            f"{idle['opened']:,} idle streams",
+            f"{idle['asked']:,} idle streams",
             "30 KiB each, none dropped",
-            f"{idle['kib_each']} KiB each, {dropped} dropped",
+            f"{idle['kib_each']} KiB each, {dropped:,} dropped or refused",
             idle["kib_each"] < 30 and whole,
         )
         found.append(bar)

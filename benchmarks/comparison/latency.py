@@ -1,5 +1,7 @@
 """What a gateway adds to the time that the upstream takes: at fixed rates, whoever waits, and to the first word of 100 streams at once.
 
+The streams take about a second each, and a hundred begin in every second, evenly.
+
 Each is measured through nothing, too: straight to the upstream. `added` holds the way there and back, the load generator's own share
 included; what is left after that of the direct way is the gateway's.
 """
@@ -31,7 +33,7 @@ def measure(session: Session, rounds: int, seconds: float, rates: list[int]) -> 
     books = {name: _empty() for name in gateways}
     for _ in range(rounds):
         for name, gateway in gateways.items():
-            ask = ask_of(gateway, "paced", seconds=max(2.5, seconds / 2), connections=STREAMS)
+            ask = ask_of(gateway, "paced", mode="open", rate=float(STREAMS), seconds=max(3.0, seconds), connections=150)
             _note(books[name], under_load(ask))
     found["streams"] = books
     return found

@@ -296,9 +296,14 @@ async def _idle(ask: Ask, books: _Books) -> float:
             )
             made.append(one)
             one.send()
-        deadline = time.perf_counter() + 20.0
-        while len(books.added_ms) + sum(books.errors.values()) < before + 25 and time.perf_counter() < deadline:
+        deadline = time.perf_counter() + _GRACE_S
+        while (
+            come := len(books.added_ms) + sum(books.errors.values()) - before
+        ) < 25 and time.perf_counter() < deadline:
             await asyncio.sleep(0.001)
+        if come < 25:
+            books.errors[f"no first word within {_GRACE_S:g} s; no more were opened"] += 25 - come
+            break
     print(json.dumps({"open": sum(each.open and each.busy for each in made)}), flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     books.done = sum(each.open and each.busy for each in made)

@@ -240,8 +240,8 @@ class TensorZeroObserved(TensorZero):
 
     def install(self, home: Path) -> str:
         raise Unavailable(
-            "its records need ClickHouse, which no package of PyPI, npm or this Debian holds in a version that it takes; with Postgres they "
-            "need the extension pgvector and migrations, which only its standalone binary runs, and the Python package has none"
+            "its records need ClickHouse, and Debian's (18.16.1) is too old for it (`Unknown setting input_format_null_as_default`); with "
+            "Postgres they need the extension pgvector, and migrations that only its standalone binary runs: its package has none"
         )
 
 

@@ -145,7 +145,8 @@ def _memory(memory: dict[str, Any]) -> str:
         row = (
             name,
             str(book["rss_before_mib"]),
-            f"{idle['kib_each']} KiB; {idle['still_open']:,} of {idle['opened']:,} open after {idle['held_s']:g} s",
+            f"{idle['kib_each']} KiB; {idle['opened']:,} of {idle['asked']:,} opened, {idle['still_open']:,} still open after {idle['held_s']:g} s; "
+            f"errors: {_errors(idle['errors'])}",
             large.get("failed") or (f"answered {refused[0]}" if refused else spread(large["times_its_size"], 2)),
             slow.get("failed") or f"{slow['extra_mib']} MiB",
         )
