@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from itertools import accumulate
 
 __all__ = ["black_and_white"]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_PIXELS = 4096 * 4096 // 4  # of the largest picture that a vendor who takes masks makes
+_LONGEST_SIDE = 4096  # of it; each row takes a while, however short it is
+_MOST_CHUNKS = 16_384  # encoders write 8 KiB at a time and more
 _CHANNELS = {4: 2, 6: 4}  # colour types that have an alpha channel, which is the last one
 _NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)  # filters of rows
 _MOST_EDGES = 500_000  # pixels that are unlike their neighbours: each takes a while, and a mask has few
@@ -62,10 +63,12 @@ def _read(png: bytes) -> tuple[int, int, int, bytes]:
         raise ValueError("has no alpha channel, whose transparent area says what may change")
     if depth != 8 or interlaced:
         raise ValueError("is not a PNG of 8 bits a channel, from top to bottom")
-    if not 0 < width * height <= _MOST_PIXELS:
-        raise ValueError(f"has more than {_MOST_PIXELS} pixels")
-    packed, at = bytearray(), 33
+    if not 0 < width * height <= _MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+        raise ValueError(f"has more than {_MOST_PIXELS} pixels, or more than {_LONGEST_SIDE} on a side")
+    packed, at, chunks = bytearray(), 33, 0
     while at + 8 <= len(png):
+        if (chunks := chunks + 1) > _MOST_CHUNKS:
+            raise ValueError("is cut into too many pieces")
         length = int.from_bytes(png[at : at + 4])
         if png[at + 4 : at + 8] == b"IDAT":
             packed += png[at + 8 : at + 8 + length]
@@ -82,7 +85,7 @@ def _alpha(kind: int, row: bytes, before: bytes) -> tuple[bytes, int]:
     if kind == _NONE:
         return row, 0
     if kind == _SUB:
-        return bytes(value & 0xFF for value in accumulate(row)), 0
+        return _summed(row)
     if kind > _PAETH:
         raise ValueError("has rows of no known filter")
     made, at, edges, left, corner = bytearray(), 0, 0, 0, 0
@@ -103,6 +106,18 @@ def _alpha(kind: int, row: bytes, before: bytes) -> tuple[bytes, int]:
         made.append(left)
         edges += 1
         at += 1
+    return bytes(made), edges
+
+
+def _summed(row: bytes) -> tuple[bytes, int]:
+    """Each value is what its pixel has more than the one before it."""
+    made, at, edges, left = bytearray(), 0, 0, 0
+    for differs in _NOT_ZERO.finditer(row):
+        made += bytes([left]) * (differs.start() - at)
+        at = differs.start()
+        left = (left + row[at]) & 0xFF
+        edges += 1
+    made += bytes([left]) * (len(row) - at)
     return bytes(made), edges
 
 

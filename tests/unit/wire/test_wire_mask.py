@@ -129,14 +129,38 @@ def test_a_damaged_mask_is_read_or_said_to_be_none() -> None:
         assert made.startswith(b"\x89PNG")
 
 
-def test_rows_that_are_very_long_take_no_longer_than_others() -> None:
-    """Alternating pixels, and below them differences of zero, which are looked for once."""
-    width = 250_000
-    first, rest = b"\2" + b"\0\xff\0\0" * (width // 2), (b"\4" + bytes(2 * width))
-    head = struct.pack(">IIBBBBB", width, 4, 8, 4, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(first + rest * 3)), (b"IEND", b""))
-    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+def raw_png(width: int, height: int, raw: bytes, *between: tuple[bytes, bytes]) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 4, 0, 0, 0)
+    chunks = ((b"IHDR", head), *between, (b"IDAT", zlib.compress(raw, 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
     )
+
+
+def test_rows_that_are_long_take_no_longer_than_others() -> None:
+    """Alternating pixels, and below them differences of zero, which are looked for once."""
+    first, rest = b"\2" + b"\0\xff\0\0" * 2048, (b"\4" + bytes(2 * 4096))
     with pytest.raises(ValueError, match="changes everywhere"):
-        black_and_white(data, changed=b"\0")
+        black_and_white(raw_png(4096, 256, first + rest * 255), changed=b"\0")
+
+
+def test_differences_that_are_everywhere_are_no_mask_either() -> None:
+    with pytest.raises(ValueError, match="changes everywhere"):
+        black_and_white(raw_png(1024, 600, (b"\1" + b"\1\1" * 1024) * 600), changed=b"\0")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 4_194_304), (4_194_304, 1), (4097, 16), (16, 4097)])
+def test_sides_that_no_picture_has_are_not_gone_along(width: int, height: int) -> None:
+    with pytest.raises(ValueError, match="4096 on a side"):
+        black_and_white(raw_png(width, height, b""), changed=b"\0")
+
+
+def test_the_longest_sides_are_read() -> None:
+    for width, height in ((4096, 2), (2, 4096)):
+        made = grey(black_and_white(raw_png(width, height, (b"\1" + bytes(2 * width)) * height), changed=b"\0"))
+        assert made == [[0] * width] * height
+
+
+def test_a_file_of_nothing_but_pieces_is_not_read_to_its_end() -> None:
+    with pytest.raises(ValueError, match="too many pieces"):
+        black_and_white(raw_png(2, 2, (b"\0" + bytes(4)) * 2, *[(b"tEXt", b"")] * 20_000), changed=b"\0")
