@@ -254,7 +254,9 @@ def test_a_transcript_survives_decoding_and_encoding() -> None:
     subtitles = LISTEN.decode_reply(Payload(b"1\n00:00", "text/plain"), request)
     assert subtitles == TranscriptionReply(text="1\n00:00")
     with pytest.raises(UpstreamProtocolError, match="srt"):
-        LISTEN.encode_reply(reply, TranscriptionRequest(model="m", file=AudioFile(data=b"x"), response_format="srt"))
+        LISTEN.encode_reply(
+            subtitles, TranscriptionRequest(model="m", file=AudioFile(data=b"x"), response_format="srt")
+        )
 
 
 def test_a_transcripts_stream_ends_when_it_is_done() -> None:

@@ -14,7 +14,7 @@ from pulse_gateway.wire.anthropic_messages.stream_decoder import MessagesStreamD
 from pulse_gateway.wire.anthropic_messages.stream_encoder import MessagesStreamEncoder
 from pulse_gateway.wire.anthropic_messages.upstream_request import encode_request
 from pulse_gateway.wire.client_spelling import FieldPaths
-from pulse_gateway.wire.codec import StreamDecoder, StreamEncoder
+from pulse_gateway.wire.codec import StreamEncoder
 from pulse_gateway.wire.framing import SSE
 from pulse_gateway.wire.media import media_type_of
 from pulse_gateway.wire.sse import ServerSentEvent
@@ -65,15 +65,13 @@ class AnthropicMessagesCodec:
     read_reply = staticmethod(read_reply)
     encode_reply = staticmethod(encode_reply)
     encode_error = staticmethod(encode_error)
+    decoder = MessagesStreamDecoder
 
     def takes_url(self, part: ImagePart | DocumentPart, model: Model) -> bool:
         """It fetches images and PDFs, and only by https."""
         if isinstance(part, DocumentPart) and media_type_of(part.media_type) not in (None, "application/pdf"):
             return False
         return model.capabilities.image_urls and (part.url or "").startswith("https://")
-
-    def decoder(self) -> StreamDecoder:
-        return MessagesStreamDecoder()
 
     def encoder(self, request_model: str, *, include_usage: bool) -> StreamEncoder:
         """Usage is always shown in this dialect, whatever `include_usage` says."""

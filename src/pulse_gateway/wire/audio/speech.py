@@ -17,19 +17,20 @@ from pulse_gateway.errors import PulseError, UpstreamError
 from pulse_gateway.types.audio import SpeechReply, SpeechRequest
 from pulse_gateway.types.catalog import Model
 from pulse_gateway.types.chat import FinishReason
-from pulse_gateway.types.events import Ended, Event, Failed, Finished, Started, UsageReported
+from pulse_gateway.types.events import Ended, Event, Finished, UsageReported
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.audio.formats import SPEECH_TYPES
 from pulse_gateway.wire.client_spelling import FieldPaths
 from pulse_gateway.wire.codec import Envelope, StreamDecoder
-from pulse_gateway.wire.foreign_json import from_client, from_provider, not_of_protocol, to_provider
+from pulse_gateway.wire.foreign_answers import WatchedEvents
+from pulse_gateway.wire.foreign_json import from_client, not_of_protocol, to_provider
 from pulse_gateway.wire.json_splice import set_members
 from pulse_gateway.wire.members import Members
 from pulse_gateway.wire.openai_chat.errors import encode_error, upstream_error
 from pulse_gateway.wire.operation import EncodedPayload
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent, encode_event
+from pulse_gateway.wire.sse import encode_event
 
 __all__ = ["Speech"]
 
@@ -162,23 +163,22 @@ def _no_sound(answer: Payload) -> UpstreamError:
     return not_of_protocol(f"sound was asked for, and the answer is {answer.content_type.partition(';')[0]}")
 
 
-class _SpeechEvents:
-    def decode(self, frame: ServerSentEvent) -> list[Event]:
-        if not frame.data or frame.data == b"[DONE]":
-            return []
-        event = from_provider(_event, frame.data)
-        if event.error is not None or event.type == "error":
-            return [Failed(upstream_error(200, (), frame.data))]
+class _SpeechEvents(WatchedEvents[_Event]):
+    read = staticmethod(_event)
+
+    def told(self, event: _Event, /) -> list[Event]:
         if event.type != "speech.audio.done":
-            return [Started(id="", model="")]
+            return []
         told: list[Event] = [Finished(FinishReason.STOP)]
         if event.usage is not None:
             # What is written is sound: no token of it is text.
-            counted = Usage(
-                input_tokens=event.usage.input_tokens, output_tokens=0, audio_output_tokens=event.usage.output_tokens
+            told.append(
+                UsageReported(
+                    Usage(
+                        input_tokens=event.usage.input_tokens,
+                        output_tokens=0,
+                        audio_output_tokens=event.usage.output_tokens,
+                    )
+                )
             )
-            told.append(UsageReported(counted))
-        return [Started(id="", model=""), *told, Ended()]
-
-    def finish(self) -> list[Event]:
-        return []
+        return [*told, Ended()]

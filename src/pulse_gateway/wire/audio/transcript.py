@@ -15,7 +15,7 @@ https://docs.mistral.ai/api/endpoint/audio/transcriptions (read 2026-11-24).
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -23,14 +23,14 @@ from msgspec import Raw
 from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.types.audio import Segment, TranscriptionReply, TranscriptionRequest
 from pulse_gateway.types.chat import FinishReason
-from pulse_gateway.types.events import Ended, Event, Failed, Finished, Started, TextDelta, UsageReported
+from pulse_gateway.types.events import Ended, Event, Finished, TextDelta, UsageReported
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.audio.subtitles import SUBTITLE_TYPES, subtitles
+from pulse_gateway.wire.foreign_answers import WatchedEvents, counted, holding
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
-from pulse_gateway.wire.openai_chat.errors import upstream_error
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent, encode_event
+from pulse_gateway.wire.sse import encode_event
 
 __all__ = ["TranscriptEvents", "decode_reply", "encode_events", "encode_reply", "read_reply"]
 
@@ -89,17 +89,17 @@ _seen = msgspec.json.Decoder(_Seen).decode
 _counts = msgspec.json.Decoder(_Usage | None).decode
 _event = msgspec.json.Decoder(_Event).decode
 _NONE = _Details()
-R = TypeVar("R", _Answer, _Seen)
 
 
 def decode_reply(answer: Payload) -> TranscriptionReply:
     """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
     if not answer.content_type.startswith(_JSON):
         return TranscriptionReply(text=_plain(answer.data))
-    read = _whole(from_provider(_answer, answer.data), answer.data)
+    read = from_provider(_answer, answer.data)
+    text = holding("text", read.text, answer.data)
     duration_s = _seconds(read.duration)
     return TranscriptionReply(
-        text=read.text or "",
+        text=text,
         language=read.language,
         languages=None if read.languages is None else tuple(each.code for each in read.languages),
         duration_s=duration_s,
@@ -113,29 +113,12 @@ def decode_reply(answer: Payload) -> TranscriptionReply:
 def read_reply(answer: Payload, reading: Reading) -> None:
     reading.started = reading.ended = True
     if answer.content_type.startswith(_JSON):
-        read = _whole(from_provider(_seen, answer.data), answer.data)
-        reading.usage = _usage(_tolerant(read.usage), _seconds(read.duration))
+        read = from_provider(_seen, answer.data)
+        reading.count(holding("text", read.text, answer.data))
+        reading.usage = _usage(counted(_counts, read.usage), _seconds(read.duration))
         reading.usage_is_final = reading.usage is not None
-        reading.count(read.text or "")
     else:
         reading.count(answer.data.decode("utf-8", "replace"))
-
-
-def _whole(read: R, body: bytes) -> R:
-    """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
-    if read.text is None:
-        if b'"error"' in body:
-            raise upstream_error(200, (), body)
-        raise not_of_protocol("it holds no text")
-    return read
-
-
-def _tolerant(written: Raw) -> _Usage | None:
-    """None also for counts in a shape that nobody has heard of."""
-    try:
-        return _counts(written) if written else None
-    except (ValueError, RecursionError):  # msgspec's errors and invalid UTF-8 are ValueErrors
-        return None
 
 
 def _plain(body: bytes) -> str:
@@ -235,23 +218,14 @@ def encode_events(reply: TranscriptionReply) -> Payload:
     return Payload(b"".join(frames), "text/event-stream; charset=utf-8")
 
 
-class TranscriptEvents:
-    """A stream that goes on untouched."""
+class TranscriptEvents(WatchedEvents[_Event]):
+    read = staticmethod(_event)
 
-    def decode(self, frame: ServerSentEvent) -> list[Event]:
-        if not frame.data or frame.data == b"[DONE]":
-            return []
-        event = from_provider(_event, frame.data)
-        if event.error is not None or event.type == "error":
-            return [Failed(upstream_error(200, (), frame.data))]
-        started: list[Event] = [Started(id="", model="")]
+    def told(self, event: _Event, /) -> list[Event]:
         if event.type == "transcript.text.delta":
-            return [*started, TextDelta(event.delta or "")]
+            return [TextDelta(event.delta or "")]
         if event.type != "transcript.text.done":
-            return started
-        usage = _usage(_tolerant(event.usage), None)
-        told: list[Event] = [] if usage is None else [UsageReported(usage)]
-        return [*started, Finished(FinishReason.STOP), *told, Ended()]
-
-    def finish(self) -> list[Event]:
-        return []
+            return []
+        usage = _usage(counted(_counts, event.usage), None)
+        reported: list[Event] = [] if usage is None else [UsageReported(usage)]
+        return [Finished(FinishReason.STOP), *reported, Ended()]

@@ -30,7 +30,7 @@ _MODES: dict[str, Literal["auto", "none", "required"]] = {
 }
 
 
-def decode_request(body: bytes, *, model: str | None, stream: bool | None) -> ChatRequest:
+def decode_request(body: bytes, *, model: str | None = None, stream: bool | None = None) -> ChatRequest:
     """Raises: InvalidRequest (param: the camelCase path)."""
     if not model:
         raise InvalidRequest("the path names no model", param="model")

@@ -87,7 +87,7 @@ _WORDS = {".role": ", ".join(ROLES)}
 _NO_CONFIG = _GenerationConfig()
 
 
-def read_envelope(body: bytes, *, model: str | None, stream: bool | None) -> Envelope:
+def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None = None) -> Envelope:
     """`model` and `stream` come from the path. What tools answered belongs to the text.
 
     Raises: InvalidRequest, `param` naming the path of the bad field.

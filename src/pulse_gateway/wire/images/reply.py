@@ -16,21 +16,21 @@ Source: `images_response.py`, `image_gen_completed_event.py`, `image_edit_comple
 from __future__ import annotations
 
 import time
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.types.chat import FinishReason
-from pulse_gateway.types.events import Ended, Event, Failed, Finished, Started, UsageReported
+from pulse_gateway.types.events import Ended, Event, Finished, UsageReported
 from pulse_gateway.types.http import Payload
 from pulse_gateway.types.images import ImageReply, ImageRequest, MadeImage, image_variant
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.foreign_answers import WatchedEvents, counted, holding
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
-from pulse_gateway.wire.openai_chat.errors import upstream_error
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent, encode_event
+from pulse_gateway.wire.sse import encode_event
 
 __all__ = ["ImageEvents", "decode_reply", "encode_events", "encode_reply", "read_reply"]
 
@@ -85,16 +85,16 @@ _seen = msgspec.json.Decoder(_Seen).decode
 _counts = msgspec.json.Decoder(_Usage | None).decode
 _event = msgspec.json.Decoder(_Event).decode
 _NONE = _InputDetails()
-R = TypeVar("R", _Answer, _Seen)
 
 
 def decode_reply(answer: Payload) -> ImageReply:
     """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
-    read = _whole(from_provider(_answer, answer.data), answer.data)
+    read = from_provider(_answer, answer.data)
+    found = holding("images", read.data, answer.data)
     kind = None if read.output_format is None else f"image/{read.output_format}"
     images = tuple(
         MadeImage(data=each.b64_json, url=each.url, media_type=kind, revised_prompt=each.revised_prompt)
-        for each in read.data or ()
+        for each in found
     )
     if any(each.data is None and each.url is None for each in images):
         raise not_of_protocol("an image without bytes or an address")
@@ -110,29 +110,16 @@ def decode_reply(answer: Payload) -> ImageReply:
 
 
 def read_reply(answer: Payload, reading: Reading) -> None:
-    read = _whole(from_provider(_seen, answer.data), answer.data)
+    read = from_provider(_seen, answer.data)
+    found = holding("images", read.data, answer.data)
     reading.started = reading.ended = True
-    reading.usage = _seen_usage(read, len(read.data or ()))
+    reading.usage = _seen_usage(read, len(found))
     reading.usage_is_final = True
 
 
-def _whole(read: R, body: bytes) -> R:
-    """Raises: UpstreamProtocolError; UpstreamError for an error object sent with status 200."""
-    if not read.data:
-        if b'"error"' in body:
-            raise upstream_error(200, (), body)
-        raise not_of_protocol("it holds no images")
-    return read
-
-
 def _seen_usage(seen: _Seen | _Event, images: int) -> Usage:
-    """Counts in a shape that nobody has heard of are as good as none."""
-    try:
-        counts = _counts(seen.usage) if seen.usage else None
-    except (ValueError, RecursionError):  # msgspec's errors and invalid UTF-8 are ValueErrors
-        counts = None
     size, quality = (word if isinstance(word, str) else None for word in (seen.size, seen.quality))
-    return _usage(counts, images, size, quality)
+    return _usage(counted(_counts, seen.usage), images, size, quality)
 
 
 def _usage(counts: _Usage | None, images: int, size: str | None, quality: str | None) -> Usage:
@@ -211,23 +198,19 @@ def _written_usage(usage: Usage | None) -> dict[str, Any] | None:
     }
 
 
-class ImageEvents:
-    """A stream that goes on untouched. It has no terminal frame: it is whole when it ends after a `completed` event."""
+class ImageEvents(WatchedEvents[_Event]):
+    """It has no terminal frame: it is whole when it ends after a `completed` event."""
+
+    read = staticmethod(_event)
 
     def __init__(self) -> None:
         self._images = 0
 
-    def decode(self, frame: ServerSentEvent) -> list[Event]:
-        if not frame.data or frame.data == b"[DONE]":
-            return []
-        event = from_provider(_event, frame.data)
-        if event.error is not None or event.type == "error":
-            return [Failed(upstream_error(200, (), frame.data))]
-        started: list[Event] = [Started(id="", model="")]
+    def told(self, event: _Event, /) -> list[Event]:
         if not event.type.endswith(".completed"):
-            return started
+            return []
         self._images += 1
-        return [*started, Finished(FinishReason.STOP), UsageReported(_seen_usage(event, self._images))]
+        return [Finished(FinishReason.STOP), UsageReported(_seen_usage(event, self._images))]
 
     def finish(self) -> list[Event]:
         return [Ended()] if self._images else []
