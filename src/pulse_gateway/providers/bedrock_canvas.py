@@ -26,7 +26,7 @@ from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.images import ImageReply, ImageRequest, MadeImage
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, unsupported
 
 __all__ = ["EDITS", "IMAGES", "CanvasImages"]
 
@@ -115,7 +115,7 @@ class CanvasImages:
         if len(request.images) > (1 if paints else _MOST_IMAGES):
             raise unsupported(model, "images", f"works from {'one image' if paints else 'up to five images'}")
         if paints and _SIMILARITY in request.extra:
-            raise unsupported(model, _SIMILARITY, "has no equivalent of it where a part of a picture is changed")
+            raise not_taken(model, _SIMILARITY, " where a part of a picture is changed")
         if request.mask is not None and _MASK_PROMPT in request.extra:
             raise InvalidRequest(f"{_MASK_PROMPT}: there is a mask already", param=_MASK_PROMPT)
         _mask_prompt(request)

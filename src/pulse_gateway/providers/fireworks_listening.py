@@ -22,7 +22,7 @@ from pulse_gateway.types.audio import TranscriptionRequest
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest, Payload
 from pulse_gateway.wire.multipart import FormPart, build_form, parse_form
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, unsupported
 
 __all__ = ["TRANSCRIPTION", "TRANSLATION", "FireworksListening"]
 
@@ -44,7 +44,7 @@ class FireworksListening(ShapeOffer, frozen=True):
     def check(self, request: TranscriptionRequest, deployment: Deployment, /) -> tuple[str, ...]:
         for name in _LACKS:
             if getattr(request, name):
-                raise unsupported(deployment.model, name, f"does not support {name}")
+                raise not_taken(deployment.model, name)
         if request.response_format not in (None, *_FORMATS):
             raise unsupported(deployment.model, "response_format", f"writes {', '.join(_FORMATS)}")
         return super().check(request, deployment)

@@ -15,7 +15,7 @@ from pulse_gateway.wire.codec import Encoded
 from pulse_gateway.wire.effort_budgets import BUDGET_TOKENS
 from pulse_gateway.wire.foreign_json import to_provider
 from pulse_gateway.wire.openai_chat.effort import effort_of
-from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.refusals import not_taken, unsupported
 from pulse_gateway.wire.replicate_predictions.families import Family, family_of
 from pulse_gateway.wire.replicate_predictions.turns import write_turns
 
@@ -36,7 +36,7 @@ def encode_request(request: ChatRequest, model: Model) -> Encoded:
     names, dropped, asked = family.names, dict[str, None](), dict[str, Any]()
     for path, value in request.extra.items():
         if path not in _VERBOSITY or "verbosity" not in names:
-            raise unsupported(model, path, f"has no counterpart of {path}")
+            raise not_taken(model, path)
         asked[names["verbosity"]] = value
     _refuse(request, family, model)
     asked |= write_turns(request.messages, family, model, dropped)
@@ -75,7 +75,7 @@ def _refuse(request: ChatRequest, family: Family, model: Model) -> None:
         ("stop", bool(request.stop)),
     ):
         if asked and name not in family.names:
-            raise unsupported(model, name, f"has no counterpart of {name}")
+            raise not_taken(model, name)
 
 
 def _check_limit(limit: int, family: Family, model: Model) -> None:
