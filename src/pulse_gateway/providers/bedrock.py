@@ -102,10 +102,11 @@ class BedrockProvider(Provider):
         return HttpRequest("GET", f"{_address(base_url)}/async-invoke?maxResults=1", headers)
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
-        if (
-            status == 404 and header(headers, "x-amz-request-id") is not None
-        ):  # S3's; Bedrock's own is `x-amzn-requestid`
-            return UpstreamRejected("the file is in its bucket no more", upstream_status=status)
+        if header(headers, "x-amz-request-id") is not None:  # S3's; Bedrock's own is `x-amzn-requestid`
+            if status == 404:
+                return UpstreamRejected("the file is in its bucket no more", upstream_status=status)
+            if status < 500 and status != 429:  # 400 is a session that is over, or another region; so is a redirection
+                return UpstreamUnauthorized("the gateway may not read its bucket", upstream_status=status)
         return upstream_error(status, headers, body)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pulse_gateway.errors import UnsupportedParameter, UpstreamRejected, UpstreamUnauthorized
+from pulse_gateway.errors import UnsupportedParameter, UpstreamModelNotFound, UpstreamRejected, UpstreamUnauthorized
 from pulse_gateway.providers.bedrock import asked, region_of, service_url
 from pulse_gateway.providers.bedrock_pictures import sketch_of
 from pulse_gateway.providers.offer import OfferCall, Step, Steps, ask
@@ -31,9 +31,9 @@ from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 __all__ = ["RAY", "REEL", "BedrockVideos", "Ray", "Reel"]
 
 _FILE = "output.mp4"
-_OUR_BUCKET = re.compile(
-    r"\bs3\b|s3uri|bucket|output ?(?:data ?)?config", re.IGNORECASE
-)  # what clients know nothing of
+# What clients know nothing of: where the files go, and who may put them there.
+_OURS = re.compile(r"\b(?:s3|iam|sts|kms)\b|s3uri|bucket|output ?(?:data ?)?config", re.IGNORECASE)
+_UNWRITABLE = "the provider cannot write to the gateway's bucket"
 _FILTERED = re.compile(r"content filter|content moderation|responsible ai|\bAUP\b", re.IGNORECASE)
 
 
@@ -99,11 +99,11 @@ class BedrockVideos:
         body = {"modelId": deployment.model.name, "modelInput": told, "outputDataConfig": output}
         try:
             answer = yield from ask(asked(call, "POST", service_url(deployment, "/async-invoke"), body))
-        except UpstreamRejected as error:
-            if not _OUR_BUCKET.search(error.message):
+        except (UpstreamRejected, UpstreamModelNotFound) as error:
+            if not _OURS.search(error.message):
                 raise
             raise UpstreamUnauthorized(
-                "the provider cannot write to the gateway's bucket",
+                _UNWRITABLE,
                 upstream_status=error.upstream_status,
                 upstream_code=error.upstream_code,
             ) from error
@@ -214,6 +214,8 @@ def _state(seen: _Invocation) -> VideoState:
         case "Failed":
             message = seen.failure_message or "the provider's job failed"
             code = "content_blocked" if _FILTERED.search(message) else "upstream_error"
+            if _OURS.search(message):
+                message = _UNWRITABLE
             return VideoState(id=seen.invocation_arn, status="failed", error_code=code, error_message=message)
         case _:
             return VideoState(id=seen.invocation_arn, status="in_progress")
