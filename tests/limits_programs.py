@@ -191,10 +191,7 @@ class Program:
     def look_at_the_store(self) -> None:
         """Everything that matters of the server's state is what `Counters` holds."""
         permits = self.counters._permits
-        holds = {
-            permit_id: "X" if held.expired else ";".join(f"{form}|{key}|{amount}" for form, key, amount in held.holds)
-            for permit_id, held in permits.items()
-        }
+        holds = {permit_id: "X" if held.expired else holds_of(held.asks) for permit_id, held in permits.items()}
         self.calls.append(Call(("HGETALL", HOLDS), holds, _texts, "holds"))
         leases = {permit_id: held.until_us for permit_id, held in permits.items()}
         self.calls.append(Call(("ZRANGE", LEASES, 0, -1, "WITHSCORES"), leases, _scores, "leases"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 import copy
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,10 +66,10 @@ class Grant:
     is_open: bool = True
 
 
-def finished(call: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that must not wait: then nothing can come between its looking and its taking."""
+def finished(call: Awaitable[Any]) -> Any:
+    """The result of a call that must not wait: then nothing can come between its looking and its taking."""
     try:
-        call.send(None)
+        call.__await__().send(None)
     except StopIteration as stop:
         return stop.value
     raise AssertionError("the limiter waited for something")

@@ -49,7 +49,7 @@ class GivesBackTwice(Counters):
     def settle(self, now_us: int, permit_id: str, *others: object, first: bool) -> Verdict:  # type: ignore[override]
         held = self._permits.get(permit_id)
         if held is not None and held.expired:
-            self._give_back(held.holds)
+            self._give_back(held)
         return super().settle(now_us, permit_id, *others, first=first)  # type: ignore[arg-type]
 
 

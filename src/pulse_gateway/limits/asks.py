@@ -71,13 +71,11 @@ def asks_of(prefix: str, charges: Sequence[Charge], period: int) -> list[Ask]:
     found: dict[str, Ask] = {}
     for charge in charges:
         ask = _ask(prefix, charge, period)
-        before = found.get(ask.key)
-        if before is not None:
+        if (before := found.setdefault(ask.key, ask)) is not ask:
             cap = max(ask.cap, before.cap) if -1 in (ask.cap, before.cap) else min(ask.cap, before.cap)
-            ask = msgspec.structs.replace(ask, amount=before.amount + ask.amount, cap=cap)
+            ask = found[ask.key] = msgspec.structs.replace(ask, amount=before.amount + ask.amount, cap=cap)
         if charge.amount < 0 or ask.amount > (MOST_AT_ONCE if ask.form == LOG else LARGEST):
             raise ValueError(f"a charge of {charge.amount} {charge.kind} is negative or too large")
-        found[ask.key] = ask
     return list(found.values())
 
 
@@ -87,8 +85,8 @@ def _ask(prefix: str, charge: Charge, period: int) -> Ask:
         cap = -1
     elif not 0 <= cap <= LARGEST:
         cap = 0 if cap < 0 else LARGEST
-    if charge.window_s is not None:
-        window_us, window = _window(charge.window_s)
+    if (window_s := charge.window_s) is not None:
+        window_us, window = _window(window_s)
         key = f"{prefix}ratelimit:{account}:{kind}:{window}"
         return Ask(LOG if kind == REQUESTS else BUCKETS, key, charge.amount, cap, window_us, account, kind)
     if kind == CONCURRENCY:

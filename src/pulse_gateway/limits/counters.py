@@ -81,9 +81,9 @@ class _Quota:
 
 
 class _Held(msgspec.Struct):
-    """What one permit holds: (form, key, amount) of quotas and running calls. `expired` once it was taken back."""
+    """What one permit holds: the amounts of quotas and running calls among its asks. `expired` once it was taken back."""
 
-    holds: tuple[tuple[str, str, int], ...]
+    asks: Sequence[Ask]
     until_us: int
     expired: bool = False
 
@@ -102,6 +102,7 @@ class Counters:
         self._running: dict[str, int] = {}
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
+        self._latest_us = 0  # of all grants: none of them is newer
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
         self._look = {
             LOG: self._look_at_log,
@@ -127,10 +128,7 @@ class Counters:
 
         GRANTED, REFUSED, SEEN (the id was used before), or COLD: the rows with `used` -1 need `warm` first.
         """
-        now_us = clock_us
-        for ask in asks:
-            if ask.window_us and (newest_us := self._newest_us(ask)) > now_us:
-                now_us = newest_us
+        now_us = clock_us if clock_us >= self._latest_us else max(clock_us, *map(self._newest_us, asks))
         swept = self._expire(clock_us, SWEPT) if self._due else 0
         if permit_id and permit_id in self._permits:
             return Verdict(SEEN, now_us, [])
@@ -139,9 +137,9 @@ class Counters:
             code, rows = self._decide(now_us, asks, taking=bool(permit_id))
         if code != GRANTED or not permit_id:
             return Verdict(code, now_us, rows)
-        rows = list(map(self._take, asks, rows, repeat(now_us)))
-        self._hold(permit_id, _Held(_holds(asks), 0), lease_us and clock_us + lease_us)
-        return Verdict(GRANTED, now_us, rows)
+        self._latest_us = max(self._latest_us, now_us)
+        self._hold(permit_id, _Held(asks, 0), lease_us and clock_us + lease_us)
+        return Verdict(GRANTED, now_us, list(map(self._take, asks, rows, repeat(now_us))))
 
     def settle(
         self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask], actual: Sequence[int], *, first: bool
@@ -155,23 +153,26 @@ class Counters:
         if held is None and not first:
             return Verdict(UNKNOWN, now_us, self._holdings(asks))
         if held is not None and not held.expired:
-            self._give_back(held.holds)
+            self._give_back(held)
+        rows = []
         for ask, amount in zip(asks, actual, strict=True):
-            if ask.form == QUOTA:
+            form = ask.form
+            if form == QUOTA:
                 quota = self._quotas.get(ask.key)
                 if quota is not None and quota.used is not None:
                     quota.used += amount
                     quota.settled_us = now_us
-            elif ask.form == BUCKETS and held is not None:
+            elif form == BUCKETS and held is not None:
                 self._correct(ask, granted_us, amount - ask.amount)
-        return Verdict(LOST if held is None else SETTLED, now_us, self._holdings(asks))
+            rows.append(self._holding(ask) if form in HELD else _NOTHING)
+        return Verdict(LOST if held is None else SETTLED, now_us, rows)
 
     def cancel(self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask]) -> Verdict:
         """Give everything back. SETTLED, or UNKNOWN when there was nothing to give back any more."""
         held = self._permits.pop(permit_id, None)
         if held is not None:
             if not held.expired:
-                self._give_back(held.holds)
+                self._give_back(held)
             for ask in asks:
                 if ask.form == LOG:
                     self._remove(ask, granted_us)
@@ -185,13 +186,14 @@ class Counters:
         if held is not None and not held.expired:
             self._hold(permit_id, held, now_us + lease_us)
             return False
-        fresh = _Held(_holds(asks), 0)
-        for form, key, amount in fresh.holds:
-            if form == QUOTA:
-                self._quotas.setdefault(key, _Quota()).held += amount
-            else:
-                self._running[key] = self._running.get(key, 0) + amount
-        self._hold(permit_id, fresh, now_us + lease_us)
+        for ask in asks:
+            if not ask.amount:
+                continue
+            if ask.form == QUOTA:
+                self._quotas.setdefault(ask.key, _Quota()).held += ask.amount
+            elif ask.form == RUNNING:
+                self._running[ask.key] = self._running.get(ask.key, 0) + ask.amount
+        self._hold(permit_id, _Held(asks, 0), now_us + lease_us)
         return True
 
     def warm(self, key: str, used: int) -> bool:
@@ -223,21 +225,20 @@ class Counters:
     def sweep(self, now_us: int, count: int) -> None:
         """Forget up to `count` windows of each length in which nothing counts any more."""
         for window_us, logs in self._logs.items():
-            for _ in range(count):
-                if not logs:
+            idle: list[str] = []
+            for key, log in logs.items():
+                if (log and now_us - log[-1] <= window_us) or len(idle) == count:
                     break
-                key = next(iter(logs))
-                log = logs[key]
-                if log and now_us - log[-1] <= window_us:
-                    break
+                idle.append(key)
+            for key in idle:
                 del logs[key]
         for window_us, rows in self._buckets.items():
-            for _ in range(count):
-                if not rows:
+            idle = []
+            for key, buckets in rows.items():
+                if _left_us(next(reversed(buckets)), window_us, now_us) > 0 or len(idle) == count:
                     break
-                key = next(iter(rows))
-                if _left_us(next(reversed(rows[key])), window_us, now_us) > 0:
-                    break
+                idle.append(key)
+            for key in idle:
                 del rows[key]
 
     def forget_quotas(self, but_period: int, keys: Iterable[str] | None = None) -> None:
@@ -269,6 +270,8 @@ class Counters:
         return _COLD if quota is None or quota.used is None else Row(quota.used, quota.held, 0, 0)
 
     def _newest_us(self, ask: Ask) -> int:
+        if not ask.window_us:
+            return 0
         if ask.form == LOG:
             log = self._logs[ask.window_us].get(ask.key)
             return log[-1] if log else 0
@@ -327,6 +330,9 @@ class Counters:
         form, amount = ask.form, ask.amount
         if not amount and form != BUCKETS:
             return row
+        if form == QUOTA:
+            self._quotas[ask.key].held += amount
+            return Row(row.used, row.held + amount, 0, 0)
         if form == LOG:
             logs = self._logs[ask.window_us]
             log = logs.get(ask.key)
@@ -351,11 +357,8 @@ class Counters:
             )  # made for an amount of 0 too: what was used is put there
             rows.move_to_end(ask.key)
             return Row(row.used + amount, 0, 0, _left_us(current, ask.window_us, now_us) if amount else row.reset_us)
-        if form == RUNNING:
-            self._running[ask.key] = row.used + amount
-            return Row(row.used + amount, 0, 0, 0)
-        self._quotas[ask.key].held += amount
-        return Row(row.used, row.held + amount, 0, 0)
+        self._running[ask.key] = row.used + amount
+        return Row(row.used + amount, 0, 0, 0)
 
     def _hold(self, permit_id: str, held: _Held, until_us: int) -> None:
         held.until_us = until_us
@@ -363,16 +366,17 @@ class Counters:
         if until_us:
             heappush(self._due, (until_us, permit_id))
 
-    def _give_back(self, holds: Iterable[tuple[str, str, int]]) -> None:
-        for form, key, amount in holds:
-            if form == QUOTA:
-                quota = self._quotas.get(key)
+    def _give_back(self, held: _Held) -> None:
+        for ask in held.asks:
+            if ask.form == QUOTA:
+                quota = self._quotas.get(ask.key)
                 if quota is not None:
-                    quota.held = max(0, quota.held - amount)
-            elif self._running.get(key, 0) > amount:
-                self._running[key] -= amount
-            else:
-                self._running.pop(key, None)
+                    quota.held = max(0, quota.held - ask.amount)
+            elif ask.form == RUNNING and ask.amount:
+                if self._running.get(ask.key, 0) > ask.amount:
+                    self._running[ask.key] -= ask.amount
+                else:
+                    self._running.pop(ask.key, None)
 
     def _remove(self, ask: Ask, granted_us: int) -> None:
         log = self._logs[ask.window_us].get(ask.key)
@@ -401,7 +405,7 @@ class Counters:
             if held.expired:
                 del self._permits[permit_id]
             else:
-                self._give_back(held.holds)
+                self._give_back(held)
                 held.expired = True
                 self._hold(permit_id, held, now_us + FORGOTTEN_US)
         return swept
@@ -410,7 +414,3 @@ class Counters:
 def _left_us(number: int, window_us: int, now_us: int) -> int:
     """How long slice `number` still counts: until its last microsecond is older than the window."""
     return (number + 1) * (window_us // SLICES) + window_us - now_us
-
-
-def _holds(asks: Sequence[Ask]) -> tuple[tuple[str, str, int], ...]:
-    return tuple([(ask.form, ask.key, ask.amount) for ask in asks if ask.form in HELD and ask.amount])

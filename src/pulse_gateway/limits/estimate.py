@@ -14,6 +14,6 @@ def hold_output_tokens(max_output_tokens: int | None, n: int, model: Model, defa
     them would stop a small plan at its first request. What it really uses beyond that is charged when it is settled.
     """
     output = default_output_tokens if max_output_tokens is None else max_output_tokens
-    if model.max_output_tokens is not None:
-        output = min(output, model.max_output_tokens)
-    return output * max(1, n)
+    if (most := model.max_output_tokens) is not None and most < output:
+        output = most
+    return output * n if n > 1 else output

@@ -8,7 +8,7 @@ durations; openai 3.54 and anthropic 2.12 for what their clients do with `retry-
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from pulse_gateway.errors import (
@@ -53,33 +53,32 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
     """
     policies, places, quotas = [], [], []
     classic: dict[str, Headers] = {}
-    for (kind, is_window), standing in _tightest(standings).items():
-        limit, remaining, reset_s = standing.limit, standing.remaining, standing.reset_s
-        if is_window:
+    for standing in _tightest(standings):
+        kind, limit, window_s, reset_s = standing.kind, standing.limit, standing.window_s, standing.reset_s
+        remaining = standing.remaining
+        if window_s is not None or kind == CONCURRENCY:
             if limit is None:
+                continue
+            policies.append(_policy(kind, limit, window_s))
+            if window_s is None:
+                places.append(f'"{kind}";r={remaining}')
                 continue
             if refusal is not None:
                 reset_s = _until_free_s(standing, refusal)
-            policies.append(_policy(kind, limit, standing.window_s))
             places.append(f'"{kind}";r={remaining};t={_whole(reset_s)}')
-        elif kind == CONCURRENCY:
-            if limit is not None:
-                policies.append(_policy(kind, limit, None))
-                places.append(f'"{kind}";r={remaining}')
-            continue
         else:
             quotas.append(_quota(standing, remaining))
-        if limit is not None and kind in _TOLD_AS_OPENAI_DOES and (is_window or kind not in classic):
+        if limit is not None and kind in _TOLD_AS_OPENAI_DOES and (window_s is not None or kind not in classic):
             limit_, remaining_, reset = _TOLD_AS_OPENAI_DOES[kind]
-            classic[kind] = ((limit_, str(limit)), (remaining_, str(remaining)), (reset, _duration(reset_s)))
-    found: Headers = ()
+            classic[kind] = ((limit_, f"{limit}"), (remaining_, f"{remaining}"), (reset, _duration(reset_s)))
+    found: list[tuple[str, str]] = []
     if policies:
-        found = (("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(places)))
+        found += (("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(places)))
     if quotas:
-        found += (("pulse-quota", ", ".join(quotas)),)
+        found.append(("pulse-quota", ", ".join(quotas)))
     for lines in classic.values():
         found += lines
-    return found
+    return tuple(found)
 
 
 def refusal_headers(error: PulseError) -> Headers:
@@ -103,7 +102,7 @@ def refusal_headers(error: PulseError) -> Headers:
     return found
 
 
-def _tightest(standings: Sequence[Standing]) -> dict[tuple[str, bool], Standing]:
+def _tightest(standings: Sequence[Standing]) -> Iterable[Standing]:
     """One window and one quota a kind: the one with the least left, of equals the one that lasts longest."""
     chosen: dict[tuple[str, bool], Standing] = {}
     for standing in standings:
@@ -111,7 +110,7 @@ def _tightest(standings: Sequence[Standing]) -> dict[tuple[str, bool], Standing]
         other = chosen.setdefault(place, standing)
         if other is not standing and _room(standing) < _room(other):
             chosen[place] = standing
-    return chosen
+    return chosen.values()
 
 
 def _room(standing: Standing) -> tuple[float, float]:
@@ -144,7 +143,7 @@ def _until_free_s(window: Standing, refusal: AdmissionError) -> float:
 
 def _whole(seconds: float) -> int:
     """Rounded up, but for the microsecond of a window's edge."""
-    return max(0, math.ceil(seconds - _EDGE_S))
+    return math.ceil(seconds - _EDGE_S) if seconds > _EDGE_S else 0
 
 
 def _duration(seconds: float) -> str:

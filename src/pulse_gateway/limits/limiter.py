@@ -36,18 +36,18 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     window_s: float | None = None
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where one counter stands after the decision. `reset_s`: seconds until it is back to full.
 
     `crossed` names the percentages of the cap (`ALERT_AT_PERCENT`) that this settlement, and no other, has passed.
     """
 
-    account: str = ""
     kind: str
     limit: int | None
     used: int
     reserved: int
     reset_s: float
+    account: str = ""
     window_s: float | None = None
     resets_at: float | None = None  # seconds since the epoch, for monthly quotas
     starts_at: float | None = None

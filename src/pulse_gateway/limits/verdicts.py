@@ -63,30 +63,15 @@ def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float
 def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int, ...] = ()) -> Standing:
     cap = None if ask.cap < 0 else ask.cap
     if ask.form == QUOTA:
-        return Standing(
-            account=ask.account,
-            kind=ask.kind,
-            limit=cap,
-            used=max(0, row.used),
-            reserved=row.held,
-            reset_s=month.resets_at - now_s if month.resets_at > now_s else 0.0,
-            resets_at=month.resets_at,
-            starts_at=month.starts_at,
-            crossed=crossed,
-        )
-    return Standing(
-        account=ask.account,
-        kind=ask.kind,
-        limit=cap,
-        used=row.used,
-        reserved=0,
-        reset_s=row.reset_us / 1e6 if row.reset_us > 0 else 0.0,
-        window_s=ask.window_us / 1e6 if ask.window_us else None,
-    )
+        used, ends_at = max(0, row.used), month.resets_at
+        reset_s = ends_at - now_s if ends_at > now_s else 0.0
+        return Standing(ask.kind, cap, used, row.held, reset_s, ask.account, None, ends_at, month.starts_at, crossed)
+    reset_s = row.reset_us / 1e6 if row.reset_us > 0 else 0.0
+    return Standing(ask.kind, cap, row.used, 0, reset_s, ask.account, ask.window_us / 1e6 if ask.window_us else None)
 
 
 def _crossed(ask: Ask, used: int, added: int) -> tuple[int, ...]:
-    if ask.form != QUOTA or ask.cap <= 0 or not added or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
+    if ask.cap <= 0 or not added or ask.form != QUOTA or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
         return ()
     return tuple(percent for percent in ALERT_AT_PERCENT if (used - added) * 100 < percent * ask.cap <= used * 100)
 

@@ -107,6 +107,8 @@ class Observe:
             await asyncio.shield(self._supervisor.spawn(rest))
 
     def _report(self, exchange: Exchange) -> None:
+        if not self._observers:
+            return
         record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
         for observer in self._observers:
             try:
@@ -139,7 +141,7 @@ def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
         provider=deployment.provider if deployment else None,
         provider_model=deployment.model.name if deployment else None,
         attempts=exchange.attempts,
-        outcome=exchange.outcome.value,
+        outcome=exchange.outcome._value_,  # as `value` does, which is a property written in Python
         status=exchange.status,
         error_code=error.code if error else None,
         upstream_status=error.upstream_status if isinstance(error, UpstreamError) else None,
@@ -148,10 +150,10 @@ def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
         output_tokens=usage.output_total if usage else None,
         reasoning_tokens=usage.reasoning_tokens if usage else None,
         total_tokens=exchange.used_tokens,
-        usage_source=exchange.source.value,
+        usage_source=exchange.source._value_,
         cost_nano_usd=exchange.cost_nano_usd,
         first_byte_ms=None if exchange.first_byte_ms is None else round(exchange.first_byte_ms, 3),
         total_ms=round(total_ms, 3),
-        tags=dict(inbound.tags),
+        tags=dict(inbound.tags) if inbound.tags else {},
         replayed=exchange.replayed,
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from pulse_gateway.errors import InvalidRequest
@@ -34,8 +35,8 @@ class Resolve:
         self._inner, self._router = inner, router
 
     async def __call__(self, exchange: Exchange) -> Reply:
-        exchange.envelope = read_envelope(exchange)
-        exchange.candidates = self._router.candidates(_clean(exchange.envelope.model))
+        envelope = exchange.envelope = read_envelope(exchange)
+        exchange.candidates = self._router.candidates(_clean(envelope.model))
         return await self._inner(exchange)
 
 
@@ -54,6 +55,7 @@ def read_envelope(exchange: Exchange) -> Envelope:
     return exchange.chat.read_envelope(inbound.body, model=inbound.model, stream=inbound.stream)
 
 
+@lru_cache(maxsize=1_024)
 def _clean(model: str) -> str:
     """The name, if it can stand in headers, logs and rows.
 

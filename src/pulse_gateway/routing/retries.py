@@ -45,12 +45,13 @@ class RetryBudget:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._balances: dict[str, tuple[float, float]] = {}  # deployment → what is left, and when that was so
+        self._balances: dict[str, tuple[float, float]] = {}  # deployment → what is left, and when; absent: all
 
     def first_attempt(self, deployment: str) -> None:
         """Called for each request that is sent to `deployment` for the first time."""
-        balance, now_s = self._balance(deployment)
-        self._keep(deployment, balance + _PER_FIRST_ATTEMPT, now_s)
+        if deployment in self._balances:
+            balance, now_s = self._balance(deployment)
+            self._keep(deployment, balance + _PER_FIRST_ATTEMPT, now_s)
 
     def retry(self, deployment: str) -> bool:
         """Whether one retry may be made now; if so, it is paid for."""
@@ -65,6 +66,7 @@ class RetryBudget:
         return min(_MOST, balance + (now_s - since_s) * _PER_S), now_s
 
     def _keep(self, deployment: str, balance: float, now_s: float) -> None:
-        self._balances[deployment] = (min(_MOST, balance), now_s)
+        if balance < _MOST:
+            self._balances[deployment] = (balance, now_s)
         if len(self._balances) > _DEPLOYMENTS_KEPT:
             del self._balances[next(iter(self._balances))]  # the one not used for longest

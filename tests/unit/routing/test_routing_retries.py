@@ -85,4 +85,4 @@ def test_names_from_clients_do_not_fill_the_memory(call: str) -> None:
     budget = RetryBudget(FakeClock())
     for number in range(5_000):
         getattr(budget, call)(f"openai:invented-{number}")
-    assert len(budget._balances) == 1_000
+    assert len(budget._balances) <= 1_000
