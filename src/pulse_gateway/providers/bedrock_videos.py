@@ -27,6 +27,7 @@ from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState, aspect_of
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
+from pulse_gateway.wire.refusals import refuse_extra
 
 __all__ = ["RAY", "REEL", "BedrockVideos", "Ray", "Reel"]
 
@@ -83,8 +84,7 @@ class BedrockVideos:
         self._maker = maker
 
     def check(self, request: VideoRequest, deployment: Deployment, /) -> tuple[str, ...]:
-        for path in request.extra:
-            raise _unsupported(deployment, path, f"has no counterpart of {path}")
+        refuse_extra(request.extra, deployment.model)
         self._maker.check(request, deployment)
         if deployment.bucket is None:
             key = f"providers.{deployment.provider}.bucket"
