@@ -251,7 +251,7 @@ class Operate:
                 raise AnswerNotExpressible(error.message) from error
             attempt.end(Outcome.COMPLETED)
         except BaseException as error:  # whatever ends the attempt, cancellation too, leaves its entry
-            _end(exchange, attempt, error)
+            _end(exchange, attempt, error, taken=_has_made(attempt))
             raise
         return Reply(200, [("content-type", said.content_type), *_estimated(exchange, value)], said.data)
 
@@ -350,7 +350,16 @@ def _is_text(content_type: str) -> bool:
     return content_type.startswith((_JSON, "text/"))
 
 
-def _end(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
+def _has_made(attempt: Attempt) -> bool:
+    """Whether a vendor, asked in several steps, has begun, or made, something dear: it has said yes, and not that nothing came of it."""
+    known = attempt.billed
+    return attempt.accepted and (
+        known is None or any((known.images, known.video_ms, known.image_output_tokens, known.video_output_tokens))
+    )
+
+
+def _end(exchange: Exchange, attempt: Attempt, error: BaseException, *, taken: bool = False) -> None:
+    """`taken`: the vendor is at work on it, or has done some of it, whatever it says now."""
     attempt.end(
         Outcome.CLIENT_GONE
         if isinstance(error, ClientLeft)
@@ -359,5 +368,8 @@ def _end(exchange: Exchange, attempt: Attempt, error: BaseException) -> None:
         else Outcome.FAILED,
         error if isinstance(error, PulseError) else None,
     )
-    if exchange.inbound.operation in DEAR and attempt.may_be_made and isinstance(error, _UNHEARD):
-        error.may_be_made = not isinstance(error, UpstreamTimedOut)  # the vendor itself has said that it gave up
+    if exchange.inbound.operation not in DEAR or not isinstance(error, UpstreamError):
+        return
+    # Of a request of which no word came back nobody knows; but a vendor that gave up by itself has said so.
+    unheard = attempt.may_be_made and isinstance(error, _UNHEARD) and not isinstance(error, UpstreamTimedOut)
+    error.may_be_made = taken or unheard

@@ -53,7 +53,7 @@ class Retry:
         """How long to wait before the next try; None: there is none."""
         if error.advice is not Advice.RETRY or exchange.attempts >= self._max_attempts - exchange.candidates_left:
             return None  # each deployment behind this one is owed its attempt
-        if exchange.inbound.operation in DEAR and not isinstance(error, _NOTHING_BEGUN):
+        if exchange.inbound.operation in DEAR and (error.may_be_made or not isinstance(error, _NOTHING_BEGUN)):
             return None
         if error.retry_after_s is not None and exchange.candidates_left:
             return None  # another one may answer while this one asks us to wait

@@ -28,11 +28,12 @@ import msgspec
 from pulse_gateway.errors import UpstreamError, UpstreamFailed, UpstreamRefusedContent
 from pulse_gateway.providers.compatible import FIREWORKS
 from pulse_gateway.providers.image_parts import check_images, made_of, only_bytes, pixels_of, ratio_of
+from pulse_gateway.providers.looks import looked
 from pulse_gateway.providers.offer import Download, OfferCall, Pause, Step, Steps, ask
 from pulse_gateway.providers.tab import Tab
 from pulse_gateway.providers.video_parts import same_origin
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.http import HttpRequest, header
+from pulse_gateway.types.http import HttpAnswer, HttpRequest, header
 from pulse_gateway.types.images import ImageFile, ImageReply, ImageRequest, MadeImage
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_provider
@@ -139,7 +140,7 @@ class FireworksImages:
         while True:
             yield Pause(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
-            seen = from_provider(_looked, (yield from ask(look)).body)
+            seen = from_provider(_looked, (yield from looked(look, pause_s=pause_s)).body)
             unknown += seen.status == "Task not found"
             if seen.status not in _WAITING or unknown > _LOOKS_AT_NOTHING:
                 break
@@ -153,7 +154,7 @@ class FireworksImages:
             raise not_of_protocol("a job that is ready without an image")
         if request.response_format == "url":
             return MadeImage(url=seen.result.sample)
-        return _picture((yield from ask(_file(seen.result.sample, call))).body)
+        return _picture((yield from _fetched(seen.result.sample, call)).body)
 
 
 def _kind(deployment: Deployment) -> _Kind:
@@ -176,11 +177,11 @@ def _post(call: OfferCall, path: str, body: dict[str, Any], *, accept: str = "ap
     return HttpRequest("POST", FIREWORKS.url(call.deployment, path), headers, to_provider(body))
 
 
-def _file(url: str, call: OfferCall) -> HttpRequest | Download:
+def _fetched(url: str, call: OfferCall) -> Generator[Step, Any, HttpAnswer]:
     """The key is shown to the configured address alone; who else is asked is asked with care."""
     if same_origin(url, call.deployment.base_url or FIREWORKS.base_url):
-        return HttpRequest("GET", url, FIREWORKS.headers(call))
-    return Download(url)
+        return (yield from looked(HttpRequest("GET", url, FIREWORKS.headers(call))))
+    return (yield from ask(Download(url)))
 
 
 def _picture(data: bytes) -> MadeImage:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pulse_gateway.errors import Advice, UpstreamError
+from pulse_gateway.providers.looks import looked
 from pulse_gateway.providers.offer import Billed, OfferCall, OnAbandon, Pause, Step, Steps, Streamed, ask
 from pulse_gateway.providers.provider import UpstreamCall
 from pulse_gateway.providers.replicate_files import uploaded
@@ -32,7 +32,6 @@ _FILES = ("image", "images", "image_input", "audio")  # inputs that are files, o
 _WAIT_S, _MARGIN_S = 60, 5.0  # for the first answer: at most, and less than we wait for a byte
 _LEAST_CANCEL_S = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 3.0
-_MOST_MISSES = 3  # looks that fail in a row
 _HOSTS = (".replicate.com", ".replicate.net", ".replicate.delivery")  # where it streams
 _EVENTS = (("content-type", "text/event-stream"),)
 
@@ -72,24 +71,17 @@ class ReplicateChat:
 
     def _closing(self, here: str, call: UpstreamCall) -> Steps[bytes]:
         """After its stream: what became of it, and what it used."""
-        answer = yield from ask(self._request(call, "GET", here))
+        answer = yield from looked(self._request(call, "GET", here), pause_s=_FIRST_PAUSE_S)
         answer = yield from self._ended(answer, here, call)
         return closing_frame(answer.body)
 
     def _ended(self, answer: HttpAnswer, here: str, call: UpstreamCall) -> Generator[Step, Any, HttpAnswer]:
-        """The prediction once it has ended, in whatever way. A look that fails is no reason to begin another one, which costs again."""
-        pause_s, misses = _FIRST_PAUSE_S, 0
+        """The prediction once it has ended, in whatever way."""
+        pause_s = _FIRST_PAUSE_S
         while read_prediction(answer.body).status in RUNNING:
             yield Pause(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
-            try:
-                answer = yield from ask(self._request(call, "GET", here))
-                misses = 0
-            except UpstreamError as error:
-                misses += 1
-                if error.advice is not Advice.RETRY or misses > _MOST_MISSES:
-                    raise
-                pause_s = max(pause_s, error.retry_after_s or 0.0)
+            answer = yield from looked(self._request(call, "GET", here), pause_s=pause_s)
         return answer
 
     def _upload(self, asked: dict[str, Any], call: UpstreamCall) -> Generator[Step, Any, None]:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from pulse_gateway.errors import Advice, UpstreamError, UpstreamRefusedContent
+from pulse_gateway.errors import UpstreamError, UpstreamRefusedContent
+from pulse_gateway.providers.looks import looked
 from pulse_gateway.providers.offer import Billed, Download, OfferCall, OnAbandon, Pause, Step, ask
 from pulse_gateway.providers.replicate_videos import ReplicateAddress
 from pulse_gateway.providers.video_parts import host_of, same_origin
@@ -27,7 +28,6 @@ __all__ = ["Prediction", "Runs", "addresses", "inline_data"]
 _INLINE_BYTES = 256 * 1000  # larger files are uploaded
 _WAIT_S, _MARGIN_S = 60, 5.0  # for the first answer: at most, and less than we wait for a byte
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 3.0
-_MOST_MISSES = 3  # looks that fail in a row
 _RUNNING = frozenset({"starting", "processing"})
 _FLAGGED = re.compile(r"nsfw|sensitive|safety|E005", re.IGNORECASE)
 _DELIVERY = ".replicate.delivery"  # where it puts files, for an hour
@@ -75,10 +75,7 @@ class Runs:
     def ended(
         self, asked: dict[str, Any], call: OfferCall, *, by_version: str | None = None
     ) -> Generator[Step, Any, Prediction]:
-        """The prediction once it has ended, in whatever way. `by_version`: what to name as its version, instead of asking for it by name.
-
-        A look that fails is no reason to begin another prediction, which would be billed again.
-        """
+        """The prediction once it has ended, in whatever way. `by_version`: what to name as its version, instead of asking for it by name."""
         deployment = call.deployment
         base = self._vendor.base(deployment)
         version = by_version or self._vendor.version_of(deployment)
@@ -90,17 +87,13 @@ class Runs:
         prediction = from_provider(_prediction, (yield from ask(create)).body)
         here = f"{base}/predictions/{quote(prediction.id, safe='')}"
         yield OnAbandon(self.request(call, "POST", f"{here}/cancel"))
-        pause_s, misses = _FIRST_PAUSE_S, 0
+        pause_s = _FIRST_PAUSE_S
         while prediction.status in _RUNNING:
             yield Pause(pause_s)
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
-            try:
-                prediction = from_provider(_prediction, (yield from ask(self.request(call, "GET", here))).body)
-                misses = 0
-            except UpstreamError as error:
-                misses += 1
-                if misses == _MOST_MISSES or error.advice is not Advice.RETRY:
-                    raise
+            look = self.request(call, "GET", here)
+            prediction = from_provider(_prediction, (yield from looked(look, pause_s=pause_s)).body)
+        yield OnAbandon(None)
         return prediction
 
     def link(self, data: bytes, media_type: str | None, name: str, call: OfferCall) -> Generator[Step, Any, str]:
@@ -117,9 +110,9 @@ class Runs:
         """A file that a prediction has made: the key is shown to Replicate alone, and who else is asked is asked with care."""
         answer: HttpAnswer
         if same_origin(url, self._vendor.base(call.deployment)):
-            answer = yield from ask(self.request(call, "GET", url))
+            answer = yield from looked(self.request(call, "GET", url))
         elif url.startswith("https://") and f".{host_of(url)}".endswith(_DELIVERY):
-            answer = yield from ask(HttpRequest("GET", url, ()))  # such files need no key
+            answer = yield from looked(HttpRequest("GET", url, ()))  # such files need no key
         else:
             answer = yield from ask(Download(url))
         return answer.body

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from pulse_gateway.errors import (
+    AnswerInterrupted,
     UnsupportedParameter,
     UpstreamError,
     UpstreamFailed,
@@ -16,6 +17,7 @@ from pulse_gateway.errors import (
     UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamRefusedContent,
+    UpstreamUnauthorized,
 )
 from pulse_gateway.providers.offer import Billed, OnAbandon, Pause, Steps, Streamed
 from pulse_gateway.providers.provider import UpstreamCall
@@ -191,7 +193,7 @@ def test_a_look_that_fails_is_taken_again_since_another_prediction_would_cost_ag
         talk.skip(Pause)
         talk.fail(UpstreamRateLimited("", retry_after_s=4.0))
     assert talk.skip(Pause).seconds == 4.0
-    with pytest.raises(UpstreamRateLimited):
+    with pytest.raises(AnswerInterrupted):  # after which the same deployment is not asked again
         talk.fail(UpstreamRateLimited(""))
 
 
@@ -200,8 +202,21 @@ def test_but_not_one_that_will_fail_again() -> None:
     talk.say("processing")
     talk.skip(OnAbandon)
     talk.skip(Pause)
-    with pytest.raises(UpstreamModelNotFound):
-        talk.fail(UpstreamModelNotFound(""))
+    with pytest.raises(UpstreamUnauthorized):
+        talk.fail(UpstreamUnauthorized(""))
+
+
+def test_a_prediction_that_is_not_known_yet_is_looked_for_again() -> None:
+    talk = Talk()
+    talk.say("processing")
+    talk.skip(OnAbandon)
+    for _ in range(3):
+        talk.skip(Pause)
+        talk.fail(UpstreamModelNotFound("", upstream_status=404))
+    talk.skip(Pause)
+    with pytest.raises(AnswerInterrupted) as caught:  # it is not the model that is not there
+        talk.fail(UpstreamModelNotFound("", upstream_status=404))
+    assert caught.value.upstream_status == 404
 
 
 def test_what_never_ran_is_not_owed() -> None:

@@ -10,13 +10,14 @@ import pytest
 from media_steps import billed, deployment, run, sent
 
 from pulse_gateway.errors import (
+    AnswerInterrupted,
     InvalidRequest,
     UpstreamError,
     UpstreamOverloaded,
     UpstreamProtocolError,
     UpstreamRefusedContent,
 )
-from pulse_gateway.providers.offer import Billed, Download, OfferCall, OnAbandon
+from pulse_gateway.providers.offer import Billed, Download, OfferCall, OnAbandon, Pause
 from pulse_gateway.providers.replicate import REPLICATE
 from pulse_gateway.types.audio import AudioFile, Segment, SpeechRequest, TranscriptionReply, TranscriptionRequest
 from pulse_gateway.types.embeddings import EmbeddingInput, EmbeddingRequest
@@ -153,7 +154,14 @@ def test_a_look_that_fails_ends_no_prediction_that_is_billed() -> None:
         assert isinstance(look, HttpRequest) and look.method == "GET"
         steps.throw(UpstreamOverloaded("busy"))  # answered with a pause
     steps.send(None)
-    assert steps.send(HttpAnswer(200, (), msgspec.json.encode(done(FILE)))) == Billed(Usage(characters=1))
+    assert steps.send(HttpAnswer(200, (), msgspec.json.encode(done(FILE)))) == OnAbandon(None)
+    assert steps.send(None) == Billed(Usage(characters=1))
+    steps.send(None)
+    for _ in range(3):
+        assert isinstance(steps.throw(UpstreamOverloaded("busy")), Pause)  # nor is a file that is there made again
+        assert isinstance(steps.send(None), HttpRequest)
+    with pytest.raises(AnswerInterrupted):  # which the same deployment is not asked again after
+        steps.throw(UpstreamOverloaded("busy"))
 
 
 # ── recordings ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -124,6 +124,7 @@ def test_a_prediction_without_an_image_costs_none(prediction: dict[str, Any], er
     steps = REPLICATES.steps(asked(), call)
     next(steps)
     assert isinstance(steps.send(HttpAnswer(201, (), json.dumps({"id": "p", **prediction}).encode())), OnAbandon)
+    assert steps.send(None) == OnAbandon(None)  # it has ended
     assert steps.send(None) == Billed(Usage(images=0))
     with pytest.raises(error) as caught:
         steps.send(None)
