@@ -102,7 +102,7 @@ def _understand(raw: bytes) -> tuple[str | None, bytes]:
     return decoder.plain_text(parse_event(raw).data), raw  # type: ignore[attr-defined]
 
 
-RUN = learn(_frame(b'"x"'), "x", _understand)
+RUN = learn(_frame(b'"x"'), "x", _frame(b'"x"'), _understand)
 
 
 @given(token=st.binary(max_size=40))
@@ -134,7 +134,7 @@ def test_a_padding_beside_the_text_is_as_new_each_time() -> None:
     padded = [
         _frame(b'"%b"' % text, more=b',"obfuscation":"%b"' % pad) for text, pad in ((b"one", b"aB3"), (b"two", b""))
     ]
-    run = learn(padded[0], "one", _understand)
+    run = learn(padded[0], "one", padded[0], _understand)
     assert run is not None
     assert run.read(b"".join(padded)) == ("onetwo", b"".join(padded))
     assert run.text_in(padded[1].removeprefix(run.start).removesuffix(run.end)) == "two"
@@ -142,7 +142,7 @@ def test_a_padding_beside_the_text_is_as_new_each_time() -> None:
 
 def test_a_text_that_stands_in_two_places_is_told_apart_by_trying() -> None:
     frame = b'data: {"model":"hello","choices":[{"index":0,"delta":{"content":"hello"}}],"note":"hello"}\n\n'
-    run = learn(frame, "hello", _understand)
+    run = learn(frame, "hello", frame, _understand)
     assert run is not None
     assert run.start.endswith(b'"content":')
-    assert learn(_frame(b'"x"'), "y", _understand) is None
+    assert learn(_frame(b'"x"'), "y", _frame(b'"x"'), _understand) is None

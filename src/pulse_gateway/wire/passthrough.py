@@ -95,10 +95,10 @@ class Passthrough(BytesRelay):
                 self.reading.count(read[0])
                 items.append(read[1])
             elif (text := self._text_of(frame)) is not None:
-                self._run = self._learnt(frame, text)
+                items.append(shown := self._shown_plain(frame))
+                self._run = self._learnt(frame, text, shown)
                 self.reading.hear(text)
                 self._unclosed = False
-                items.append(self._shown_plain(frame))
             else:
                 self._run = None  # what it says may change what frames like those before it mean
                 try:
@@ -113,13 +113,13 @@ class Passthrough(BytesRelay):
     def _text_of(self, frame: ServerSentEvent) -> str | None:
         return None if frame.event or self._plain_text is None else self._plain_text(frame.data)
 
-    def _learnt(self, frame: ServerSentEvent, text: str) -> TextRun | None:
+    def _learnt(self, frame: ServerSentEvent, text: str, shown: bytes) -> TextRun | None:
         heard = self.reading.output_chars
         self._vain_runs = self._vain_runs + 1 if heard == self._heard else 0
         self._heard = heard + len(text)
         if self._vain_runs >= _VAIN_RUNS or len(frame.raw) > _LONGEST_LEARNT_BYTES:
             return None
-        return learn(frame.raw, text, self._understood)
+        return learn(frame.raw, text, shown, self._understood)
 
     def _understood(self, raw: bytes) -> tuple[str | None, bytes]:
         frame = parse_event(raw)

@@ -5,7 +5,8 @@ of them is understood by decoding it; the others are recognised by what surround
 together, without parsing what is known already.
 
 Why that is exact: where one JSON string stands in a JSON text, any other can stand in its place, and nothing else of the text means
-anything else. That the string is the one that was read as the frame's text is not guessed but tried, with another string in its place.
+anything else. That the string is the one that was read as the frame's text is not guessed: either there is no other that could be, or it
+is tried with another string in its place.
 """
 
 from __future__ import annotations
@@ -90,11 +91,22 @@ class TextRun:
         return one if self._text_first else other
 
 
-def learn(frame: bytes, text: str, understand: Callable[[bytes], tuple[str | None, bytes]]) -> TextRun | None:
-    """From `frame`, which was understood as one that says `text` and nothing else. None: its like cannot be told by bytes.
+def learn(
+    frame: bytes, text: str, shown: bytes, understand: Callable[[bytes], tuple[str | None, bytes]]
+) -> TextRun | None:
+    """From `frame`, which was understood as one that says `text` and nothing else, and for which the client gets `shown`. None: its like
+    cannot be told by bytes.
 
     `understand` does the same with another frame: its text, None where it says something else, and what the client gets for it.
     """
+    token = _encode(text)
+    if b"\\" not in frame and _PADDING_KEY not in frame and frame.count(token) == 1 and shown.count(token) == 1:
+        # Without an escape in all the frame there is one way to write the text, and one place where that stands.
+        start, _, end = frame.partition(token)
+        if shown is frame:
+            return TextRun((start, b"", end), (start, b"", end), text_first=True)
+        shown_start, _, shown_end = shown.partition(token)
+        return TextRun((start, b"", end), (shown_start, b"", shown_end), text_first=True)
     pad = None
     if _PADDING_KEY in frame:
         pads = [found.span(1) for found in _PADDING.finditer(frame)]
@@ -104,12 +116,12 @@ def learn(frame: bytes, text: str, understand: Callable[[bytes], tuple[str | Non
     for place in _places(frame, text):
         spans = [(place, _TEXT)] if pad is None else sorted([(place, _TEXT), (pad, _PAD)])
         tried = _with(frame, spans)
-        said, shown = understand(tried)
+        said, told = understand(tried)
         if said != _OUR_TEXT:
             continue
         tokens = [token for _, token in spans]
         around = _around(tried, tokens)
-        seen = around if shown is tried else _around(shown, tokens)
+        seen = around if told is tried else _around(told, tokens)
         return None if around is None or seen is None else TextRun(around, seen, text_first=tokens[0] is _TEXT)
     return None
 
