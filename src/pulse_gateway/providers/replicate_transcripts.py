@@ -43,7 +43,7 @@ class _Stretch(msgspec.Struct):
     text: str
     start: float = 0.0
     end: float = 0.0
-    words: list[_Word] = []
+    words: list[_Word] | None = None
 
 
 class _Chunk(msgspec.Struct):
@@ -58,8 +58,8 @@ class _Output(msgspec.Struct):
     transcription: str | None = None
     translation: str | None = None
     detected_language: str | None = None
-    segments: list[_Stretch] = []
-    chunks: list[_Chunk] = []
+    segments: list[_Stretch] | None = None
+    chunks: list[_Chunk] | None = None
 
 
 def read_transcript(row: Hears, output: Any, *, translate: bool, words: bool) -> Transcript:
@@ -75,23 +75,20 @@ def read_transcript(row: Hears, output: Any, *, translate: bool, words: bool) ->
         raise UpstreamProtocolError(f"the provider's prediction is no transcript: {error}") from error
     if row.gives == "chunks":
         return _of_chunks(read, words)
-    text = (
-        "".join(each.text for each in read.segments)
-        if row.gives == "segments"
-        else read.translation
-        if translate
-        else read.transcription
-    )
+    if row.gives == "segments":
+        text = None if read.segments is None else "".join(each.text for each in read.segments)
+    else:
+        text = read.translation if translate else read.transcription
     if text is None:
         raise not_of_protocol("it holds no text")
     return Transcript(
         text=text.strip(),
         language="english" if translate else read.detected_language,
-        segments=tuple(Segment(text=each.text, start_s=each.start, end_s=each.end) for each in read.segments),
+        segments=tuple(Segment(text=each.text, start_s=each.start, end_s=each.end) for each in read.segments or ()),
         words=tuple(
             {"word": word.word, "start": word.start, "end": word.end}
-            for each in read.segments
-            for word in each.words
+            for each in read.segments or ()
+            for word in each.words or ()
             if word.start is not None and word.end is not None
         ),
     )
@@ -100,7 +97,7 @@ def read_transcript(row: Hears, output: Any, *, translate: bool, words: bool) ->
 def _of_chunks(read: _Output, words: bool) -> Transcript:
     if read.text is None:
         raise not_of_protocol("it holds no text")
-    timed = [(each.text, *_times(each)) for each in read.chunks]
+    timed = [(each.text, *_times(each)) for each in read.chunks or ()]
     if words:
         each_word = tuple({"word": text.strip(), "start": start, "end": end} for text, start, end in timed)
         return Transcript(text=read.text.strip(), words=each_word)

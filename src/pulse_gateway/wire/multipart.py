@@ -113,7 +113,10 @@ def set_field(payload: Payload, name: str, value: str) -> Payload:
 
 
 def build_form(parts: Sequence[FormPart]) -> Payload:
-    """The same parts make the same form, byte for byte: its boundary is made of them."""
+    """The same parts make the same form, byte for byte: its boundary is made of them.
+
+    Raises: InvalidRequest for a media type that would be more than one header.
+    """
     digest = hashlib.sha256()
     for part in parts:
         digest.update(msgspec.json.encode((part.name, part.filename, part.content_type, len(part.data))))
@@ -135,6 +138,8 @@ def _headers(part: FormPart) -> bytes:
     if part.filename is not None:
         said += f"; filename={content_disposition_quote(part.filename)}"
     if part.content_type is not None:
+        if not (part.content_type.isascii() and part.content_type.isprintable()):  # clients name it, in JSON too
+            raise InvalidRequest("the media type of a file may hold printable ASCII only")
         said += f"\r\nContent-Type: {part.content_type}"
     return f"{said}\r\n\r\n".encode()
 

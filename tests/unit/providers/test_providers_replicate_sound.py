@@ -228,6 +228,26 @@ def test_the_times_of_words_are_told_where_they_are_known() -> None:
     assert [word["word"] for word in reply.words] == ["a"] and len(reply.segments) == 1
 
 
+@pytest.mark.parametrize(
+    ("model", "output"),
+    [
+        (WHISPER, {"transcription": "a b", "segments": None}),
+        (FAST, {"text": "a b", "chunks": None}),
+        (WHISPERX, {"segments": [{"text": "a b", "words": None}]}),
+    ],
+)
+def test_a_text_without_times_is_a_text(model: str, output: Any) -> None:
+    reply, _ = heard(model, done(output))
+    assert reply.text == "a b"
+
+
+@pytest.mark.parametrize("far", [1e5 * 3600, 1e306, 1e308])
+def test_subtitles_end_where_their_clock_does(far: float) -> None:
+    reply = TranscriptionReply(text="a", segments=(Segment(text="a", start_s=-far, end_s=far),))
+    said = encode_reply(reply, TranscriptionRequest(model="a", file=AudioFile(data=WAV), response_format="srt")).data
+    assert said == b"1\n00:00:00,000 --> 99:59:59,999\na\n"
+
+
 def test_a_long_recording_is_uploaded_and_that_is_free() -> None:
     data = WAV + b"\0" * 256_000
     uploaded = {"id": "f", "urls": {"get": "https://api.replicate.com/v1/files/f"}}
@@ -241,8 +261,8 @@ def test_a_long_recording_is_uploaded_and_that_is_free() -> None:
 
 @pytest.mark.parametrize(
     ("model", "output"),
-    [(GPT, None), (GPT, [1]), (WHISPER, "text"), (WHISPER, {}), (FAST, {"chunks": 1}), (FAST, {}), (WHISPERX, [])],
-)
+    [(GPT, None), (GPT, [1]), (WHISPER, "text"), (WHISPER, {}), (FAST, {"chunks": 1}), (FAST, {}), (WHISPERX, []), (WHISPERX, {})],
+)  # fmt: skip
 def test_what_is_no_transcript_is_none(model: str, output: Any) -> None:
     with pytest.raises(UpstreamProtocolError):
         heard(model, done(output))

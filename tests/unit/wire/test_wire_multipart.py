@@ -34,6 +34,12 @@ def test_a_form_that_was_built_has_the_parts_it_was_built_of() -> None:
     assert build_form(parts) != build_form(parts[:2])
 
 
+@pytest.mark.parametrize("kind", ["image/png\r\nx-other: 1", "image/png\n\n", "image/صورة"])
+def test_a_media_type_is_one_header_and_no_more(kind: str) -> None:
+    with pytest.raises(InvalidRequest):
+        build_form([FormPart(name="file", data=b"x", filename="a", content_type=kind)])
+
+
 def test_a_field_is_rewritten_where_it_stands_whatever_it_said_of_its_length() -> None:
     payload = form(
         field("prompt", "a"),

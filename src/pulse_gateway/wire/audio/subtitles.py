@@ -13,6 +13,7 @@ __all__ = ["SUBTITLE_TYPES", "subtitles"]
 
 SUBTITLE_TYPES = {"srt": "text/plain; charset=utf-8", "vtt": "text/vtt; charset=utf-8"}
 _COMMA = {"srt": ",", "vtt": "."}  # before the milliseconds
+_LONGEST_S = 99 * 3600 + 59 * 60 + 59.999  # that two digits of hours can say
 
 
 def subtitles(segments: Iterable[Segment], form: str) -> str:
@@ -26,6 +27,6 @@ def subtitles(segments: Iterable[Segment], form: str) -> str:
 
 
 def _clock(seconds: float, comma: str) -> str:
-    minutes, thousandths = divmod(max(0, round(seconds * 1000)), 60_000)
+    minutes, thousandths = divmod(round(min(max(seconds, 0.0), _LONGEST_S) * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{thousandths // 1000:02}{comma}{thousandths % 1000:03}"
