@@ -63,6 +63,7 @@ _NOTHING = Row(0, 0, 0, 0)
 _COLD = Row(-1, 0, 0, 0)
 _NO_GRANTS: array[int] = array("q")
 _NO_SLICES: dict[int, int] = {}
+_NEVER_US = 1 << 62
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -103,6 +104,7 @@ class Counters:
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
         self._latest_us = 0  # of all grants: none of them is newer
+        self._idle_from_us = 0  # before that there is no window in which nothing counts any more
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
         self._look = {
             LOG: self._look_at_log,
@@ -224,22 +226,32 @@ class Counters:
 
     def sweep(self, now_us: int, count: int) -> None:
         """Forget up to `count` windows of each length in which nothing counts any more."""
+        if now_us < self._idle_from_us:
+            return
+        idle_from_us = _NEVER_US
         for window_us, logs in self._logs.items():
-            idle: list[str] = []
-            for key, log in logs.items():
-                if (log and now_us - log[-1] <= window_us) or len(idle) == count:
+            for _ in range(count):
+                if not logs:
                     break
-                idle.append(key)
-            for key in idle:
+                key, log = next(iter(logs.items()))
+                if log and now_us - log[-1] <= window_us:
+                    idle_from_us = min(idle_from_us, log[-1] + window_us + 1)
+                    break
                 del logs[key]
+            else:
+                idle_from_us = now_us
         for window_us, rows in self._buckets.items():
-            idle = []
-            for key, buckets in rows.items():
-                if _left_us(next(reversed(buckets)), window_us, now_us) > 0 or len(idle) == count:
+            for _ in range(count):
+                if not rows:
                     break
-                idle.append(key)
-            for key in idle:
+                key, buckets = next(iter(rows.items()))
+                if (left_us := _left_us(next(reversed(buckets)), window_us, now_us)) > 0:
+                    idle_from_us = min(idle_from_us, now_us + left_us)
+                    break
                 del rows[key]
+            else:
+                idle_from_us = now_us
+        self._idle_from_us = idle_from_us
 
     def forget_quotas(self, but_period: int, keys: Iterable[str] | None = None) -> None:
         """Forget the counters, all or those with `keys`, of every month but one in which nothing is held."""
@@ -279,16 +291,17 @@ class Counters:
         return next(reversed(buckets)) * (ask.window_us // SLICES) if buckets else 0
 
     def _look_at_log(self, ask: Ask, now_us: int, amount: int) -> Row:
-        log = self._logs[ask.window_us].get(ask.key, _NO_GRANTS)
-        expired = bisect_left(log, now_us - ask.window_us)
+        window_us, cap = ask.window_us, ask.cap
+        log = self._logs[window_us].get(ask.key, _NO_GRANTS)
+        expired = bisect_left(log, now_us - window_us)
         used = len(log) - expired
-        reset_us = log[-1] + ask.window_us + 1 - now_us if used else 0
-        over = amount - (ask.cap - used)
-        if ask.cap < 0 or over <= 0:
+        reset_us = log[-1] + window_us + 1 - now_us if used else 0
+        over = amount - (cap - used)
+        if cap < 0 or over <= 0:
             return Row(used, 0, 0, reset_us)
-        if amount > ask.cap:
+        if amount > cap:
             return Row(used, 0, NEVER, reset_us)
-        return Row(used, 0, log[expired + over - 1] + ask.window_us + 1 - now_us, reset_us)
+        return Row(used, 0, log[expired + over - 1] + window_us + 1 - now_us, reset_us)
 
     def _look_at_buckets(self, ask: Ask, now_us: int, amount: int) -> Row:
         used = reset_us = 0
@@ -338,6 +351,7 @@ class Counters:
             log = logs.get(ask.key)
             if log is None:
                 log = logs[ask.key] = array("q")
+                self._idle_from_us = min(self._idle_from_us, now_us + ask.window_us + 1)
             if len(log) > 2 * row.used:  # forgetting half at a time costs each grant the same, however many end at once
                 del log[: len(log) - row.used]
             if amount == 1:
@@ -348,7 +362,10 @@ class Counters:
             return Row(row.used + amount, 0, 0, ask.window_us + 1)
         if form == BUCKETS:
             rows = self._buckets[ask.window_us]
-            buckets = rows.setdefault(ask.key, {})
+            buckets = rows.get(ask.key)
+            if buckets is None:
+                buckets = rows[ask.key] = {}
+                self._idle_from_us = min(self._idle_from_us, now_us + ask.window_us)
             for number in [number for number in buckets if _left_us(number, ask.window_us, now_us) <= 0]:
                 del buckets[number]
             current = now_us // (ask.window_us // SLICES)
@@ -387,6 +404,7 @@ class Counters:
             while there < ask.amount and at + there < len(log) and log[at + there] == granted_us:
                 there += 1
             del log[at : at + there]
+            self._idle_from_us = 0
 
     def _correct(self, ask: Ask, granted_us: int, by: int) -> None:
         buckets = self._buckets[ask.window_us].get(ask.key)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Protocol
 
 from pulse_gateway.errors import Unauthenticated
@@ -23,12 +24,15 @@ class Authenticate:
     def __init__(self, inner: Handler, *, authenticator: Authenticator) -> None:
         self._inner, self._authenticator = inner, authenticator
 
-    async def __call__(self, exchange: Exchange) -> Reply:
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         inbound = exchange.inbound
         if inbound.principal is not None:
             exchange.principal = inbound.principal
-        elif inbound.credential:
-            exchange.principal = await self._authenticator.authenticate(inbound.credential)
-        else:
-            raise Unauthenticated("no API key was sent; use the header Authorization: Bearer KEY")
+            return self._inner(exchange)
+        if inbound.credential:
+            return self._with_key(exchange, inbound.credential)
+        raise Unauthenticated("no API key was sent; use the header Authorization: Bearer KEY")
+
+    async def _with_key(self, exchange: Exchange, secret: str) -> Reply:
+        exchange.principal = await self._authenticator.authenticate(secret)
         return await self._inner(exchange)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import CHAT, Exchange
 from pulse_gateway.pipeline.reply import Reply
@@ -13,5 +15,5 @@ class Choose:
     def __init__(self, chat: Handler, operation: Handler) -> None:
         self._chat, self._operation = chat, operation
 
-    async def __call__(self, exchange: Exchange) -> Reply:
-        return await (self._chat if exchange.inbound.operation == CHAT else self._operation)(exchange)
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
+        return (self._chat if exchange.inbound.operation == CHAT else self._operation)(exchange)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import DeadlineExceeded
@@ -18,8 +19,8 @@ class Deadline:
         self._inner, self._total_s, self._clock = inner, total_s, clock
         self._alarm = _Alarm()
 
-    async def __call__(self, exchange: Exchange) -> Reply:
-        return await self.run(self._inner, exchange)
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
+        return self.run(self._inner, exchange)
 
     async def run(self, handler: Handler, exchange: Exchange) -> Reply:
         """The same for another handler.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from math import inf
 from typing import cast
@@ -60,9 +60,10 @@ class Idempotent:
         self._deadline, self._clock = Deadline(inner, total_s=total_s, clock=clock), clock
         self._supervisor, self._observers = supervisor, observers
 
-    async def __call__(self, exchange: Exchange) -> Reply:
-        if exchange.inbound.idempotency_key is None:
-            return await self._inner(exchange)
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
+        return self._inner(exchange) if exchange.inbound.idempotency_key is None else self._with_key(exchange)
+
+    async def _with_key(self, exchange: Exchange) -> Reply:
         try:
             return await self._authenticated(exchange)
         except PulseError as error:

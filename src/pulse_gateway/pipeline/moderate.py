@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from pulse_gateway.moderation.chain import Chain, Stage, content_blocked
@@ -18,10 +19,12 @@ class Moderate:
     def __init__(self, inner: Handler, *, chain: Chain) -> None:
         self._inner, self._chain = inner, chain
 
-    async def __call__(self, exchange: Exchange) -> Reply:
-        if self._chain.reviews_prompts:
-            assert exchange.envelope is not None  # Resolve stands before
-            await review(self._chain, exchange, exchange.envelope.text, "prompt")
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
+        return self._reviewed(exchange) if self._chain.reviews_prompts else self._inner(exchange)
+
+    async def _reviewed(self, exchange: Exchange) -> Reply:
+        assert exchange.envelope is not None  # Resolve stands before
+        await review(self._chain, exchange, exchange.envelope.text, "prompt")
         return await self._inner(exchange)
 
 

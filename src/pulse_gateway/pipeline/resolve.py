@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from typing import Protocol
 
@@ -34,10 +34,10 @@ class Resolve:
     def __init__(self, inner: Handler, *, router: Router) -> None:
         self._inner, self._router = inner, router
 
-    async def __call__(self, exchange: Exchange) -> Reply:
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         envelope = exchange.envelope = read_envelope(exchange)
         exchange.candidates = self._router.candidates(_clean(envelope.model))
-        return await self._inner(exchange)
+        return self._inner(exchange)
 
 
 def read_envelope(exchange: Exchange) -> Envelope:

@@ -471,6 +471,26 @@ async def test_idle_accounts_are_forgotten_within_two_windows(clock: FakeClock, 
     assert limiter.windows_held == 1
 
 
+async def test_windows_of_every_length_and_form_are_forgotten_once_they_are_over(
+    clock: FakeClock, limiter: MemoryLimiter
+) -> None:
+    await limiter.acquire([request(account="long", window_s=3_600.0), request(account="busy", window_s=600.0)])
+    short = [
+        request(account="short", window_s=1.0),
+        Charge(account="u", kind="tokens", amount=9, cap=None, window_s=2.0),
+    ]
+    await limiter.acquire(short)
+    assert limiter.windows_held == 4
+    clock.advance(3)
+    await limiter.acquire([request(account="busy", window_s=600.0)])
+    assert limiter.windows_held == 2
+    taken_back = await limiter.acquire([request(account="never", window_s=3_600.0)])
+    await taken_back.cancel()
+    clock.advance(3_700)
+    await limiter.acquire([request(account="late", window_s=1.0)])
+    assert limiter.windows_held == 1
+
+
 async def test_one_caller_never_pays_for_all_the_idle_ones(clock: FakeClock, limiter: MemoryLimiter) -> None:
     for number in range(1_000):
         await limiter.acquire([request(account=f"account-{number}")])
