@@ -19,6 +19,7 @@ OPENROUTER, PERPLEXITY, PICTURES = "openrouter:org/some-model", "perplexity:sona
 HI = [{"role": "user", "content": "Hello"}]
 NANO_USD_PER_TOKEN = 2_000  # of the simulated OpenRouter
 NANO_USD_PER_IMAGE_TOKEN = 30_000
+NANO_USD_PER_XAI_IMAGE = 20_000_000
 
 
 @pytest.fixture
@@ -76,6 +77,15 @@ async def test_images_cost_what_openrouter_says_over_all_calls(simulator: Simula
     assert [entry.images for entry in ledger.entries] == [3, 1]
     for entry in ledger.entries:
         assert entry.cost_nano_usd == entry.tokens * NANO_USD_PER_IMAGE_TOKEN > 0
+
+
+async def test_what_xais_filter_held_back_costs_nothing_though_it_is_told_of(simulator: Simulator) -> None:
+    ledger, model = MemoryLedger(), "xai:grok-imagine-image+filtered=1"
+    async with gateway_to(simulator.url, ledger) as gateway:
+        assert (await image(gateway, model, n=3)).status == 200
+        assert len(json.loads((await edit(gateway, edit_form(model, PNG, n="3"))).body)["data"]) == 2
+    for entry in ledger.entries:
+        assert (entry.cost_nano_usd, entry.price_source) == (2 * NANO_USD_PER_XAI_IMAGE, "xai: usage.cost_in_usd_ticks")
 
 
 async def test_a_program_reads_what_its_image_has_cost(simulator: Simulator) -> None:

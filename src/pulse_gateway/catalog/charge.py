@@ -5,7 +5,7 @@ what it has billed knows better than any list. Only vendors that are known to sa
 free; and never over a price that the operator has written.
 
 Source: https://openrouter.ai/docs/use-cases/usage-accounting ("the total amount charged to your account") and
-https://docs.perplexity.ai/api-reference/chat-completions-post (read 2026-11-24)
+https://docs.perplexity.ai/api-reference/chat-completions-post and https://docs.x.ai/developers/cost-tracking (read 2026-11-24)
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pulse_gateway.types.usage import Usage
 __all__ = ["OPERATORS_OWN", "Charge", "charge"]
 
 OPERATORS_OWN = "configuration"  # the source of a price that an operator has written
-_BELIEVED = frozenset({"openrouter", "perplexity"})  # kinds
+# Kinds, and where they say it.
+_BELIEVED = {"openrouter": "usage.cost", "perplexity": "usage.cost", "xai": "usage.cost_in_usd_ticks"}
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -33,8 +34,9 @@ class Charge(msgspec.Struct, frozen=True):
 def charge(usage: Usage, deployment: Deployment, told_nano_usd: int | None, /) -> Charge:
     """For `usage` at `deployment`, of which the vendor says that it costs `told_nano_usd`; None: it says nothing."""
     price = deployment.model.price
-    if told_nano_usd is not None and deployment.kind in _BELIEVED and not (price and price.source == OPERATORS_OWN):
-        return Charge(told_nano_usd, f"{deployment.kind}: usage.cost", None)
+    place = None if told_nano_usd is None else _BELIEVED.get(deployment.kind)
+    if place is not None and not (price and price.source == OPERATORS_OWN):
+        return Charge(told_nano_usd, f"{deployment.kind}: {place}", None)
     if price is None:
         return Charge(None, None, None)
     return Charge(cost(usage, price), f"{price.source} ({price.as_of})", price_version(price))

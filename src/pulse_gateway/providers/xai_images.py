@@ -1,7 +1,7 @@
 """Images edited by xAI: OpenAI's path, but a JSON body with the addresses of up to three pictures in it.
 
-It has aspect ratios and two resolutions, no sizes. What its filter held back comes without bytes, with `respect_moderation: false`. It says
-what a call costs in ticks, of which a dollar has ten thousand million.
+It has aspect ratios and two resolutions, no sizes. What its filter held back comes without bytes, with `respect_moderation: false`, beside
+the images that it let through, and those are billed. It says what a call costs, the pictures that were worked from included.
 
 Source: https://docs.x.ai/developers/rest-api-reference/inference/images, /developers/model-capabilities/images/editing and the types of
 `xai-sdk` 1.21 (read 2026-11-24). That an edit takes no more than three pictures, and which models know qualities, is theirs; that a
@@ -23,8 +23,10 @@ from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.images import ImageReply, ImageRequest, MadeImage, image_variant
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.foreign_answers import counted
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_provider
 from pulse_gateway.wire.refusals import unsupported
+from pulse_gateway.wire.told_cost import ToldCost, told_nano_usd
 
 __all__ = ["EDITS", "XaiEdits"]
 
@@ -35,7 +37,6 @@ _LACKS = (
 _MOST_PICTURES = 3
 _QUALITIES = ("low", "medium", "high")
 _FINE_PIXELS = 1448 * 1448  # from here on 2k is nearer than 1k
-_TICKS_PER_NANO_USD = 10
 
 
 class _Picture(msgspec.Struct):
@@ -46,16 +47,13 @@ class _Picture(msgspec.Struct):
     respect_moderation: bool | None = None
 
 
-class _Usage(msgspec.Struct):
-    cost_in_usd_ticks: int | None = None
-
-
 class _Answer(msgspec.Struct):
     data: list[_Picture]
-    usage: _Usage | None = None
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
+_told = msgspec.json.Decoder(ToldCost | None).decode
 
 
 class XaiEdits:
@@ -99,20 +97,14 @@ class XaiEdits:
         size = first_size(images)
         usage = Usage(images=len(images), variant=image_variant(size, request.quality))
         yield Billed(usage)
-        if len(let_through) < len(read.data):
-            raise UpstreamRefusedContent("the provider's filter held an image back", upstream_code="respect_moderation")
+        if not images and read.data:
+            raise UpstreamRefusedContent(
+                "the provider's filter let no image through", upstream_code="respect_moderation"
+            )
         if not images:
             raise not_of_protocol("it holds no images")
-        return ImageReply(
-            images=images, usage=usage, size=size, quality=request.quality, cost_nano_usd=_told_nano_usd(read.usage)
-        )
-
-
-def _told_nano_usd(usage: _Usage | None) -> int | None:
-    """What xAI says that it costs, the pictures that were worked from included."""
-    if usage is None or usage.cost_in_usd_ticks is None or usage.cost_in_usd_ticks < 0:
-        return None
-    return -(-usage.cost_in_usd_ticks // _TICKS_PER_NANO_USD)
+        told = told_nano_usd(counted(_told, read.usage))
+        return ImageReply(images=images, usage=usage, size=size, quality=request.quality, cost_nano_usd=told)
 
 
 def _knows_qualities(model: Model) -> bool:

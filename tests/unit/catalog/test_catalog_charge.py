@@ -19,12 +19,15 @@ def deployment(kind: str, price: Price | None) -> Deployment:
     return Deployment(provider="p", kind=kind, model=Model(provider="p", name="m", price=price), base_url="")
 
 
-@pytest.mark.parametrize("kind", ["openrouter", "perplexity"])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [("openrouter", "usage.cost"), ("perplexity", "usage.cost"), ("xai", "usage.cost_in_usd_ticks")],
+)
 @pytest.mark.parametrize("price", [None, LISTED])
 def test_who_says_what_it_has_billed_is_believed_over_a_list_and_where_there_is_none(
-    kind: str, price: Price | None
+    kind: str, place: str, price: Price | None
 ) -> None:
-    assert charge(USED, deployment(kind, price), 7) == Charge(7, f"{kind}: usage.cost", None)
+    assert charge(USED, deployment(kind, price), 7) == Charge(7, f"{kind}: {place}", None)
     assert charge(USED, deployment(kind, price), 0).nano_usd == 0
 
 

@@ -99,15 +99,19 @@ def test_large_images_are_asked_for_as_large_and_the_answer_may_say_what_its_bas
     assert reply.cost_nano_usd == 22_000_001  # as the vendor has it, rounded up
 
 
-def test_of_several_images_of_which_one_is_held_back_the_others_are_billed() -> None:
-    call = OfferCall(deployment=deployment(GROK, "xai"))
-    steps = offered(XAI, "image_edits").steps(asked(images=(FOX,), n=2), call)
-    next(steps)
-    body = b'{"data": [{"b64_json": "%b"}, {"respect_moderation": false}]}' % B64.encode()
-    told = steps.send(HttpAnswer(200, (), body))
-    assert billed([told]) == [Usage(images=1, variant="1024x768")]
+def test_of_several_images_those_that_the_filter_let_through_are_given_since_they_are_billed() -> None:
+    answer = {"data": [{"b64_json": B64}, {"respect_moderation": False}], "usage": {"cost_in_usd_ticks": "much"}}
+    reply, steps = run(offered(XAI, "image_edits"), asked(images=(FOX,), n=2), GROK, answer, kind="xai")
+    assert billed(steps) == [Usage(images=1, variant="1024x768")] == [reply.usage]
+    assert ([image.content for image in reply.images], reply.cost_nano_usd) == ([PNG], None)
     with pytest.raises(UpstreamRefusedContent):
-        steps.send(None)
+        run(
+            offered(XAI, "image_edits"),
+            asked(images=(FOX,)),
+            GROK,
+            {"data": [{"respect_moderation": False}]},
+            kind="xai",
+        )
 
 
 @pytest.mark.parametrize(

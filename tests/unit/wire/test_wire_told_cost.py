@@ -52,6 +52,22 @@ def test_what_could_be_no_price_is_no_word(written: str) -> None:
     assert told_nano_usd(_read(b'{"cost": %b}' % written.encode())) is None
 
 
+@pytest.mark.parametrize(
+    ("written", "nano_usd"),
+    [
+        ("0", 0),
+        ("37756000", 3_775_600),
+        ("1", 1),
+        ("220000001", 22_000_001),
+        ("100000000000001", None),
+        ("9" * 60, None),
+    ]
+    + [(odd, None) for odd in ("-10", "1.5", '"10"', "null", "{}", "true")],
+)
+def test_ticks_are_tenths_of_a_nano_dollar(written: str, nano_usd: int | None) -> None:
+    assert told_nano_usd(_read(b'{"cost_in_usd_ticks": %b}' % written.encode())) == nano_usd
+
+
 def test_nobody_says_nothing() -> None:
     assert told_nano_usd(None) is None
     assert told() is None
@@ -87,6 +103,13 @@ def test_a_whole_answer_says_it() -> None:
         reading = Reading()
         reading.observe_reply(reply)
         assert (reading.told_nano_usd, reading.usage_is_final) == (140_000, True)
+
+
+def test_an_answer_of_xais_says_it_in_ticks() -> None:
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]
+    usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14, "cost_in_usd_ticks": 37_756_000}
+    body = json.dumps({"choices": choices, "usage": usage}).encode()
+    assert OpenAIChatCodec().decode_reply(body).cost_nano_usd == 3_775_600
 
 
 def test_a_stream_says_it_with_its_usage_and_the_last_word_counts() -> None:

@@ -31,6 +31,7 @@ from pulse_gateway.wire.foreign_answers import WatchedEvents, counted, holding
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import encode_event
+from pulse_gateway.wire.told_cost import ToldCost, told_nano_usd
 
 __all__ = ["ImageEvents", "decode_reply", "encode_events", "encode_reply", "read_reply"]
 
@@ -40,7 +41,7 @@ class _InputDetails(msgspec.Struct):
     image_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(ToldCost):
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: _InputDetails | None = None
@@ -106,6 +107,7 @@ def decode_reply(answer: Payload) -> ImageReply:
         quality=read.quality,
         background=read.background,
         output_format=read.output_format,
+        cost_nano_usd=told_nano_usd(read.usage),
     )
 
 
@@ -113,13 +115,15 @@ def read_reply(answer: Payload, reading: Reading) -> None:
     read = from_provider(_seen, answer.data)
     found = holding("images", read.data, answer.data)
     reading.started = reading.ended = True
-    reading.usage = _seen_usage(read, len(found))
+    reading.usage, reading.told_nano_usd = _seen_usage(read, len(found))
     reading.usage_is_final = True
 
 
-def _seen_usage(seen: _Seen | _Event, images: int) -> Usage:
+def _seen_usage(seen: _Seen | _Event, images: int) -> tuple[Usage, int | None]:
+    """What was used, and what the vendor says that it costs."""
     size, quality = (word if isinstance(word, str) else None for word in (seen.size, seen.quality))
-    return _usage(counted(_counts, seen.usage), images, size, quality)
+    counts = counted(_counts, seen.usage)
+    return _usage(counts, images, size, quality), told_nano_usd(counts)
 
 
 def _usage(counts: _Usage | None, images: int, size: str | None, quality: str | None) -> Usage:
@@ -210,7 +214,7 @@ class ImageEvents(WatchedEvents[_Event]):
         if not event.type.endswith(".completed"):
             return []
         self._images += 1
-        return [Finished(FinishReason.STOP), UsageReported(_seen_usage(event, self._images))]
+        return [Finished(FinishReason.STOP), UsageReported(*_seen_usage(event, self._images))]
 
     def finish(self) -> list[Event]:
         return [Ended()] if self._images else []
