@@ -114,7 +114,7 @@ async def _measured(url: str, times: int, rounds: int) -> dict[str, list[float]]
     found: dict[str, list[float]] = {}
     works = (("small, one by one", "whole", times, 1), ("small, 32 at once", "whole", times, 32))
     for _ in range(rounds):
-        for work, path, asked, at_once in (*works, ("100 chunks, 32 at once", "stream", times // 20, 32)):
+        for work, path, asked, at_once in (*works, ("100 chunks, 32 at once", "stream", max(64, times // 20), 32)):
             for name, transport in transports.items():
                 spent = await cpu_us(
                     lambda transport=transport, path=path: _ask(transport, f"{url}/{path}"), asked, at_once
