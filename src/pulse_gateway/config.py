@@ -128,9 +128,7 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str | None, Meta(description="default: the vendor's; in the form the vendor's own SDK takes")
     ] = None
     headers: Annotated[dict[str, str], Meta(description="sent with every call; values may be secret references")] = {}
-    timeouts: Annotated[Timeouts, Meta(description="connect_s, tls_s, write_s, first_byte_s, idle_s, total_s")] = (
-        Timeouts()
-    )
+    timeouts: Annotated[Timeouts, Meta(description="of each phase of a call")] = Timeouts()
     proxy: Annotated[str | None, Meta(description="HTTP proxy for this provider, `http://host:port`")] = None
     bucket: Annotated[
         Annotated[str, Meta(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^?#\s]*)?(\?[^#\s]*)?$")] | None,
