@@ -19,7 +19,7 @@ from pulse_gateway.types.audio import AudioFile, Segment, TranscriptionReply, Tr
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.usage import Usage
-from pulse_gateway.wire.audio.formats import audio_type
+from pulse_gateway.wire.audio.formats import audio_type, told_ms
 from pulse_gateway.wire.foreign_json import from_provider, to_provider
 from pulse_gateway.wire.openai_chat.errors import upstream_error
 from pulse_gateway.wire.refusals import refuse_extra, unsupported
@@ -119,14 +119,11 @@ def _segment(read: _Segment) -> Segment:
 
 
 def _counted(read: _Answer) -> Usage | None:
+    """None where it says nothing. Of many a model it says what it costs, and no more: then the recording is as long as it looks."""
     told = read.usage or _Usage()
     seconds = told.seconds if read.duration is None else read.duration
-    used = Usage(
-        input_tokens=told.input_tokens,
-        output_tokens=told.output_tokens,
-        audio_ms=None if seconds is None else round(seconds * 1000),
-    )
-    return None if used == Usage() else used
+    used = Usage(input_tokens=told.input_tokens, output_tokens=told.output_tokens, audio_ms=told_ms(seconds))
+    return None if used == Usage() and told_nano_usd(told) is None else used
 
 
 TRANSCRIPTION = OpenRouterTranscription()

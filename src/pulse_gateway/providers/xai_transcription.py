@@ -18,6 +18,7 @@ from pulse_gateway.types.audio import Segment, TranscriptionReply, Transcription
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.audio.formats import told_ms
 from pulse_gateway.wire.foreign_json import from_provider
 from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.refusals import refuse_extra, unsupported
@@ -61,8 +62,10 @@ class XaiTranscription:
         form = request.response_format
         if form not in _FORMATS:
             raise unsupported(model, "response_format", f"gives json, text, verbose_json and diarized_json, not {form}")
-        if form == "verbose_json" and request.timestamp_granularities != ("word",):
-            raise unsupported(model, "timestamp_granularities", "knows the times of words, and of nothing else")
+        if request.timestamp_granularities != (("word",) if form == "verbose_json" else ()):
+            raise unsupported(
+                model, "timestamp_granularities", "knows the times of words alone, and tells them in verbose_json"
+            )
         if request.chunking_strategy not in (None, "auto"):
             raise unsupported(model, "chunking_strategy", "cuts recordings by itself")
         return (*(("chunking_strategy",) if request.chunking_strategy else ()), *request.hints)
@@ -85,14 +88,14 @@ class XaiTranscription:
         headers = (("content-type", form.content_type), *XAI.headers(call))
         answer = yield from ask(HttpRequest("POST", XAI.url(call.deployment, "/stt"), headers, form.data))
         read = from_provider(_decode, answer.body)
-        words = read.words or []
+        words, heard_ms = read.words or [], told_ms(read.duration)
         return TranscriptionReply(
             text=read.text,
             language=read.language or request.language,
             duration_s=read.duration,
             segments=_turns(words) if diarized else None,
             words=tuple(map(_written, words)) if request.response_format == "verbose_json" else None,
-            usage=None if read.duration is None else Usage(audio_ms=round(read.duration * 1000)),
+            usage=None if heard_ms is None else Usage(audio_ms=heard_ms),
         )
 
 

@@ -91,6 +91,21 @@ def test_a_recording_goes_with_its_kind(file: AudioFile, kind: str) -> None:
     assert reply.cost_nano_usd == 250_000
 
 
+@pytest.mark.parametrize(
+    ("told", "usage", "cost"),
+    [
+        ({"usage": {"cost": 0.00025}}, Usage(), 250_000),  # what it costs, and no more
+        ({"usage": {"cost": "dear"}}, None, None),
+        ({}, None, None),
+        ({"duration": 1e308, "usage": {"cost": 0.01}}, Usage(), 10_000_000),
+        ({"duration": -1, "usage": {"input_tokens": 3}}, Usage(input_tokens=3), None),
+    ],
+)
+def test_of_what_a_recording_took_only_what_can_be_counts(told: dict[str, Any], usage: Any, cost: int | None) -> None:
+    reply, _ = run(LISTENS, recording(), "openai/whisper-1", {"text": "hi", **told}, kind="openrouter")
+    assert (reply.usage, reply.cost_nano_usd) == (usage, cost)
+
+
 def test_a_recording_of_no_kind_is_the_clients_fault_and_an_answer_without_words_the_vendors() -> None:
     with pytest.raises(InvalidRequest) as caught:
         run(LISTENS, recording(file=AudioFile(data=b"??")), "openai/whisper-1", kind="openrouter")

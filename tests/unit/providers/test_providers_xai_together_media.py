@@ -216,6 +216,7 @@ def test_together_is_told_the_format_that_clients_expect_and_keeps_its_own_membe
     [
         ({"response_format": "srt"}, "response_format"),
         ({"response_format": "verbose_json"}, "timestamp_granularities"),
+        ({"timestamp_granularities": ("word",)}, "timestamp_granularities"),
         ({"prompt": "names"}, "prompt"),
         ({"temperature": 0.0}, "temperature"),
         ({"languages": ("ar", "en")}, "languages"),
@@ -240,6 +241,8 @@ def test_the_recording_comes_last_and_words_have_their_times() -> None:
     assert reply.usage == Usage(audio_ms=1200)
     reply, _ = run(offered(XAI, "transcription"), heard(), "grok-stt", {"text": ""}, kind="xai")
     assert (reply.text, reply.usage, reply.words, reply.segments) == ("", None, None, None)
+    reply, _ = run(offered(XAI, "transcription"), heard(), "grok-stt", {"text": "", "duration": 1e308}, kind="xai")
+    assert reply.usage is None
 
 
 # ── videos ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["SPEECH_TYPES", "audio_type", "duration_ms", "wav", "wav_samples"]
+__all__ = ["SPEECH_TYPES", "audio_type", "duration_ms", "told_ms", "wav", "wav_samples"]
 
 SPEECH_TYPES = {
     "mp3": "audio/mpeg",
@@ -44,6 +44,7 @@ _BYTES_PER_S = {
     "audio/aiff": 32_000,
 }
 _USUAL_BYTES_PER_S = 12_000
+_LONGEST_S = 10**6
 
 
 def audio_type(data: bytes | memoryview, name: str | None) -> str | None:
@@ -67,6 +68,11 @@ def duration_ms(data: bytes | memoryview, kind: str | None) -> int:
     if exact is None:
         exact = len(data) * 1000 // _BYTES_PER_S.get(kind or "", _USUAL_BYTES_PER_S)
     return max(1, exact)
+
+
+def told_ms(seconds: float | None) -> int | None:
+    """Milliseconds of a recording as a vendor tells its length; None where it tells none, or one that no recording has."""
+    return round(seconds * 1000) if seconds is not None and 0 <= seconds < _LONGEST_S else None
 
 
 def _wav_ms(data: bytes | memoryview) -> int | None:
