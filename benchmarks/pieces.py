@@ -51,12 +51,14 @@ class _JournalOnly(MemoryLedger):
     def __init__(self, journal: Journal) -> None:
         super().__init__()
         self._journal, self._closed = journal, list[str]()
+        self._announced: dict[str, UsageEntry] = {}
 
     def open(self, entry: UsageEntry, /) -> None:
-        self._journal.open(entry)
+        self._journal.check()
+        self._announced[entry.entry_id] = entry
 
     def sent(self, entry_id: str, /) -> None:
-        self._journal.sent(entry_id)
+        self._journal.open(self._announced.pop(entry_id), sent=True)
 
     def mark(self, entry: UsageEntry, /) -> None:
         self._journal.mark(entry)
@@ -81,7 +83,7 @@ class _Nothing(MemoryLedger):
 def exchange() -> Exchange:
     found = Exchange(Inbound(dialect="openai.chat"), None, time.monotonic())
     found.principal = principals("default")[7]
-    found.envelope = Envelope(model="fast", stream=False, text="", attachments=0, max_output_tokens=None, n=1)
+    found.envelope = Envelope(model="fast", stream=False, attachments=0, max_output_tokens=None, n=1)
     found.deployment, found.prompt_tokens, found.period = _DEPLOYMENT, 812, 202611
     return found
 

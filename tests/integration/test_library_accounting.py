@@ -418,13 +418,14 @@ async def test_what_is_announced_before_the_call_is_the_prompt_and_what_is_marke
     assert {each.at for each in (opened, *kept.ledger.marked)} == {entry.at}
 
 
+@pytest.mark.parametrize("step", ["open", "sent"])
 async def test_a_ledger_that_can_keep_nothing_stops_the_call_before_it_is_made(
-    simulator: Simulator, kept: Kept, monkeypatch: pytest.MonkeyPatch
+    simulator: Simulator, kept: Kept, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def full(entry: UsageEntry, /) -> None:
+    def full(entry: UsageEntry | str, /) -> None:
         raise StoreUnavailable("the journal is full")
 
-    monkeypatch.setattr(kept.ledger, "open", full)
+    monkeypatch.setattr(kept.ledger, step, full)
     principal = Principal(user_id="u", plan=UNLIMITED)
     async with gateway(simulator.url, kept) as made:
         assert await status_of(made, inbound(principal)) == 503

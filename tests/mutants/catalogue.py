@@ -225,8 +225,8 @@ MUTANTS = (
         (
             Change(
                 "ledger/journal.py",
-                "        if not self._writer.put_entry(CLOSE, entry.entry_id, payload):\n"
-                "            self._writer.let_wait(CLOSE, entry.entry_id, payload)\n",
+                "        if not writer.put_entry(CLOSE, entry_id, payload):\n"
+                "            writer.let_wait(CLOSE, entry_id, payload)\n",
                 "        del payload\n",
             ),
         ),
@@ -238,7 +238,7 @@ MUTANTS = (
         (
             Change(
                 "pipeline/attempt.py",
-                "        ledger.open(self._entry(Outcome.INTERRUPTED, self._asked_for(), UsageSource.ESTIMATED))\n",
+                "        ledger.open(self._announced)\n",
                 "",
             ),
         ),

@@ -128,12 +128,12 @@ class JournalMachine(RuleBasedStateMachine):
     def open_journal(self) -> None:
         self.journal = Journal(self.directory, max_bytes=2**21, segment_bytes=2**16)
 
-    @rule(count=st.integers(1, 200))
-    def begin(self, count: int) -> None:
+    @rule(count=st.integers(1, 200), sent=st.booleans())
+    def begin(self, count: int, sent: bool) -> None:
         for _ in range(count):
             said = entry(tokens=0, tags=(("padding", "x" * 200),))
-            self.journal.open(said)
-            self.announced[said.entry_id] = said
+            self.journal.open(said, sent=sent)
+            (self.running if sent else self.announced)[said.entry_id] = said
 
     @rule(pick=st.randoms(use_true_random=False), count=st.integers(1, 200))
     def send(self, pick: random.Random, count: int) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pulse_gateway.catalog.cost import cost, price_version
+from pulse_gateway.catalog.cost import cost, prepare
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.usage import Usage
 
@@ -39,4 +39,5 @@ def charge(usage: Usage, deployment: Deployment, told_nano_usd: int | None, /) -
         return Charge(told_nano_usd, f"{deployment.kind}: {place}", None)
     if price is None:
         return Charge(None, None, None)
-    return Charge(cost(usage, price), f"{price.source} ({price.as_of})", price_version(price))
+    prepared = prepare(price)
+    return Charge(cost(usage, price), prepared.named, prepared.version)

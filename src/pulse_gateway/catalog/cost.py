@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import lru_cache
 
 import msgspec
 
-from pulse_gateway.types.catalog import Price, UnitRates
+from pulse_gateway.types.catalog import Price, Rates, UnitRates
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.units import NanoUSD
 
-__all__ = ["cost", "price_version", "rate_of"]
+__all__ = ["Prepared", "cost", "prepare", "price_version", "rate_of"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -21,6 +20,8 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _PARTS = 3_000_000
 _PER_MILLION, _EACH, _VIDEO_MS, _AUDIO_MS = 3, _PARTS, _PARTS // 1_000, _PARTS // 60_000
 
+_MOST_PREPARED = 4096  # prices
+
 
 def cost(usage: Usage, at: Price, /) -> NanoUSD:
     """`usage` at the price `at`, in nano-USD; rounded up once, over the whole. Unknown classes count as zero.
@@ -28,24 +29,36 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
     The long-context rates apply to the whole request as soon as its input, cached or not, exceeds their threshold.
     Source: the pricing pages of OpenAI, Anthropic and Google, which all price the whole request by its length (read 2026-11-24).
     """
-    rates = at.rates
-    if at.long_rates is not None and at.long_above_tokens is not None and usage.input_total > at.long_above_tokens:
-        rates = at.long_rates
-    fresh, output = rates.input, rates.output
-    parts = _PER_MILLION * (
-        (usage.input_tokens or 0) * fresh
-        + (usage.cached_input_tokens or 0) * (fresh if rates.cached_input is None else rates.cached_input)
-        + (usage.cache_write_tokens or 0) * (fresh if rates.cache_write is None else rates.cache_write)
-        + (usage.cache_write_long_tokens or 0) * (fresh if rates.cache_write_long is None else rates.cache_write_long)
-        + (usage.audio_input_tokens or 0) * (fresh if rates.audio_input is None else rates.audio_input)
-        + (usage.image_input_tokens or 0) * (fresh if rates.image_input is None else rates.image_input)
-        + (usage.video_input_tokens or 0) * (fresh if rates.video_input is None else rates.video_input)
-        + (usage.output_tokens or 0) * output
-        + (usage.reasoning_tokens or 0) * (output if rates.reasoning is None else rates.reasoning)
-        + (usage.audio_output_tokens or 0) * (output if rates.audio_output is None else rates.audio_output)
-        + (usage.image_output_tokens or 0) * (output if rates.image_output is None else rates.image_output)
-        + (usage.video_output_tokens or 0) * (output if rates.video_output is None else rates.video_output)
-    )
+    prepared = prepare(at)
+    rates = prepared.rates
+    if prepared.long_rates is not None and usage.input_total > prepared.long_above_tokens:
+        rates = prepared.long_rates
+    parts = 0
+    if count := usage.input_tokens:
+        parts += count * rates.input
+    if count := usage.cached_input_tokens:
+        parts += count * rates.cached_input
+    if count := usage.cache_write_tokens:
+        parts += count * rates.cache_write
+    if count := usage.cache_write_long_tokens:
+        parts += count * rates.cache_write_long
+    if count := usage.audio_input_tokens:
+        parts += count * rates.audio_input
+    if count := usage.image_input_tokens:
+        parts += count * rates.image_input
+    if count := usage.video_input_tokens:
+        parts += count * rates.video_input
+    if count := usage.output_tokens:
+        parts += count * rates.output
+    if count := usage.reasoning_tokens:
+        parts += count * rates.reasoning
+    if count := usage.audio_output_tokens:
+        parts += count * rates.audio_output
+    if count := usage.image_output_tokens:
+        parts += count * rates.image_output
+    if count := usage.video_output_tokens:
+        parts += count * rates.video_output
+    parts *= _PER_MILLION
     if at.units is not None:
         parts += _of_units(usage, at.units)
     return NanoUSD(-(-parts // _PARTS))
@@ -79,12 +92,68 @@ def rate_of(by_variant: Mapping[str, int], variant: str | None, /) -> int:
 
 def price_version(at: Price, /) -> str:
     """Names exactly these rates, units included: the day they were read, and eight digits of the SHA-256 of all of them."""
+    return prepare(at).version
+
+
+class EveryRate(msgspec.Struct, frozen=True):
+    """Nano-USD per million tokens, of each class: what is not priced apart costs what plain input or output does."""
+
+    input: int
+    output: int
+    cached_input: int
+    cache_write: int
+    cache_write_long: int
+    audio_input: int
+    reasoning: int
+    audio_output: int
+    image_output: int
+    image_input: int
+    video_input: int
+    video_output: int
+
+
+assert EveryRate.__struct_fields__ == Rates.__struct_fields__
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """A price as calls are charged by it. `named` is where it comes from, in words."""
+
+    price: Price
+    rates: EveryRate
+    long_rates: EveryRate | None
+    long_above_tokens: int
+    version: str
+    named: str
+
+
+_prepared: dict[int, Prepared] = {}  # by the identity of the price, which stays its own as long as it is kept here
+
+
+def prepare(at: Price, /) -> Prepared:
+    """Worked out when the price is first met."""
+    found = _prepared.get(id(at))
+    if found is None:
+        if len(_prepared) >= _MOST_PREPARED:
+            _prepared.clear()
+        found = _prepared[id(at)] = Prepared(
+            price=at,
+            rates=_every(at.rates),
+            long_rates=None if at.long_rates is None or at.long_above_tokens is None else _every(at.long_rates),
+            long_above_tokens=at.long_above_tokens or 0,
+            version=_version(at),
+            named=f"{at.source} ({at.as_of})",
+        )
+    return found
+
+
+def _every(rates: Rates) -> EveryRate:
+    apart = msgspec.structs.asdict(rates)
+    plain = {name: rates.input if "input" in name or "cache" in name else rates.output for name in apart}
+    return EveryRate(**{name: plain[name] if rate is None else rate for name, rate in apart.items()})
+
+
+def _version(at: Price) -> str:
     told: tuple[object, ...] = (at.rates, at.long_above_tokens, at.long_rates)
     if at.units is not None:
         told = (*told, at.units)
-    return f"{at.as_of}.{_digest(_encode(told))}"
-
-
-@lru_cache(maxsize=4096)
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:8]
+    return f"{at.as_of}.{hashlib.sha256(_encode(told)).hexdigest()[:8]}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -45,7 +44,8 @@ _BEFORE_USAGE = [
     "reverses",
 ]
 # `images` is left out: the entry's own count, which quotas go by, is made of it.
-_OF_USAGE = tuple(name for name in Usage.__struct_fields__ if name != "images")
+_USAGE_FIELDS = Usage.__struct_fields__
+_OF_USAGE = tuple(name for name in _USAGE_FIELDS if name != "images")
 _AFTER_USAGE = [
     "tokens",
     "cost_nano_usd",
@@ -86,7 +86,8 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
     fields: dict[str, Sequence[Any]] = dict(
         zip(_FIELDS, zip(*map(msgspec.structs.astuple, entries), strict=True), strict=True)
     )
-    fields.update(zip(_OF_USAGE, zip(*map(_used, fields["usage"]), strict=True), strict=True))
+    used = zip(*map(msgspec.structs.astuple, fields["usage"]), strict=True)
+    fields.update((name, column) for name, column in zip(_USAGE_FIELDS, used, strict=True) if name in _OF_USAGE)
     fields["recovered"] = recovered
     fields["entry_id"] = [as_uuid(entry_id) for entry_id in fields["entry_id"]]
     fields["reverses"] = [None if entry_id is None else as_uuid(entry_id) for entry_id in fields["reverses"]]
@@ -120,9 +121,6 @@ def clean(entry: UsageEntry) -> UsageEntry:
     return msgspec.structs.replace(
         entry, tags=tags, entry_id=as_uuid(entry.entry_id), accounts=tuple(map(_text, entry.accounts)), **changed
     )
-
-
-_used: Callable[[Usage], tuple[int | str | None, ...]] = attrgetter(*_OF_USAGE)
 
 
 def _foreign_uuid(entry_id: str) -> uuid.UUID:

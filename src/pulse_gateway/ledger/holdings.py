@@ -44,15 +44,23 @@ class Holdings:
 
     def hold(self, entry_id: str, segment: Segment, offset: int, size_bytes: int, kind: int) -> None:
         """Its newest record is this one."""
-        self.forget(entry_id)
         promised_bytes = 0
         if kind != CLOSE:
-            promised_bytes = size_bytes * (2 if kind == OPEN else 1) + _GROWTH_BYTES
+            promised_bytes = self.room_for(size_bytes, kind) - size_bytes
             self.promised_bytes += promised_bytes
             self.open_entries += 1
-        self._held[entry_id] = Held(segment, offset, size_bytes, kind, promised_bytes)
-        segment.entry_ids.add(entry_id)
         self.needed_bytes += size_bytes
+        held = self._held.get(entry_id)
+        if held is None:
+            self._held[entry_id] = Held(segment, offset, size_bytes, kind, promised_bytes)
+            segment.entry_ids.add(entry_id)
+            return
+        self._no_longer(held)
+        if held.segment is not segment:
+            held.segment.entry_ids.discard(entry_id)
+            segment.entry_ids.add(entry_id)
+            held.segment = segment
+        held.offset, held.size_bytes, held.kind, held.promised_bytes = offset, size_bytes, kind, promised_bytes
 
     def forget(self, entry_id: str) -> bool:
         """False: it was not held."""
@@ -60,17 +68,20 @@ class Holdings:
         if held is None:
             return False
         held.segment.entry_ids.discard(entry_id)
+        self._no_longer(held)
+        return True
+
+    def _no_longer(self, held: Held) -> None:
         self.needed_bytes -= held.size_bytes
         if held.kind != CLOSE:
             self.promised_bytes -= held.promised_bytes
             self.open_entries -= 1
-        return True
 
     def some_in(self, segment: Segment, at_most: int) -> list[tuple[str, Held]]:
         """A few of the entries whose newest record is in `segment`."""
         return [(entry_id, self._held[entry_id]) for entry_id in islice(segment.entry_ids, at_most)]
 
     @staticmethod
-    def room_for(size_bytes: int) -> int:
-        """What must be free for an attempt whose first record has that size: it is sent and it ends."""
-        return 3 * size_bytes + _GROWTH_BYTES
+    def room_for(size_bytes: int, kind: int) -> int:
+        """What must be free for an attempt whose first record has that size: it ends, and before that it is sent, where it is not yet."""
+        return size_bytes * (3 if kind == OPEN else 2) + _GROWTH_BYTES

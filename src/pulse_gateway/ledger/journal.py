@@ -22,6 +22,7 @@ from pulse_gateway.ledger.recovery import take_over
 from pulse_gateway.ledger.segment_log import SegmentLog
 from pulse_gateway.ledger.segments import (
     CLOSE,
+    MARK,
     OPEN,
     RECORD_HEAD_BYTES,
     JournalError,
@@ -140,16 +141,20 @@ class Journal:
         if self._closed or self._readiness.refusal is not None:
             raise _unavailable()
 
-    def open(self, entry: UsageEntry) -> None:
-        """What to record should nothing more be heard of the attempt. Raises: StoreUnavailable; nothing was kept then."""
+    def open(self, entry: UsageEntry, *, sent: bool = False) -> None:
+        """What to record should nothing more be heard of the attempt. `sent`: its request leaves now; one record says both.
+
+        Raises: StoreUnavailable; nothing was kept then.
+        """
         self.check()
-        payload = encode_entry(entry)
-        size_bytes = RECORD_HEAD_BYTES + len(payload)
-        writer = self._writer
-        if not writer.has_room(Holdings.room_for(size_bytes)) or not writer.put_entry(OPEN, entry.entry_id, payload):
+        entry_id, payload = entry.entry_id, encode_entry(entry)
+        kind, writer = MARK if sent else OPEN, self._writer
+        room_bytes = Holdings.room_for(RECORD_HEAD_BYTES + len(payload), kind)
+        if not writer.has_room(room_bytes) or not writer.put_entry(kind, entry_id, payload):
             self._wake.set()
             raise _unavailable()
-        self._unsent[entry.entry_id] = payload
+        if not sent:
+            self._unsent[entry_id] = payload
 
     def sent(self, entry_id: str) -> None:
         """The attempt's request leaves. One that was opened and never sent is recovered as such.
@@ -170,11 +175,11 @@ class Journal:
     def close(self, entry: UsageEntry) -> None:
         """The attempt has ended. Takes entries that were never opened as well. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
-        payload = encode_entry(entry)
-        self._unsent.pop(entry.entry_id, None)
-        self._writer.waiting.pop(entry.entry_id, None)
-        if not self._writer.put_entry(CLOSE, entry.entry_id, payload):
-            self._writer.let_wait(CLOSE, entry.entry_id, payload)
+        entry_id, payload, writer = entry.entry_id, encode_entry(entry), self._writer
+        self._unsent.pop(entry_id, None)
+        writer.waiting.pop(entry_id, None)
+        if not writer.put_entry(CLOSE, entry_id, payload):
+            writer.let_wait(CLOSE, entry_id, payload)
 
     def done(self, entry_ids: Sequence[str]) -> None:
         """These are where the ledger keeps them, and are forgotten here. Raises: StoreUnavailable only once closed."""

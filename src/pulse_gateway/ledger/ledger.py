@@ -71,6 +71,8 @@ class Ledger(Protocol):
     def sent(self, entry_id: str, /) -> None:
         """The request is about to leave: from now on the provider may bill it. An attempt that was opened and never sent leaves
         nothing when its process ends.
+
+        Raises: StoreUnavailable when it could not be kept; nothing was, and the request must then not leave.
         """
         ...
 

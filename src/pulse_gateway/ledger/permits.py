@@ -35,6 +35,15 @@ class OpenPermits:
     def opened(self, entry: UsageEntry) -> None:
         self._unsent[entry.entry_id] = entry
 
+    def announced(self, entry_id: str) -> UsageEntry | None:
+        """What was opened and not sent yet."""
+        return self._unsent.get(entry_id)
+
+    @property
+    def any_sent(self) -> bool:
+        """One or more that were sent are under way."""
+        return bool(self._young or self._kept)
+
     def sent(self, entry_id: str, now: float) -> None:
         entry = self._unsent.pop(entry_id, None)
         if entry is not None:
@@ -47,8 +56,8 @@ class OpenPermits:
 
     def closed(self, entry_id: str) -> bool:
         """Whether there may be a row to delete."""
-        for held in (self._unsent, self._young, self._kept):
-            held.pop(entry_id, None)
+        if self._young.pop(entry_id, None) is None and self._unsent.pop(entry_id, None) is None:
+            self._kept.pop(entry_id, None)
         if entry_id in self._told:
             self._told.remove(entry_id)
             return True

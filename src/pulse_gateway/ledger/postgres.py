@@ -123,16 +123,22 @@ class PostgresLedger:
         if self._closing:
             raise _unavailable()
         if self._journal is not None:
-            self._journal.open(entry)
+            self._journal.check()
         self._permits.opened(entry)
 
     def sent(self, entry_id: str, /) -> None:
-        if self._closed:
+        permits = self._permits
+        entry = permits.announced(entry_id)
+        if self._closed or entry is None:
             return
         if self._journal is not None:
-            self._journal.sent(entry_id)
-        first = self._permits.next_due() is None
-        self._permits.sent(entry_id, self._clock.monotonic())
+            try:
+                self._journal.open(entry, sent=True)
+            except StoreUnavailable:
+                permits.closed(entry_id)
+                raise
+        first = not permits.any_sent
+        permits.sent(entry_id, self._clock.monotonic())
         if first:
             self._wake()
 

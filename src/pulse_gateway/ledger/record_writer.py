@@ -82,8 +82,9 @@ class RecordWriter:
 
     def _put(self, kind: int, payload: bytes) -> int | None:
         """Write one record: where it is in the newest segment, or None when it could not be written."""
+        segments = self.segments
         try:
-            offset = self.segments.append(kind, payload)
+            offset = segments.append(kind, payload)
         except NoSpare:
             self.work_now()
             if not self.segments.has_spare:
@@ -100,7 +101,7 @@ class RecordWriter:
             self._wake()
         if offset == len(HEADER):  # the segment made ahead was taken: the next one is wanted before it is needed
             self._hurry()
-        if self.segments.used_bytes >= self.readiness.judge_at_bytes:
+        if segments.used_bytes >= self.readiness.judge_at_bytes:
             self.judge()
         return offset
 

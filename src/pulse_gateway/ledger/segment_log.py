@@ -38,7 +38,7 @@ class SegmentLog:
         self._sealed: list[Segment] = []  # full, not yet forced to the disk
         self._trash: list[Segment] = []  # no longer needed, to be removed
         self._next_number = next_number
-        self._largest_bytes = 0  # of the records
+        self._usable_bytes = segment_bytes  # of a segment: the next record may not fit into what is left at its end
         try:
             for queue in (self.segments, self._spares):
                 queue.append(make_segment(directory, self._next_number, segment_bytes))
@@ -61,17 +61,9 @@ class SegmentLog:
     @property
     def room_bytes(self) -> int:
         """What can surely be written without asking the disk for room."""
-        newest = self.segments[-1]
-        return newest.size_bytes - newest.end - self._left_over_bytes + len(self._spares) * self._usable_bytes
-
-    @property
-    def _left_over_bytes(self) -> int:
-        """What may stay empty at the end of a segment because the next record does not fit; only rare ones are larger than that."""
-        return min(self._largest_bytes, self.segment_bytes // 4)
-
-    @property
-    def _usable_bytes(self) -> int:
-        return self.segment_bytes - self._left_over_bytes
+        newest, usable_bytes = self.segments[-1], self._usable_bytes
+        left_over_bytes = self.segment_bytes - usable_bytes
+        return newest.size_bytes - newest.end - left_over_bytes + len(self._spares) * usable_bytes
 
     @property
     def has_spare(self) -> bool:
@@ -81,17 +73,21 @@ class SegmentLog:
         """Write one record; returns where it is in the newest segment. Raises: NoSpare; OSError when the disk refuses."""
         segment = self.segments[-1]
         size_bytes = RECORD_HEAD_BYTES + len(payload)
-        if segment.end + size_bytes > segment.size_bytes:
+        offset = segment.end
+        if offset + size_bytes > segment.size_bytes:
             self.roll()
             segment = self.segments[-1]
-        offset = segment.end
+            offset = segment.end
         assert segment.descriptor is not None, "the newest segment is open"
         if os.pwrite(segment.descriptor, frame(kind, payload, segment.salt, offset), offset) != size_bytes:
             raise OSError(errno.ENOSPC, "the disk took a part of a record only")
-        segment.end += size_bytes
-        segment.size_bytes = max(segment.size_bytes, segment.end)  # a record can be larger than a segment
+        segment.end = end = offset + size_bytes
+        segment.size_bytes = max(segment.size_bytes, end)  # a record can be larger than a segment
         self.used_bytes += size_bytes
-        self._largest_bytes = max(self._largest_bytes, size_bytes)
+        if size_bytes + self._usable_bytes > self.segment_bytes:
+            self._usable_bytes = self.segment_bytes - min(
+                size_bytes, self.segment_bytes // 4
+            )  # only rare ones are larger
         return offset
 
     def roll(self) -> None:

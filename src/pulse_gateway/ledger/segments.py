@@ -16,11 +16,11 @@ request has not left: the first `MARK` is written when it does.
 from __future__ import annotations
 
 import re
-import zlib
 from operator import attrgetter
 from pathlib import Path
 from struct import Struct
 from typing import Final
+from zlib import crc32
 
 import msgspec
 
@@ -59,6 +59,7 @@ DONE: Final = 4
 HEADER: Final = b"pulse journal 1\n"  # the digit is the version of everything described above
 _HEADER_START: Final = b"pulse journal "
 _HEAD = Struct("<IIB")
+_pack_head = _HEAD.pack
 RECORD_HEAD_BYTES: Final = _HEAD.size
 _NAME = re.compile(r"(\d{8,})-([0-9a-f]{8})\.journal")
 # What a record could look like: shorter than 16 MiB, a known kind, a payload that is a msgpack array. The checksum decides.
@@ -72,8 +73,8 @@ _FIELDS: Final = (
     *("provider", "model", "attempt", "outcome", "source", "usage", "tokens", "cost_nano_usd", "price_source"),
     *("price_version", "images", "videos", "first_byte_ms", "total_ms", "at", "error_code", "tags", "accounts", "reverses"),
 )  # fmt: skip
-_values = attrgetter(*_FIELDS)
-_encoder = msgspec.msgpack.Encoder()
+assert UsageEntry.__struct_fields__ == _FIELDS  # so that a record is an entry's fields as they stand
+_encode = msgspec.msgpack.Encoder().encode
 _decode_values = msgspec.msgpack.Decoder(list).decode
 _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
 
@@ -108,7 +109,7 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_entry(entry: UsageEntry) -> bytes:
-    return _encoder.encode(_values(entry))
+    return _encode(msgspec.structs.astuple(entry))
 
 
 def decode_entry(payload: bytes) -> UsageEntry:
@@ -120,13 +121,13 @@ def decode_entry(payload: bytes) -> UsageEntry:
 
 
 def encode_ids(entry_ids: list[str]) -> bytes:
-    return _encoder.encode(entry_ids)
+    return _encode(entry_ids)
 
 
 def frame(kind: int, payload: bytes, salt: int, offset: int) -> bytes:
     """The record as it stands at `offset` of the segment with `salt`."""
-    checksum = zlib.crc32(payload, zlib.crc32(_KIND_BYTES[kind], (salt + offset) & 0xFFFFFFFF))
-    return _HEAD.pack(len(payload), checksum, kind) + payload
+    checksum = crc32(payload, crc32(_KIND_BYTES[kind], (salt + offset) & 0xFFFFFFFF))
+    return _pack_head(len(payload), checksum, kind) + payload
 
 
 def unframe(data: bytes, position: int, salt: int, offset: int) -> tuple[int, bytes] | None:
@@ -138,7 +139,7 @@ def unframe(data: bytes, position: int, salt: int, offset: int) -> tuple[int, by
     if not OPEN <= kind <= DONE or start + length > len(data):
         return None
     payload = data[start : start + length]
-    if zlib.crc32(payload, zlib.crc32(_KIND_BYTES[kind], (salt + offset) & 0xFFFFFFFF)) != checksum:
+    if crc32(payload, crc32(_KIND_BYTES[kind], (salt + offset) & 0xFFFFFFFF)) != checksum:
         return None
     return kind, payload
 

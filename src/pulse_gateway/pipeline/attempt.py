@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
+from functools import lru_cache
 
-import msgspec
+from msgspec.structs import astuple, replace
 
 from pulse_gateway.catalog.charge import charge
 from pulse_gateway.clock import Clock
-from pulse_gateway.errors import DeadlineExceeded, PulseError
+from pulse_gateway.errors import DeadlineExceeded, PulseError, StoreUnavailable
 from pulse_gateway.ids import new_entry_id
+from pulse_gateway.ledger.estimates import GATEWAY_ENDED
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
 from pulse_gateway.pipeline.exchange import CHAT, Exchange
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.types.identity import Principal
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.token_estimate import OutputEstimate
@@ -29,7 +31,6 @@ assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a num
 _SAID_BY_REQUESTS = ("audio_ms", "characters", "variant")
 _MOST_TOKENS = 1_000_000_000
 _MARK_S = 0.25
-_UNHEARD_OF = "gateway_ended"  # the error of an attempt of which this process has recorded no end
 
 
 class Attempt:
@@ -41,26 +42,50 @@ class Attempt:
     Raises: StoreUnavailable when the ledger cannot keep it; the call must then not be made.
     """
 
+    __slots__ = (
+        "_announced",
+        "_clock",
+        "_deployment",
+        "_entry_made",
+        "_exchange",
+        "_final_marked",
+        "_first_byte_ms",
+        "_is_sent",
+        "_ledger",
+        "_marked",
+        "_owes_nothing",
+        "_started",
+        "_written",
+        "_written_chars",
+        "accepted",
+        "billed",
+        "reading",
+    )
+
     def __init__(self, exchange: Exchange, deployment: Deployment, *, ledger: Ledger, clock: Clock) -> None:
         self._exchange, self._deployment, self._ledger, self._clock = exchange, deployment, ledger, clock
-        self._number = exchange.attempts + 1
-        self._entry_id = new_entry_id()
         self._started = self._marked = clock.monotonic()
-        self._at = clock.now()
         self._first_byte_ms: float | None = None
         self._final_marked = self._is_sent = self._owes_nothing = False
         self._entry_made: UsageEntry | None = None
-        self._written, self._written_chars = OutputEstimate(), 0
+        self._written: OutputEstimate | None = None
+        self._written_chars = 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.billed: Usage | None = None  # what the vendor will bill so far, of work in several steps
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
-        ledger.open(self._entry(Outcome.INTERRUPTED, self._asked_for(), UsageSource.ESTIMATED))
-        exchange.attempts = self._number
+        self._announced = self._announcement()
+        ledger.open(self._announced)
+        exchange.attempts += 1
 
     def sent(self) -> None:
-        """The request is about to leave."""
+        """The request is about to leave. Raises: StoreUnavailable when the ledger cannot keep that; the request must then not leave."""
+        try:
+            self._ledger.sent(self._announced.entry_id)
+        except StoreUnavailable:  # then it was none
+            self._entry_made = self._announced
+            self._exchange.attempts -= 1
+            raise
         self._is_sent = True
-        self._ledger.sent(self._entry_id)
 
     def sent_once(self) -> None:
         """The same, of each of several requests that one attempt makes: the ledger is told of the first."""
@@ -96,6 +121,10 @@ class Attempt:
         reading = self.reading
         if reading is None or self._entry_made is not None or self._final_marked:
             return
+        if not self._is_sent:  # the answer came before all of the request had left
+            self._is_sent = True
+            with suppress(StoreUnavailable):
+                self._ledger.sent(self._announced.entry_id)
         if reading.usage_is_final:
             self._final_marked = True
         else:
@@ -131,9 +160,9 @@ class Attempt:
         assert envelope is not None  # set before anything is called
         expected, price = envelope.expected, self._deployment.model.price
         if expected.video_ms and price is not None and price.units is not None and price.units.video_second:
-            expected = msgspec.structs.replace(expected, video_output_tokens=None)  # it is sold by the second
+            expected = replace(expected, video_output_tokens=None)  # it is sold by the second
         searches = None if self._exchange.inbound.operation == CHAT else expected.searches
-        return msgspec.structs.replace(expected, input_tokens=self._exchange.prompt_tokens, searches=searches)
+        return replace(expected, input_tokens=self._exchange.prompt_tokens, searches=searches)
 
     def _is_given_up(self, outcome: Outcome, error: PulseError | None) -> bool:
         """Whether something dear was asked for and then not waited for: the vendor may make it all the same, and bill it."""
@@ -159,16 +188,16 @@ class Attempt:
         exchange, known = self._exchange, self._with_units(reading.usage)
         if reading.usage_is_final and known is not None:
             if not known.says_input and not _is_sold_by_units(known):
-                return msgspec.structs.replace(known, input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED
+                return replace(known, input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED
             return known, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
         if not reading.started:
             return _NOTHING, UsageSource.NONE
         written = self._written_tokens(reading)
         if known is None:
-            return msgspec.structs.replace(self._asked_for(), output_tokens=written), UsageSource.ESTIMATED
+            return replace(self._asked_for(), output_tokens=written), UsageSource.ESTIMATED
         apart = known.output_total - (known.output_tokens or 0)
         output = max(written, known.output_total) - apart
-        return msgspec.structs.replace(known, output_tokens=output), UsageSource.ESTIMATED
+        return replace(known, output_tokens=output), UsageSource.ESTIMATED
 
     def _with_units(self, known: Usage | None) -> Usage | None:
         """What the request itself says exactly, and vendors seldom repeat: how much was listened to or spoken, and of which kind the
@@ -177,11 +206,13 @@ class Attempt:
         if known is None or envelope is None or envelope.expected == _NOTHING:
             return known
         told = {name: getattr(envelope.expected, name) for name in _SAID_BY_REQUESTS if getattr(known, name) is None}
-        return msgspec.structs.replace(known, **told)
+        return replace(known, **told)
 
     def _written_tokens(self, reading: Reading) -> int:
         """Tokens of what was read of the answer; of what was too much to keep, as many as of the rest."""
         text = reading.take_written()
+        if self._written is None:
+            self._written = OutputEstimate()
         self._written.add(text)
         self._written_chars += len(text)
         if not self._written_chars:
@@ -192,27 +223,33 @@ class Attempt:
         """What the vendor says that it costs, where its word on what was used is its last one too."""
         return self.reading.told_nano_usd if self.reading is not None and source in _THE_VENDORS else None
 
-    def _entry(
-        self, outcome: Outcome, usage: Usage, source: UsageSource, error_code: str | None = _UNHEARD_OF
-    ) -> UsageEntry:
-        exchange, deployment = self._exchange, self._deployment
-        principal, envelope = exchange.principal, exchange.envelope
-        assert principal is not None and envelope is not None  # set before anything is called
-        charged = charge(usage, deployment, self._told_nano_usd(source))
-        return UsageEntry(
-            entry_id=self._entry_id,
-            request_id=exchange.request_id,
-            trace_id=exchange.trace.trace_id,
-            tenant_id=principal.tenant_id,
-            user_id=principal.user_id,
-            key_id=principal.key_id,
-            period=exchange.period,
-            operation=exchange.inbound.operation,
-            dialect=exchange.inbound.dialect or "native",
-            alias=envelope.model,
+    def _announcement(self) -> UsageEntry:
+        """What to record should nothing more be heard of it."""
+        exchange, deployment, usage = self._exchange, self._deployment, self._asked_for()
+        charged = charge(usage, deployment, None)
+        return replace(
+            _asked_by(exchange),
+            entry_id=new_entry_id(),
             provider=deployment.provider,
             model=deployment.model.name,
-            attempt=self._number,
+            attempt=exchange.attempts + 1,
+            usage=usage,
+            tokens=usage.total,
+            cost_nano_usd=charged.nano_usd,
+            price_source=charged.source,
+            price_version=charged.version,
+            images=usage.images or 0,
+            videos=_videos(usage),
+            at=self._clock.now(),
+        )
+
+    def _entry(
+        self, outcome: Outcome, usage: Usage, source: UsageSource, error_code: str | None = GATEWAY_ENDED
+    ) -> UsageEntry:
+        """The announcement, with what has become of it."""
+        charged = charge(usage, self._deployment, self._told_nano_usd(source))
+        return replace(
+            self._announced,
             outcome=outcome,
             source=source,
             usage=usage,
@@ -221,14 +258,63 @@ class Attempt:
             price_source=charged.source,
             price_version=charged.version,
             images=usage.images or 0,
-            videos=1 if usage.video_ms or usage.video_output_tokens else 0,
+            videos=_videos(usage),
             first_byte_ms=self._first_byte_ms,
             total_ms=(self._clock.monotonic() - self._started) * 1000,
-            at=self._at,
             error_code=error_code,
-            tags=exchange.inbound.tags or principal.tags,
-            accounts=_accounts(principal),
         )
+
+
+# Of an attempt that nothing more is heard of. What is to be filled in is filled in by `replace`, in two parts: Python makes a dict of
+# more than fourteen keywords, which takes longer than both.
+_UNHEARD_OF = UsageEntry(
+    entry_id="",
+    request_id="",
+    trace_id="",
+    tenant_id="",
+    user_id="",
+    key_id=None,
+    period=0,
+    operation="",
+    dialect="",
+    alias="",
+    provider="",
+    model="",
+    attempt=0,
+    outcome=Outcome.INTERRUPTED,
+    source=UsageSource.ESTIMATED,
+    usage=_NOTHING,
+    tokens=0,
+    cost_nano_usd=None,
+    price_source=None,
+    total_ms=0.0,
+    at=0.0,
+    error_code=GATEWAY_ENDED,
+)
+
+
+def _asked_by(exchange: Exchange) -> UsageEntry:
+    """Who asks, and for what: the same for all attempts."""
+    principal, envelope, inbound = exchange.principal, exchange.envelope, exchange.inbound
+    assert principal is not None and envelope is not None  # set before anything is called
+    return replace(
+        _UNHEARD_OF,
+        request_id=exchange.request_id,
+        trace_id=exchange.trace.trace_id,
+        tenant_id=principal.tenant_id,
+        user_id=principal.user_id,
+        key_id=principal.key_id,
+        period=exchange.period,
+        operation=inbound.operation,
+        dialect=inbound.dialect or "native",
+        alias=envelope.model,
+        tags=inbound.tags or principal.tags,
+        accounts=_accounts(principal.user_id, principal.key_id, principal.tenant_id),
+    )
+
+
+def _videos(usage: Usage) -> int:
+    return 1 if usage.video_ms or usage.video_output_tokens else 0
 
 
 def _is_sold_by_units(usage: Usage) -> bool:
@@ -237,20 +323,21 @@ def _is_sold_by_units(usage: Usage) -> bool:
     return usage.output_tokens is None and not usage.total and any(count is not None for count in units)
 
 
-def _accounts(principal: Principal) -> tuple[str, ...]:
-    user, tenant = user_account(principal.user_id), tenant_account(principal.tenant_id)
-    return (user, tenant) if principal.key_id is None else (user, key_account(principal.key_id), tenant)
+@lru_cache(maxsize=16_384)
+def _accounts(user_id: str, key_id: str | None, tenant_id: str) -> tuple[str, ...]:
+    user, tenant = user_account(user_id), tenant_account(tenant_id)
+    return (user, tenant) if key_id is None else (user, key_account(key_id), tenant)
 
 
 def _clamped(usage: Usage) -> Usage:
     """Counts as a vendor may honestly send them: one absurd number must not use up a user's month or overflow a column."""
-    counts = msgspec.structs.astuple(usage)[:-1]
-    if all(count is None or 0 <= count <= _MOST_TOKENS for count in counts):
-        return usage
-    return Usage(
-        **{
-            field: None if count is None else min(max(count, 0), _MOST_TOKENS)
-            for field, count in zip(_COUNTED, counts, strict=True)
-        },
-        variant=usage.variant,
-    )
+    for count in filter(None, astuple(usage)[:-1]):
+        if not 0 < count <= _MOST_TOKENS:
+            return _cut(usage)
+    return usage
+
+
+def _cut(usage: Usage) -> Usage:
+    counts = {field: getattr(usage, field) for field in _COUNTED}
+    cut = {field: None if count is None else min(max(count, 0), _MOST_TOKENS) for field, count in counts.items()}
+    return Usage(**cut, variant=usage.variant)

@@ -21,6 +21,7 @@ from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.ledger import disk_work
 from pulse_gateway.ledger.journal import Journal, JournalError, JournalLocked, orphans, read_journal
 from pulse_gateway.ledger.ledger import UsageEntry
+from pulse_gateway.ledger.segments import RECORD_HEAD_BYTES, encode_entry
 from pulse_gateway.testing import FakeClock
 from pulse_gateway.types.usage import Outcome
 
@@ -137,6 +138,17 @@ async def test_an_attempt_whose_request_never_left_is_told_from_one_that_was_sen
         assert (found.unsent, found.closed) == ([announced], [])
         assert {each.entry_id: each for each in found.open} == {sent.entry_id: sent, marked.entry_id: more}
         assert second.open_entries == 2, "nobody has to bring the other to an end"
+
+
+async def test_an_attempt_that_is_opened_as_its_request_leaves_is_one_record(tmp_path: Path) -> None:
+    said = entry(tokens=0)
+    async with journal(tmp_path) as first:
+        before = first._segments.used_bytes
+        first.open(said, sent=True)
+        first.sent(said.entry_id)
+        assert first._segments.used_bytes - before == RECORD_HEAD_BYTES + len(encode_entry(said))
+        assert (first.open_entries, first._unsent) == (1, {})
+    assert await left(tmp_path) == ([], [said])
 
 
 async def test_an_attempt_that_failed_before_it_was_sent_leaves_nothing_in_memory(tmp_path: Path) -> None:
@@ -421,9 +433,9 @@ async def test_a_disk_that_does_not_keep_what_it_took_closes_admission_until_it_
 # ── no room ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(("error", "at_once"), [(errno.ENOSPC, False), (errno.EDQUOT, True)])
 async def test_without_new_room_what_was_begun_can_still_end(
-    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture, error: int
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture, error: int, at_once: bool
 ) -> None:
     caplog.set_level(logging.INFO, "pulse_gateway.ledger")
     async with journal(tmp_path, sync_s=0.005, **SMALL) as live:
@@ -432,7 +444,7 @@ async def test_without_new_room_what_was_begun_can_still_end(
         with pytest.raises(StoreUnavailable):
             while True:
                 said = entry(outcome=Outcome.CANCELLED)
-                send(live, said)
+                live.open(said, sent=at_once)
                 live.sent(said.entry_id)
                 begun.append(said)
                 await asyncio.sleep(0)
@@ -463,9 +475,10 @@ async def test_what_cannot_be_written_waits_and_is_written_when_the_disk_is_back
             live.sent(each.entry_id)
         live.close(done)
         disk.write_error = errno.EIO
-        refused = entry()
         with pytest.raises(StoreUnavailable):
-            live.open(refused)
+            live.open(entry(), sent=True)
+        with pytest.raises(StoreUnavailable):
+            live.open(entry())
         live.mark(entry(marked.entry_id, tokens=1))
         live.mark(entry(marked.entry_id, tokens=2))
         live.mark(entry(ended.entry_id, tokens=1))
