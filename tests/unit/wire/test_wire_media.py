@@ -29,7 +29,7 @@ from pulse_gateway.wire.audio.formats import audio_type, duration_ms, wav
 from pulse_gateway.wire.multipart import FormPart, build_form, is_form
 from pulse_gateway.wire.picture import image_size, image_type
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder
 
 IMAGES, EDITS = wire.operation_codec("openai.images.generations"), wire.operation_codec("openai.images.edits")
 SPEECH, LISTEN = wire.operation_codec("openai.speech"), wire.operation_codec("openai.transcriptions")
@@ -257,6 +257,31 @@ def test_a_transcript_survives_decoding_and_encoding() -> None:
         LISTEN.encode_reply(
             subtitles, TranscriptionRequest(model="m", file=AudioFile(data=b"x"), response_format="srt")
         )
+
+
+def test_a_transcript_that_is_told_as_events_loses_nothing_of_what_was_asked_for() -> None:
+    reply = TranscriptionReply(
+        text="hi",
+        language="english",
+        duration_s=2.0,
+        segments=(Segment(text="hi", start_s=0, end_s=1, speaker="A", more={"type": {}, "id": 7}),),
+        words=({"word": "hi", "start": 0, "end": 1},),
+    )
+
+    def told(form: str | None) -> list[dict[str, Any]]:
+        request = TranscriptionRequest(model="m", file=AudioFile(data=b"x"), response_format=form, stream=True)
+        return [json.loads(event.data) for event in SSEDecoder().feed(LISTEN.encode_stream(reply, request).data)]
+
+    assert told(None) == [
+        {"type": "transcript.text.delta", "delta": "hi"},
+        {"type": "transcript.text.done", "text": "hi"},
+    ]
+    [_, said, done] = told("diarized_json")
+    assert said == {"type": "transcript.text.segment", "id": 7, "start": 0.0, "end": 1.0, "text": "hi", "speaker": "A"}
+    assert done == told(None)[1]
+    [_, done] = told("verbose_json")
+    assert (done["language"], done["duration"], done["words"][0]["word"]) == ("english", 2.0, "hi")
+    assert done["segments"][0]["end"] == 1.0
 
 
 def test_a_transcripts_stream_ends_when_it_is_done() -> None:

@@ -180,10 +180,14 @@ def encode_reply(reply: TranscriptionReply, request: TranscriptionRequest) -> Pa
             raise UpstreamProtocolError(f"the provider's answer cannot be said as {form}")
         return Payload(subtitles(reply.segments, form).encode(), SUBTITLE_TYPES[form])
     body: dict[str, Any] = {"text": reply.text, "language": reply.language, "duration": reply.duration_s}
-    body["languages"] = None if reply.languages is None else [{"code": code} for code in reply.languages]
+    body["languages"] = _written_languages(reply)
     body["segments"] = None if reply.segments is None else [_written_segment(each) for each in reply.segments]
     body |= {"words": reply.words, "logprobs": reply.logprobs, "usage": _written_usage(reply.usage)}
     return Payload(msgspec.json.encode({name: value for name, value in body.items() if value is not None}))
+
+
+def _written_languages(reply: TranscriptionReply) -> list[dict[str, str]] | None:
+    return None if reply.languages is None else [{"code": code} for code in reply.languages]
 
 
 def _written_segment(segment: Segment) -> dict[str, Any]:
@@ -206,14 +210,26 @@ def _written_usage(usage: Usage | None) -> dict[str, Any] | None:
     return None if usage.audio_ms is None else {"type": "duration", "seconds": usage.audio_ms / 1000}
 
 
-def encode_events(reply: TranscriptionReply) -> Payload:
-    delta: dict[str, Any] = {"type": "transcript.text.delta", "delta": reply.text}
+def encode_events(reply: TranscriptionReply, request: TranscriptionRequest) -> Payload:
+    """Speakers have events of their own; what else was asked for beside the text stands beside it in the last one."""
+    form = request.response_format or "json"
+    segments = [_written_segment(each) for each in reply.segments or ()]
+    events: list[dict[str, Any]] = [{"type": "transcript.text.delta", "delta": reply.text}]
+    if form == "diarized_json":
+        events += [
+            {"id": f"seg_{number}", **each, "type": "transcript.text.segment"} for number, each in enumerate(segments)
+        ]
     done: dict[str, Any] = {"type": "transcript.text.done", "text": reply.text, "usage": _written_usage(reply.usage)}
+    done["logprobs"] = reply.logprobs
+    done["languages"] = _written_languages(reply)
+    if form == "verbose_json":
+        done |= {"language": reply.language, "duration": reply.duration_s, "words": reply.words}
+        done["segments"] = None if reply.segments is None else segments
     frames = [
         encode_event(
             msgspec.json.encode({name: value for name, value in event.items() if value is not None}), event["type"]
         )
-        for event in (delta, done)
+        for event in (*events, done)
     ]
     return Payload(b"".join(frames), "text/event-stream; charset=utf-8")
 

@@ -84,7 +84,7 @@ class Transcriptions:
         return transcript.encode_reply(reply, request)
 
     def encode_stream(self, reply: TranscriptionReply, request: TranscriptionRequest) -> Payload:
-        return transcript.encode_events(reply)
+        return transcript.encode_events(reply, request)
 
     def encode_error(self, error: PulseError, request_id: str) -> bytes:
         return encode_error(error, request_id)
