@@ -22,6 +22,7 @@ import msgspec
 from pulse_gateway.errors import UpstreamRefusedContent
 from pulse_gateway.providers.compatible import MISTRAL
 from pulse_gateway.providers.image_parts import check_images, made_of, only_bytes
+from pulse_gateway.providers.looks import looked
 from pulse_gateway.providers.offer import OfferCall, Steps, ask
 from pulse_gateway.providers.picture_address import address_of
 from pulse_gateway.providers.tab import Tab
@@ -133,7 +134,7 @@ def _counted(told: _Usage | None, images: int) -> Usage:
 def _fetched(file_id: str, call: OfferCall) -> Steps[MadeImage]:
     url = MISTRAL.url(call.deployment, f"/files/{quote(file_id, safe='')}/content")
     headers = (("accept", "application/octet-stream"), *MISTRAL.headers(call))
-    data = (yield from ask(HttpRequest("GET", url, headers))).body
+    data = (yield from looked(HttpRequest("GET", url, headers))).body
     if (kind := image_type(data)) is None:  # whatever its head says
         raise not_of_protocol("it is no image")
     return MadeImage(data=base64.b64encode(data).decode(), media_type=kind)

@@ -15,15 +15,16 @@ from pulse_gateway.errors import (
     UnsupportedParameter,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelNotFound,
     UpstreamProtocolError,
     UpstreamRefusedContent,
     UpstreamUnauthorized,
 )
 from pulse_gateway.providers import mistral_images, mistral_speech, openrouter_images, perplexity_embeddings
-from pulse_gateway.providers.offer import OfferCall
+from pulse_gateway.providers.offer import OfferCall, Pause
 from pulse_gateway.types.audio import SpeechRequest
 from pulse_gateway.types.embeddings import EmbeddingInput, EmbeddingRequest
-from pulse_gateway.types.http import HttpRequest
+from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.types.images import ImageFile
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.audio.formats import wav, wav_samples
@@ -75,6 +76,19 @@ def test_several_images_of_mistral_are_several_conversations_each_billed_before_
     ]
     assert [image.media_type for image in reply.images] == ["image/png"] * 2
     assert reply.size == "1024x768"
+
+
+def test_a_file_of_mistrals_that_is_not_there_yet_is_asked_for_again_and_no_other_conversation_begun() -> None:
+    steps = DRAWS.steps(asked(), OfferCall(deployment=deployment(MEDIUM, "mistral")))
+    next(steps)
+    steps.send(HttpAnswer(200, (), json.dumps(drawn("a")).encode()))
+    look = steps.send(None)
+    for _ in range(3):
+        assert isinstance(steps.throw(UpstreamModelNotFound("not there")), Pause)
+        assert steps.send(None) == look
+    with pytest.raises(StopIteration) as end:
+        steps.send(HttpAnswer(200, (), PNG))
+    assert [image.content for image in end.value.value.images] == [PNG]
 
 
 def test_what_mistral_made_too_much_is_billed_and_left() -> None:
