@@ -254,4 +254,4 @@ class Scripts:
 
 def rows_of(reply: Sequence[int]) -> list[Row]:
     """Where each counter stands by a reply of `Scripts.acquire`."""
-    return [Row(*reply[i : i + 4]) for i in range(2, len(reply), 4)]
+    return [Row(reply[i], reply[i + 1], reply[i + 2], reply[i + 3]) for i in range(2, len(reply), 4)]
