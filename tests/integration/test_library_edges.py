@@ -207,8 +207,22 @@ FAILURE = b'data: {"error":{"message":"down","type":"server_error","code":null}}
 
 @pytest.mark.parametrize(
     "pieces",
-    [[BEGINNING], [BEGINNING, FAILURE], [BEGINNING, b": ping\n\n", FAILURE], [BEGINNING, StreamInterrupted("reset")]],
-    ids=["it ends", "it fails", "it fails after a ping", "it breaks off"],
+    [
+        [BEGINNING],
+        [BEGINNING, FAILURE],
+        [BEGINNING, b": ping\n\n", FAILURE],
+        [BEGINNING, frame({"content": ""}), FAILURE],
+        [BEGINNING + frame({"content": ""}) + FAILURE],
+        [BEGINNING, StreamInterrupted("reset")],
+    ],
+    ids=[
+        "it ends",
+        "it fails",
+        "it fails after a ping",
+        "it fails after no word",
+        "all of it at once",
+        "it breaks off",
+    ],
 )
 async def test_a_stream_that_has_only_begun_is_asked_of_the_next(pieces: list[bytes | BaseException]) -> None:
     """Nobody has heard a word of it; what the vendor may bill for the prompt stays charged."""

@@ -96,8 +96,9 @@ class Passthrough(BytesRelay):
                 items.append(read[1])
             elif (text := self._text_of(frame)) is not None:
                 items.append(shown := self._shown_plain(frame))
-                self._run = self._learnt(frame, text, shown)
-                self.reading.hear(text)
+                if text:  # an empty one says nothing yet
+                    self._run = self._learnt(frame, text, shown)
+                    self.reading.hear(text)
                 self._unclosed = False
             else:
                 self._run = None  # what it says may change what frames like those before it mean
