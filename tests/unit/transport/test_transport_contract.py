@@ -244,7 +244,15 @@ async def test_every_way_of_breaking_off_is_an_error_of_ours(
 
 
 @pytest.mark.parametrize(
-    "phase", ["at once", "within the request", "after the request", "within the head", "within the body"]
+    "phase",
+    [
+        "at once",
+        "within the request",
+        "after the request",
+        "within the head",
+        "within the body",
+        "within a body without end",
+    ],
 )
 async def test_a_reset_in_any_phase_is_an_error_of_ours(transport: Transport, phase: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -256,12 +264,15 @@ async def test_a_reset_in_any_phase_is_an_error_of_ours(transport: Transport, ph
             writer.write(b"HTTP/1.1 200 OK\r\nx-a")
         if phase == "within the body":
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!")
+        if phase == "within a body without end":
+            writer.write(b"HTTP/1.1 200 OK\r\n\r\nfive!")
+        if " body" in phase:
             await got_head.wait()
         reset(writer)
 
     got_head = asyncio.Event()
     async with server(serve) as served:
-        if phase == "within the body":
+        if " body" in phase:
             response = await transport.send(request(served.url), QUICK)
             got_head.set()
             with pytest.raises(StreamInterrupted):

@@ -44,8 +44,8 @@ class Pool:
         return len(self._open)
 
     def take(self) -> Connection | None:
-        """A place and an idle connection, when both are there; waits for neither. Not for whoever would overtake those who wait."""
-        if self._queue or self._busy >= self._limit:
+        """A place and an idle connection, when both are there; waits for neither."""
+        if self._busy >= self._limit:  # as it is while anybody waits
             return None
         connection = self._pop_idle()
         if connection is not None:
@@ -57,7 +57,7 @@ class Pool:
 
         Raises: UpstreamUnreachable.
         """
-        if self._queue or self._busy >= self._limit:
+        if self._busy >= self._limit:  # as it is while anybody waits
             await self._place(timeouts.connect_s)
         else:
             self._busy += 1
