@@ -28,7 +28,7 @@ def _frame(value: dict[str, Any]) -> bytes:
 
 
 def _event(value: dict[str, Any]) -> bytes:
-    return b"event: " + value["type"].encode() + b"\n" + _frame(value)
+    return b"event: " + str(value["type"]).encode() + b"\n" + _frame(value)
 
 
 def _chunk(**choice: Any) -> bytes:
@@ -118,9 +118,10 @@ def _claude() -> list[bytes]:
     ]
 
 
-def large_chunk(size: int) -> bytes:
-    """One chunk of about `size` bytes."""
-    return _chunk(delta={"content": "x" * (size - len(_chunk(delta={"content": ""})))})
+def large_chunk(size: int, number: int) -> bytes:
+    """One chunk of about `size` bytes; others have other text, because some gateways end a stream that repeats itself."""
+    text = f"{number:04d} " + "x" * (size - len(_chunk(delta={"content": "0000 "})))
+    return _chunk(delta={"content": text})
 
 
 ANSWER = _answer()

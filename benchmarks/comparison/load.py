@@ -283,12 +283,14 @@ async def _open(ask: Ask, books: _Books) -> float:
 
 
 async def _idle(ask: Ask, books: _Books) -> float:
-    """Open streams a few at a time; each counts once its first word is there."""
+    """Open streams a few at a time, until one is refused; each counts once its first word is there."""
     loop = asyncio.get_running_loop()
     request = ask.bytes()
     started = time.perf_counter()
     made: list[Connection] = []
     for _ in range(0, ask.connections, 25):
+        if books.errors:
+            break  # it takes no more
         before = len(books.added_ms) + sum(books.errors.values())
         for _ in range(25):
             _, one = await loop.create_connection(
@@ -302,8 +304,7 @@ async def _idle(ask: Ask, books: _Books) -> float:
         ) < 25 and time.perf_counter() < deadline:
             await asyncio.sleep(0.001)
         if come < 25:
-            books.errors[f"no first word within {_GRACE_S:g} s; no more were opened"] += 25 - come
-            break
+            books.errors[f"no first word within {_GRACE_S:g} s"] += 25 - come
     print(json.dumps({"open": sum(each.open and each.busy for each in made)}), flush=True)
     await loop.run_in_executor(None, sys.stdin.readline)
     books.done = sum(each.open and each.busy for each in made)

@@ -204,7 +204,8 @@ class TensorZero:
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
         (folder / "tensorzero.toml").write_text(
-            f"[gateway]\n{self.gateway}" + "".join(self._model(kind, upstream) for kind in KINDS)
+            f'[gateway]\n{self.gateway}[object_storage]\ntype = "disabled"\n'
+            + "".join(self._model(kind, upstream) for kind in KINDS)
         )
         command = [str(home / "tensorzero/bin/python"), "-c", _TENSORZERO_PROGRAM]
         env = {"OPENAI_API_KEY": _KEY, "ANTHROPIC_API_KEY": _KEY}

@@ -15,6 +15,7 @@ __all__ = ["BEGIN", "END", "PICTURE", "publish", "text"]
 
 BEGIN, END = "<!-- comparison: begin -->", "<!-- comparison: end -->"
 PICTURE = "comparison.svg"
+_QUIET = 0.5
 _WHICH = ("p50_ms", "p99_ms")
 _KINDS = {"answer": "not streamed", "stream": "streamed, 100 chunks", "claude": "streamed, from Anthropic's dialect"}
 
@@ -45,8 +46,17 @@ def text(result: dict[str, Any]) -> str:
         ("cold", _cold),
     ):
         if name in parts:
-            blocks.append(block(parts[name]))
+            blocks.append(block(parts[name]) + _absent(name, parts[name], result["settings"]))
     return "\n\n".join(block for block in blocks if block)
+
+
+def _absent(part: str, figures: dict[str, Any], known: Iterable[str]) -> str:
+    """Nobody is left out without a word."""
+    if part == "growth":  # Pulse's alone
+        return ""
+    groups = list(figures.values()) if part in {"cpu", "latency"} else [figures]
+    absent = [name for name in known if not any(name in group for group in groups)]
+    return f"\n\nNot among them: {', '.join(absent)}." if absent else ""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -65,6 +75,10 @@ def _head(result: dict[str, Any]) -> str:
         f"{result['machine']}; {result['processor']}; CPython {result['python']}. The gateway has one core for itself, the last; the",
         "upstream, the load, Postgres and Valkey share the other.",
     ]
+    if any(float(run["load"].split(",")[0]) > _QUIET for run in runs.values()):
+        lines.append(
+            "Other programs wanted the same cores: the ratios say something, absolute figures and latencies little."
+        )
     told = [(part, when, load, f"`{command}`") for part, when, load, command in rows]
     return "\n".join(lines) + "\n\n" + _table(("part", "measured", "load of the machine before", "command"), told)
 

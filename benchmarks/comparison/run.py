@@ -25,6 +25,7 @@ __all__ = ["NAMES", "PARTS", "compare"]
 PARTS = ("cold", "cpu", "latency", "memory", "growth")
 NAMES = ("pulse", "pulse-redis", *(peer.name for peer in PEERS))
 _FIGURES = "comparison.json"
+_EACH_ALONE = {"cold", "memory", "growth"}  # by gateway; in the others rounds belong together
 
 
 def compare(
@@ -54,29 +55,33 @@ def compare(
         rooms = Rooms(folder, stack)
         ours: list[Peer] = [Pulse(rooms, redis=False), Pulse(rooms, redis=True)]
         asked = session.install([peer for peer in [*ours, *PEERS] if peer.name in names])
-        measured: dict[str, Any] = {}
+        result |= {**this_machine(), "processor": _processor()}
+
+        def note(part: str, figures: dict[str, Any]) -> None:
+            """At once, so that a run which is broken off has not been for nothing."""
+            for about in ("versions", "settings", "missing"):
+                result[about] = {**result[about], **getattr(session, about)}
+            for name in session.gateways:
+                result["missing"].pop(name, None)
+            alone = part in _EACH_ALONE
+            result["parts"][part] = {**result["parts"].get(part, {}), **figures} if alone else figures
+            result["runs"][part] = run
+            if into is not None:
+                (into / _FIGURES).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+                publish(into, result)
+
         if "cold" in parts:
-            measured["cold"] = cold.measure(session, asked, home, max(1, min(3, rounds)))
+            note("cold", cold.measure(session, asked, home, max(1, min(3, rounds))))
         if set(parts) - {"cold"}:
             session.begin_all(asked)
         if "cpu" in parts:
-            measured["cpu"] = cost.measure(session, rounds, seconds)
+            note("cpu", cost.measure(session, rounds, seconds))
         if "latency" in parts:
-            measured["latency"] = latency.measure(session, rounds, 2 * seconds, rates)
-        if "memory" in parts:
-            measured["memory"] = memory.measure(session, hold_s=2 * seconds)
+            note("latency", latency.measure(session, rounds, 2 * seconds, rates))
         if "growth" in parts:
-            measured["growth"] = memory.growth(session, ["pulse", "pulse-redis"], growth_requests)
-        result |= {**this_machine(), "processor": _processor()}
-        for about in ("versions", "settings", "missing"):
-            result[about] = {**result[about], **getattr(session, about)}
-        for name in session.gateways:
-            result["missing"].pop(name, None)
-        for part, figures in measured.items():
-            result["parts"][part], result["runs"][part] = figures, run
-    if into is not None:
-        (into / _FIGURES).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-        publish(into, result)
+            note("growth", memory.growth(session, ["pulse", "pulse-redis"], growth_requests))
+        if "memory" in parts:  # last: what it leaves behind in a gateway would stand in the others
+            note("memory", memory.measure(session, hold_s=2 * seconds))
     return result
 
 

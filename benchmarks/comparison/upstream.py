@@ -41,7 +41,7 @@ _ANSWER = _PLAIN % len(ANSWER) + ANSWER
 _OPENAI = [_chunked(piece) for piece in STREAM]
 _ANTHROPIC = [_chunked(piece) for piece in CLAUDE]
 _PACED = [*_OPENAI[: PACED_CHUNKS - 2], *_OPENAI[-2:]]
-_LARGE = _chunked(large_chunk(_LARGE_CHUNK))
+_LARGE = [_chunked(large_chunk(_LARGE_CHUNK, number)) for number in range(50)]
 _LARGE_TIMES = LARGE_BYTES // _LARGE_CHUNK
 
 
@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
     def _large(self) -> None:
         while self._left and self._writable and not self._transport.is_closing():
             self._left -= 1
-            self._transport.write(_LARGE)
+            self._transport.write(_LARGE[self._left % len(_LARGE)])
             if not self._left:
                 self._transport.write(_OPENAI[-2] + _OPENAI[-1] + _END)
 
