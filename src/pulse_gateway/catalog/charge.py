@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pulse_gateway.catalog.cost import cost, prepare
+from pulse_gateway.catalog.cost import cost_at, prepare
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.usage import Usage
 
@@ -40,4 +40,4 @@ def charge(usage: Usage, deployment: Deployment, told_nano_usd: int | None, /) -
     if price is None:
         return Charge(None, None, None)
     prepared = prepare(price)
-    return Charge(cost(usage, price), prepared.named, prepared.version)
+    return Charge(cost_at(usage, prepared), prepared.named, prepared.version)

@@ -11,7 +11,7 @@ from pulse_gateway.types.catalog import Price, Rates, UnitRates
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.units import NanoUSD
 
-__all__ = ["Prepared", "cost", "prepare", "price_version", "rate_of"]
+__all__ = ["Prepared", "cost", "cost_at", "prepare", "price_version", "rate_of"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -29,7 +29,11 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
     The long-context rates apply to the whole request as soon as its input, cached or not, exceeds their threshold.
     Source: the pricing pages of OpenAI, Anthropic and Google, which all price the whole request by its length (read 2026-11-24).
     """
-    prepared = prepare(at)
+    return cost_at(usage, prepare(at))
+
+
+def cost_at(usage: Usage, prepared: Prepared, /) -> NanoUSD:
+    """The same, at a price that is prepared."""
     rates = prepared.rates
     if prepared.long_rates is not None and usage.input_total > prepared.long_above_tokens:
         rates = prepared.long_rates
@@ -59,8 +63,8 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
     if count := usage.video_output_tokens:
         parts += count * rates.video_output
     parts *= _PER_MILLION
-    if at.units is not None:
-        parts += _of_units(usage, at.units)
+    if prepared.price.units is not None:
+        parts += _of_units(usage, prepared.price.units)
     return NanoUSD(-(-parts // _PARTS))
 
 

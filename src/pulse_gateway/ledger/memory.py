@@ -47,17 +47,17 @@ class MemoryLedger:
             self._ids.discard(self._entries.popleft().entry_id)
         self._entries.append(entry)
         self._ids.add(entry.entry_id)
-        used = (
+        amounts = (
             ("tokens", entry.tokens),
             ("images", entry.images),
             ("videos", entry.videos),
-            ("cost_nano_usd", entry.cost_nano_usd or 0),
+            ("cost_nano_usd", entry.cost_nano_usd),
         )
+        used = [(kind, amount) for kind, amount in amounts if amount]
         for account in entry.accounts:
             totals = self._totals.setdefault((entry.tenant_id, account, entry.period), {})
             for kind, amount in used:
-                if amount:
-                    totals[kind] = totals.get(kind, 0) + amount
+                totals[kind] = totals.get(kind, 0) + amount
 
     async def balances(self, tenant_id: str, accounts: Sequence[str], period: int) -> dict[str, dict[str, int]]:
         """What each of `accounts` has used in a month (`202611`), by kind."""

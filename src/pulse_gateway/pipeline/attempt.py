@@ -221,7 +221,8 @@ class Attempt:
 
     def _told_nano_usd(self, source: UsageSource) -> int | None:
         """What the vendor says that it costs, where its word on what was used is its last one too."""
-        return self.reading.told_nano_usd if self.reading is not None and source in _THE_VENDORS else None
+        told = None if self.reading is None else self.reading.told_nano_usd
+        return told if told is not None and source in _THE_VENDORS else None
 
     def _announcement(self) -> UsageEntry:
         """What to record should nothing more be heard of it."""
