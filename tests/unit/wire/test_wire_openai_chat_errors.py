@@ -32,6 +32,36 @@ def error(status: int, headers: Headers = (), **members: Any) -> UpstreamError:
 
 
 @pytest.mark.parametrize(
+    ("status", "words", "kind"),
+    [
+        (400, "Generated image rejected by content moderation.", UpstreamRefusedContent),
+        (400, "Content violates usage guidelines.", UpstreamRefusedContent),
+        (
+            400,
+            "Incorrect API key provided: xa***ys. You can obtain one from https://console.x.ai.",
+            UpstreamUnauthorized,
+        ),
+        (400, "Incorrect%20API%20key%20provided:%20xa***ys.", UpstreamUnauthorized),
+        (400, "The model expects a single `text` element per message.", UpstreamRejected),
+        (
+            403,
+            "Content violates usage guidelines. Team: 0b9-f1, API key ID: 77-a, Model: grok-4",
+            UpstreamRefusedContent,
+        ),
+    ],
+)
+def test_what_xai_says_with_a_status_of_something_else_is_known_by_its_words(
+    status: int, words: str, kind: type[UpstreamError]
+) -> None:
+    body = {"code": "Client specified an invalid argument", "error": words}
+    failed = upstream_error(status, (), json.dumps(body).encode())
+    assert type(failed) is kind
+    for ours in ("xa***ys", "0b9-f1", "77-a"):  # of our key, and whose it is
+        assert ours not in failed.message
+    assert ("grok-4" in words) == ("Model: grok-4" in failed.message)
+
+
+@pytest.mark.parametrize(
     ("status", "members", "kind"),
     [
         (400, {"type": "invalid_request_error"}, UpstreamRejected),

@@ -70,8 +70,21 @@ _TOO_LONG = re.compile(
     r"inputs`? tokens \+ `?max_new_tokens`? must be",
     re.IGNORECASE,
 )
-# A router, or a vendor's own filter in front of the model, answers with 403, as it does to a key that may not call.
-_FLAGGED = re.compile(r"input was flagged|requires moderation|violates usage guidelines", re.IGNORECASE)
+# A router, or a vendor's own filter in front of the model, answers with 403, as it does to a key that may not call; xAI also with 400.
+_FLAGGED = re.compile(
+    r"input was flagged|requires moderation|violates usage guidelines|rejected by content moderation", re.IGNORECASE
+)
+# xAI's answer to a wrong key is 400 as well.
+_OUR_KEY = re.compile(r"incorrect(?: |%20)api(?: |%20)key", re.IGNORECASE)
+_OUR_NAMES = re.compile(
+    r"\b(?:Team|API key ID): [^\s,]+,? ?"
+)  # whose key it is xAI says beside what it was flagged for
+_BY_WORDS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
+    (_TOO_LONG, ContextTooLong),
+    (_OUR_KEY, UpstreamUnauthorized),
+    (_FLAGGED, UpstreamRefusedContent),
+)
+"""What a status that only says that the request is wrong means by its words. xAI's are those that its users report (2025 and 2026)."""
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -91,7 +104,7 @@ def upstream_error(status: int, headers: Headers, body: bytes, *, table: ErrorTa
     meant = error.status if error is not None and error.status is not None and status < 400 else status
     kind = _kind(meant, error, table)
     return kind(
-        told(kind, error.message if error else ""),
+        told(kind, _OUR_NAMES.sub("", error.message) if error else ""),
         param=error.param if error and issubclass(kind, UpstreamRejected) else None,
         retry_after_s=retry_after_s(headers),
         upstream_status=status,
@@ -109,7 +122,8 @@ def _kind(status: int, error: _Error | None, table: ErrorTable) -> type[Upstream
             flagged = kind is UpstreamUnauthorized and error is not None and _FLAGGED.search(error.message)
             return UpstreamRefusedContent if flagged else kind
     if 400 <= status < 500 or (status < 300 and error is not None and error.kind == "invalid_request_error"):
-        return ContextTooLong if error and _TOO_LONG.search(error.message) else UpstreamRejected
+        message = error.message if error else ""
+        return next((kind for words, kind in _BY_WORDS if words.search(message)), UpstreamRejected)
     return UpstreamProtocolError if 300 <= status < 400 else UpstreamFailed
 
 
