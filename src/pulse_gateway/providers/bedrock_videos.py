@@ -51,7 +51,6 @@ class _Output(msgspec.Struct, rename="camel"):
 
 
 class _Invocation(msgspec.Struct, rename="camel"):
-    invocation_arn: str
     status: str
     failure_message: str | None = None
     output_data_config: _Output | None = None
@@ -107,8 +106,10 @@ class BedrockVideos:
                 upstream_status=error.upstream_status,
                 upstream_code=error.upstream_code,
             ) from error
+        if not (arn := from_provider(_begun, answer.body).invocation_arn):
+            raise not_of_protocol("an invocation without an address")
         return VideoState(
-            id=from_provider(_begun, answer.body).invocation_arn,
+            id=arn,
             status="queued",
             usage=Usage(video_ms=request.seconds * 1000, variant=self._maker.resolution(request)),
         )
@@ -116,7 +117,7 @@ class BedrockVideos:
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         url = service_url(call.deployment, f"/async-invoke/{quote(job_id, safe='')}")
         answer = yield from ask(asked(call, "GET", url))
-        return _state(from_provider(_invocation, answer.body))
+        return _state(job_id, from_provider(_invocation, answer.body))
 
     def fetch(self, state: VideoState, call: OfferCall, /) -> Steps[VideoFile | HttpRequest]:
         yield from ()
@@ -204,21 +205,21 @@ def _lines(size: str) -> int:
     return min(int(side) for side in size.split("x"))
 
 
-def _state(seen: _Invocation) -> VideoState:
+def _state(job_id: str, seen: _Invocation) -> VideoState:
     match seen.status:
         case "Completed":
             place = seen.output_data_config.s3_output_data_config if seen.output_data_config is not None else None
             if place is None or not place.s3_uri:
                 raise not_of_protocol("an invocation that is done, and no word of where its file is")
-            return VideoState(id=seen.invocation_arn, status="completed", file=f"{place.s3_uri.rstrip('/')}/{_FILE}")
+            return VideoState(id=job_id, status="completed", file=f"{place.s3_uri.rstrip('/')}/{_FILE}")
         case "Failed":
             message = seen.failure_message or "the provider's job failed"
             code = "content_blocked" if _FILTERED.search(message) else "upstream_error"
             if _OURS.search(message):
                 message = _UNWRITABLE
-            return VideoState(id=seen.invocation_arn, status="failed", error_code=code, error_message=message)
+            return VideoState(id=job_id, status="failed", error_code=code, error_message=message)
         case _:
-            return VideoState(id=seen.invocation_arn, status="in_progress")
+            return VideoState(id=job_id, status="in_progress")
 
 
 def _unsupported(deployment: Deployment, param: str, reason: str) -> UnsupportedParameter:

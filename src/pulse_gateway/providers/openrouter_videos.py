@@ -20,7 +20,7 @@ from pulse_gateway.providers.video_parts import length_of
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpRequest
 from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState
-from pulse_gateway.wire.foreign_json import from_provider, to_provider
+from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol, to_provider
 from pulse_gateway.wire.refusals import refuse_extra
 
 __all__ = ["VIDEOS", "OpenRouterVideos"]
@@ -29,9 +29,9 @@ _OVER = frozenset({"failed", "cancelled", "expired"})
 
 
 class _Job(msgspec.Struct):
-    id: str
+    id: str = ""
     status: str = "pending"
-    error: str | None = None
+    error: Any = None  # a text
 
 
 _decode = msgspec.json.Decoder(_Job).decode
@@ -63,11 +63,14 @@ class OpenRouterVideos:
         if request.user is not None:
             body["user"] = request.user
         answer = yield from ask(_request(call, "POST", "/videos", to_provider(body)))
-        return VideoState(id=from_provider(_decode, answer.body).id, status="queued", usage=length_of(request))
+        job = from_provider(_decode, answer.body)
+        if not job.id:
+            raise not_of_protocol("a job without an id")
+        return VideoState(id=job.id, status="queued", usage=length_of(request))
 
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         answer = yield from ask(_request(call, "GET", f"/videos/{quote(job_id, safe='')}"))
-        return _state(from_provider(_decode, answer.body))
+        return _state(job_id, from_provider(_decode, answer.body))
 
     def fetch(self, state: VideoState, call: OfferCall, /) -> Steps[VideoFile | HttpRequest]:
         """The file passes through: its address is OpenRouter's own, and asks for the key."""
@@ -83,13 +86,14 @@ def _request(call: OfferCall, method: str, path: str, body: bytes = b"") -> Http
     return HttpRequest(method, OPENROUTER.url(call.deployment, path), headers, body)
 
 
-def _state(job: _Job) -> VideoState:
+def _state(job_id: str, job: _Job) -> VideoState:
     if job.status in _OVER:
-        message = job.error or f"the provider's job is {job.status}"
-        return VideoState(id=job.id, status="failed", error_code=job.status, error_message=message)
+        told = job.error if isinstance(job.error, str) else ""
+        message = told or f"the provider's job is {job.status}"
+        return VideoState(id=job_id, status="failed", error_code=job.status, error_message=message)
     if job.status == "completed":
-        return VideoState(id=job.id, status="completed", file=job.id)
-    return VideoState(id=job.id, status="queued" if job.status == "pending" else "in_progress")
+        return VideoState(id=job_id, status="completed", file=job_id)
+    return VideoState(id=job_id, status="queued" if job.status == "pending" else "in_progress")
 
 
 VIDEOS = OpenRouterVideos()

@@ -40,9 +40,9 @@ class _Outputs(msgspec.Struct):
 
 
 class _Job(msgspec.Struct):
-    id: str
+    id: str = ""
     status: str = "queued"
-    error: _Problem | None = None
+    error: _Problem | str | None = None
     outputs: _Outputs | None = None
 
 
@@ -72,11 +72,13 @@ class TogetherVideos:
             body["media"] = {"frame_images": [{"input_image": picture, "frame": "first"}]}
         answer = yield from ask(_request(call, "POST", "/videos", to_provider(body)))
         job = from_provider(_decode, answer.body)
+        if not job.id:
+            raise not_of_protocol("a job without an id")
         return VideoState(id=job.id, status="queued", usage=length_of(request))
 
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         answer = yield from ask(_request(call, "GET", f"/videos/{quote(job_id, safe='')}"))
-        return _state(from_provider(_decode, answer.body))
+        return _state(job_id, from_provider(_decode, answer.body))
 
     def fetch(self, state: VideoState, call: OfferCall, /) -> Steps[VideoFile | HttpRequest]:
         """A short address of the vendor's own has to be followed; at an address of the operator's own there is the file itself."""
@@ -100,20 +102,20 @@ def _request(call: OfferCall, method: str, path: str, body: bytes = b"") -> Http
     return HttpRequest(method, f"{root}/v2{path}{mark}{query}", headers, body)
 
 
-def _state(job: _Job) -> VideoState:
-    problem = job.error or _Problem()
+def _state(job_id: str, job: _Job) -> VideoState:
+    problem = _Problem(job.error) if isinstance(job.error, str) else job.error or _Problem()
     if job.status in _OVER:
         message = problem.message or f"the provider's job is {job.status}"
-        return VideoState(id=job.id, status="failed", error_code=problem.code or job.status, error_message=message)
+        return VideoState(id=job_id, status="failed", error_code=problem.code or job.status, error_message=message)
     if job.status == "queued":
-        return VideoState(id=job.id, status="queued")
+        return VideoState(id=job_id, status="queued")
     if job.status != "completed":
-        return VideoState(id=job.id, status="in_progress")
+        return VideoState(id=job_id, status="in_progress")
     if job.outputs is None or not job.outputs.video_url:
         return VideoState(
-            id=job.id, status="failed", error_code="no_video", error_message="the job ended without a video"
+            id=job_id, status="failed", error_code="no_video", error_message="the job ended without a video"
         )
-    return VideoState(id=job.id, status="completed", file=job.outputs.video_url)
+    return VideoState(id=job_id, status="completed", file=job.outputs.video_url)
 
 
 VIDEOS = TogetherVideos()

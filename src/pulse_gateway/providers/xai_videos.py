@@ -51,7 +51,7 @@ class _Looked(msgspec.Struct):
     status: str | None = None
     progress: float | None = None
     video: _Video | None = None
-    error: _Problem | None = None
+    error: _Problem | str | None = None
 
 
 _begun = msgspec.json.Decoder(_Begun).decode
@@ -87,7 +87,9 @@ class XaiVideos:
         if request.user is not None:
             body["user"] = request.user
         answer = yield from ask(_request(call, "POST", "/videos/generations", to_provider(body)))
-        return VideoState(id=from_provider(_begun, answer.body).request_id, status="queued", usage=length_of(request))
+        if not (request_id := from_provider(_begun, answer.body).request_id):
+            raise not_of_protocol("a request without an id")
+        return VideoState(id=request_id, status="queued", usage=length_of(request))
 
     def look(self, job_id: str, call: OfferCall, /) -> Steps[VideoState]:
         answer = yield from ask(_request(call, "GET", f"/videos/{quote(job_id, safe='')}"))
@@ -126,7 +128,9 @@ def _ratio(size: str) -> str | None:
 
 
 def _state(job_id: str, seen: _Looked) -> VideoState:
-    video, problem = seen.video or _Video(), seen.error or _Problem()
+    video = seen.video or _Video()
+    # A text, as in xAI's answers with another status than 200.
+    problem = _Problem(message=seen.error) if isinstance(seen.error, str) else seen.error or _Problem()
     if seen.status in {"failed", "expired"}:
         message = problem.message or f"the provider's job is {seen.status}"
         return _failed(job_id, problem.code or seen.status, message)

@@ -132,6 +132,7 @@ def test_a_video_begins_with_the_picture_where_it_is() -> None:
         ({"status": "completed"}, "completed"),
         ({"status": "cancelled"}, "failed"),
         ({"status": "expired", "error": "too late"}, "failed"),
+        ({"status": "failed", "error": {"message": "m"}, "id": "another"}, "failed"),
     ],
 )
 def test_how_far_a_video_is(told: dict[str, Any], status: str) -> None:
@@ -141,7 +142,7 @@ def test_how_far_a_video_is(told: dict[str, Any], status: str) -> None:
     assert request.url == "https://openrouter.ai/api/v1/videos/a%2Fb"
     with pytest.raises(StopIteration) as end:
         steps.send(HttpAnswer(200, (), json.dumps({"id": "a/b", **told}).encode()))
-    assert end.value.value.status == status
+    assert (end.value.value.id, end.value.value.status) == ("a/b", status)
     assert (end.value.value.error_message is not None) == (status == "failed")
 
 

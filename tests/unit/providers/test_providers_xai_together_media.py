@@ -296,6 +296,7 @@ def test_members_that_nobody_knows_are_refused_of_together_and_what_it_takes_no_
         ({"video": {"url": "https://a.x.ai/v"}}, VideoState(id="j", status="completed", file="https://a.x.ai/v")),
         ({"status": "done", "video": None}, VideoState(id="j", status="failed", error_code="no_video", error_message="the job ended without a video")),
         ({"status": "expired"}, VideoState(id="j", status="failed", error_code="expired", error_message="the provider's job is expired")),
+        ({"status": "failed", "error": "no GPU"}, VideoState(id="j", status="failed", error_code="failed", error_message="no GPU")),
     ],
 )  # fmt: skip
 def test_what_xai_says_of_a_job(answer: Any, state: VideoState) -> None:
@@ -309,7 +310,8 @@ def test_what_xai_says_of_a_job(answer: Any, state: VideoState) -> None:
     [
         ({"id": "j"}, VideoState(id="j", status="queued")),
         ({"id": "j", "status": "rendering", "created_at": "2026"}, VideoState(id="j", status="in_progress")),
-        ({"id": "j", "status": "cancelled"}, VideoState(id="j", status="failed", error_code="cancelled", error_message="the provider's job is cancelled")),
+        ({"status": "cancelled"}, VideoState(id="j", status="failed", error_code="cancelled", error_message="the provider's job is cancelled")),
+        ({"status": "failed", "error": "no GPU"}, VideoState(id="j", status="failed", error_code="failed", error_message="no GPU")),
         ({"id": "j", "status": "completed", "outputs": {}}, VideoState(id="j", status="failed", error_code="no_video", error_message="the job ended without a video")),
     ],
 )  # fmt: skip
@@ -317,16 +319,17 @@ def test_what_together_says_of_a_job(answer: Any, state: VideoState) -> None:
     call = OfferCall(deployment=deployment("google/veo-3.0", "together"))
     steps = offered(TOGETHER, "videos").look("j/../k", call)
     assert next(steps).url == "https://api.together.ai/v2/videos/j%2F..%2Fk"
-    assert finished(steps, answer) == state
+    assert finished(steps, answer) == replace(state, id="j/../k")  # whatever the answer calls itself
 
 
 @pytest.mark.parametrize("vendor", [XAI, TOGETHER])
 def test_an_answer_about_no_job_is_none_and_nothing_is_sent_to_stop_one(vendor: Any) -> None:
     call, offer = OfferCall(deployment=deployment("m/m", vendor.kind)), offered(vendor, "videos")
-    begun = offer.steps(video(), call)
-    next(begun)
-    with pytest.raises(UpstreamProtocolError):
-        begun.send(HttpAnswer(200, (), b'{"status": "pending"}'))
+    for body in (b'{"status": "pending"}', b'{"id": "", "request_id": ""}'):
+        begun = offer.steps(video(), call)
+        next(begun)
+        with pytest.raises(UpstreamProtocolError):
+            begun.send(HttpAnswer(200, (), body))
     assert list(offer.cancel("j", call)) == []
     with pytest.raises(UpstreamProtocolError):
         next(offer.fetch(VideoState(id="j", status="completed"), call))
