@@ -66,7 +66,7 @@ _NO_SLICES: dict[int, int] = {}
 _NEVER_US = 1 << 62
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     code: int
     now_us: int
     rows: list[Row]
@@ -81,7 +81,7 @@ class _Quota:
         self.settled_us = 0
 
 
-class _Held(msgspec.Struct):
+class _Held(msgspec.Struct, gc=False):
     """What one permit holds: the amounts of quotas and running calls among its asks. `expired` once it was taken back."""
 
     asks: Sequence[Ask]

@@ -59,7 +59,9 @@ class MemoryLimiter:
         self._counters.sweep(now_us, _SWEPT_PER_ACQUIRE)
         asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
         permit_id = f"{self._granted + 1}"  # nobody but this process knows of it
-        verdict = self._acquire(now_us, permit_id, asks)
+        verdict = self._counters.acquire(now_us, permit_id, 0, asks)
+        if verdict.code == COLD:
+            verdict = self._acquire_warmed(now_us, permit_id, asks, verdict)
         if verdict.code != GRANTED:
             raise refusal(asks, verdict.rows, month, now_s)
         self._granted += 1
@@ -69,7 +71,9 @@ class MemoryLimiter:
         """Where the counters stand; `amount` is ignored and nothing is taken."""
         now_us, now_s, month = self._moment()
         asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
-        verdict = self._acquire(now_us, "", asks)
+        verdict = self._counters.acquire(now_us, "", 0, asks)
+        if verdict.code == COLD:
+            verdict = self._acquire_warmed(now_us, "", asks, verdict)
         return standings_of(asks, verdict.rows, month, now_s)
 
     def load_balances(self, balances: Mapping[str, Mapping[str, int]], period: int, *, tenant: str = "default") -> None:
@@ -115,12 +119,9 @@ class MemoryLimiter:
 
     # ── looking ──
 
-    def _acquire(self, now_us: int, permit_id: str, asks: Sequence[Ask]) -> Verdict:
-        """The counters' word. What nobody has said anything of has not been used: there is no other place to ask."""
-        verdict = self._counters.acquire(now_us, permit_id, 0, asks)
-        if verdict.code != COLD:
-            return verdict
-        for ask, row in zip(asks, verdict.rows, strict=True):
+    def _acquire_warmed(self, now_us: int, permit_id: str, asks: Sequence[Ask], cold: Verdict) -> Verdict:
+        """What nobody has said anything of has not been used: there is no other place to ask."""
+        for ask, row in zip(asks, cold.rows, strict=True):
             if ask.form == QUOTA and row.used < 0:
                 self._counters.warm(ask.key, 0)
         return self._counters.acquire(now_us, permit_id, 0, asks)

@@ -35,7 +35,7 @@ def settled_standings(
         [
             _standing(ask, was, month, now_s)
             if ask.window_us
-            else _standing(ask, row, month, now_s, _crossed(ask, row.used, added))
+            else _standing(ask, row, month, now_s, _crossed(ask, row.used, added) if added else ())
             for ask, row, was, added in zip(asks, rows, granted, actual, strict=True)
         ]
     )
@@ -71,7 +71,7 @@ def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int
 
 
 def _crossed(ask: Ask, used: int, added: int) -> tuple[int, ...]:
-    if ask.cap <= 0 or not added or ask.form != QUOTA or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
+    if ask.cap <= 0 or ask.form != QUOTA or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
         return ()
     return tuple(percent for percent in ALERT_AT_PERCENT if (used - added) * 100 < percent * ask.cap <= used * 100)
 

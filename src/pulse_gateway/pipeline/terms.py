@@ -9,12 +9,12 @@ import msgspec
 
 from pulse_gateway.limits.accounts import key_account, model_account, tenant_account, user_account
 from pulse_gateway.limits.limiter import CONCURRENCY, COST, REQUESTS, Charge
-from pulse_gateway.types.identity import NO_ALLOWANCE, Allowance, Principal, Rate
+from pulse_gateway.types.identity import NO_ALLOWANCE, Allowance, Principal
 
 __all__ = ["ModelTerms", "Need", "Terms"]
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(msgspec.Struct, frozen=True, gc=False):
     """What is held for a call until it is known what it used. `cost_nano_usd` None: none of its deployments has a price, or nobody
     asked for it.
 
@@ -113,9 +113,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     @staticmethod
     def _limits(account: str, allowance: Allowance, need: Need) -> list[Charge]:
         found = []
-        if (requests := _rate(allowance.requests)) is not None:
+        requests, tokens = allowance.requests, allowance.tokens
+        if requests is not None and requests != "off":
             found.append(Charge(account=account, kind=REQUESTS, amount=1, cap=requests[0], window_s=requests[1]))
-        if (tokens := _rate(allowance.tokens)) is not None and not need.free:
+        if tokens is not None and tokens != "off" and not need.free:
             found.append(Charge(account=account, kind="tokens", amount=need.tokens, cap=tokens[0], window_s=tokens[1]))
         if allowance.concurrency is not None:
             found.append(Charge(account=account, kind=CONCURRENCY, amount=1, cap=allowance.concurrency))
@@ -123,7 +124,3 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
             amount = need.cost_nano_usd or 0
             found.append(Charge(account=account, kind=COST, amount=amount, cap=allowance.budget_nano_usd))
         return found
-
-
-def _rate(rate: Rate) -> tuple[int, float] | None:
-    return None if rate is None or rate == "off" else rate

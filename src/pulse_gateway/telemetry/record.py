@@ -16,7 +16,7 @@ _log = logging.getLogger("pulse_gateway.exchange")
 _encode = msgspec.json.encode
 
 
-class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True):
+class ExchangeRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Token counts are None where nobody knows them, `cost_usd` where the model has no known price. Times in milliseconds.
 
     `replayed`: it was given the answer to another exchange with the same idempotency key. No attempt, no usage, no cost.
