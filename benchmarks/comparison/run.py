@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ def compare(
         "command": f'make bench ARGS="{" ".join(sys.argv[1:])}"' if sys.argv[1:] else "make bench",
     }
     result = _earlier(into)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # or what was started would stay
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulse-comparison-")))
         folder.chmod(0o755)  # Postgres and nginx's worker have accounts of their own
