@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +129,20 @@ def test_what_is_no_single_string_is_no_frame_of_a_run(token: bytes) -> None:
     assert text == (said if isinstance(said, str) else None)
     several = _frame(b'"one"') + frame
     assert (RUN.read(several) is None) == (text is None)
+
+
+@pytest.mark.parametrize("cut", [b'"a"\n\n', b'"a" \n\n', b' "a"', b'"a"'])
+def test_a_frame_that_lacks_what_is_around_the_others_is_none_of_a_run(cut: bytes) -> None:
+    assert RUN is not None
+    whole = _frame(b'"x"')
+    for damaged in (RUN.start + cut, cut + RUN.end, cut):
+        assert RUN.read(whole + damaged + whole) is None
+        relay = Passthrough(OPENAI, "m")
+        relay.feed(_frame(b'""'))
+        relay.feed(whole)
+        heard = relay.reading.output_chars
+        relay.feed(damaged)
+        assert relay.reading.output_chars == heard
 
 
 def test_a_padding_beside_the_text_is_as_new_each_time() -> None:

@@ -51,13 +51,14 @@ class Passthrough(BytesRelay):
         run = self._usable
         if run is not None:
             token = data.removeprefix(run.start).removesuffix(run.end)
-            try:
-                text = run.text_in(token)
-            except NO_STRING:
-                pass  # another frame, or several
-            else:
-                self.reading.count(text)
-                return [data if run.as_is else run.said(token)]
+            if len(token) + run.around_bytes == len(data):
+                try:
+                    text = run.text_in(token)
+                except NO_STRING:
+                    pass  # another frame, or several
+                else:
+                    self.reading.count(text)
+                    return [data if run.as_is else run.said(token)]
         return super().feed(data) if self._plain_text is None else self._feed_runs(data)
 
     def _feed_runs(self, data: bytes) -> list[bytes]:

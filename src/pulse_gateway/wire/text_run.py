@@ -37,16 +37,20 @@ _Around = tuple[bytes, bytes, bytes]
 
 class TextRun:
     """Frames with the same bytes around their text, and their padding if they have any: what such a frame has between `start` and
-    `end` is its token, and `text_in` a token is a string. A frame with something else in their place leaves no token when both are
-    taken away, and then `text_in` raises one of `NO_STRING`.
+    `end` is its token, and `text_in` a token is a string. A frame with something else in that place leaves no token when both are
+    taken away, and then `text_in` raises one of `NO_STRING`. One that lacks the `start` or the `end` may leave one all the same, with
+    white space for the rest, but is not by `around_bytes` longer than that.
 
     `as_is`: the client gets the frame itself; else what is `said` for its token.
     """
 
-    __slots__ = ("_blank", "_close", "_middle", "_shown", "_text_first", "as_is", "end", "start", "text_in")
+    __slots__ = (
+        "_blank", "_close", "_middle", "_shown", "_text_first", "around_bytes", "as_is", "end", "start", "text_in",
+    )  # fmt: skip
 
     def __init__(self, around: _Around, shown: _Around, *, text_first: bool) -> None:
         self.start, self._middle, self.end = around
+        self.around_bytes = len(self.start) + len(self.end)
         self.text_in: Callable[[bytes], str] = self._padded if self._middle else _string
         self.as_is = shown == around
         self._shown = shown
@@ -70,6 +74,8 @@ class TextRun:
         # Split by the blank lines alone: long separators are slow to look for.
         frames = data.removesuffix(self._blank).split(self._blank)
         tokens = [frame.removeprefix(start).removesuffix(close) for frame in frames]
+        if sum(map(len, tokens)) + self.around_bytes * len(tokens) != len(data):
+            return None  # one of them lacks what is around them
         # No string goes over a line, so none begins in one frame and ends in another.
         try:
             if not middle:
