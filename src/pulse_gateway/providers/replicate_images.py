@@ -35,6 +35,7 @@ _RATIOS = ("1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:1
 _FORMATS = {None: None, "png": "png", "jpeg": "jpg", "webp": "webp"}
 _LACKS = ("quality", "style", "input_fidelity", "output_compression")
 _INPUT = "input"
+_MOST_IMAGES = 10  # of one prediction; its model's author decides how many there are
 
 
 class _Family(msgspec.Struct, frozen=True):
@@ -99,7 +100,7 @@ class ReplicateImages:
                 raise prediction.failure("image")
             if not urls:
                 raise not_of_protocol("a prediction that succeeded without an image")
-            for url in urls[: request.n - len(images)]:
+            for url in urls[:_MOST_IMAGES]:  # more than were asked for, perhaps: all of them are billed
                 if request.response_format == "url":
                     images.append(MadeImage(url=url))
                 else:

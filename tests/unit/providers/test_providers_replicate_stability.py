@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from media_steps import PNG, asked, deployment, run, sent
+from media_steps import PNG, asked, billed, deployment, run, sent
 
 from pulse_gateway.errors import (
     InvalidRequest,
@@ -106,6 +106,19 @@ def test_only_replicates_own_files_are_fetched_without_a_look_at_the_address(out
     assert type(steps[-1]) is step
     signed = isinstance(steps[-1], HttpRequest) and header(steps[-1].headers, "authorization")
     assert bool(signed) is output.startswith("https://api.replicate.com/")
+
+
+def test_all_images_that_a_prediction_made_are_given_as_all_are_billed() -> None:
+    made = {
+        "id": "p",
+        "status": "succeeded",
+        "output": [f"https://a.replicate.delivery/{each}.png" for each in range(12)],
+    }
+    wish = asked(extra={"input": {"num_outputs": 3}})
+    reply, steps = run(REPLICATES, wish, "o/n", {**made, "output": made["output"][:3]}, PNG, PNG, PNG, kind="replicate")
+    assert (len(reply.images), billed(steps)) == (3, [Usage(images=3)])
+    reply, _ = run(REPLICATES, wish, "o/n", made, *[PNG] * 10, kind="replicate")  # but no end of them
+    assert (len(reply.images), reply.usage) == (10, Usage(images=12))
 
 
 @pytest.mark.parametrize(
