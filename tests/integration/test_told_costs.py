@@ -79,6 +79,15 @@ async def test_images_cost_what_openrouter_says_over_all_calls(simulator: Simula
         assert entry.cost_nano_usd == entry.tokens * NANO_USD_PER_IMAGE_TOKEN > 0
 
 
+async def test_what_came_without_an_image_costs_what_openrouter_says_all_the_same(simulator: Simulator) -> None:
+    ledger = MemoryLedger()
+    async with gateway_to(simulator.url, ledger) as gateway:
+        assert (await image(gateway, f"{PICTURES}+blocked")).status == 502
+    entry = only(ledger)
+    assert (entry.images, entry.cost_nano_usd) == (0, entry.tokens * NANO_USD_PER_IMAGE_TOKEN)
+    assert entry.price_source == "openrouter: usage.cost"
+
+
 async def test_what_xais_filter_held_back_costs_nothing_though_it_is_told_of(simulator: Simulator) -> None:
     ledger, model = MemoryLedger(), "xai:grok-imagine-image+filtered=1"
     async with gateway_to(simulator.url, ledger) as gateway:

@@ -16,6 +16,7 @@ from pulse_gateway.ledger.estimates import GATEWAY_ENDED
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
 from pulse_gateway.pipeline.exchange import CHAT, Exchange
+from pulse_gateway.providers.offer import Billed
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.reading import Reading
@@ -44,6 +45,7 @@ class Attempt:
 
     __slots__ = (
         "_announced",
+        "_billed_nano_usd",
         "_clock",
         "_deployment",
         "_entry_made",
@@ -72,6 +74,7 @@ class Attempt:
         self._written_chars = 0
         self.accepted = False  # a 2xx head is here: from now on the prompt is owed
         self.billed: Usage | None = None  # what the vendor will bill so far, of work in several steps
+        self._billed_nano_usd: int | None = None  # and what it says that it costs
         self.reading: Reading | None = None  # what was read of an answer that counts, however the attempt ends
         self._announced = self._announcement()
         ledger.open(self._announced)
@@ -102,12 +105,12 @@ class Attempt:
         """A 2xx answer is here."""
         self.accepted = True
 
-    def bill(self, usage: Usage) -> None:
-        """So much will be billed, whatever becomes of the rest. An empty one: nothing so far, although something was answered."""
-        if usage == _NOTHING:
+    def bill(self, so_far: Billed) -> None:
+        """So much will be billed, whatever becomes of the rest. An empty usage: nothing so far, although something was answered."""
+        if so_far.usage == _NOTHING:
             self.accepted, self.billed, self._owes_nothing = False, None, True
         else:
-            self.billed = usage
+            self.billed, self._billed_nano_usd = so_far.usage, so_far.told_nano_usd
             self._owes_nothing = False
 
     def first_byte(self) -> None:
@@ -221,7 +224,7 @@ class Attempt:
 
     def _told_nano_usd(self, source: UsageSource) -> int | None:
         """What the vendor says that it costs, where its word on what was used is its last one too."""
-        told = None if self.reading is None else self.reading.told_nano_usd
+        told = self._billed_nano_usd if self.reading is None else self.reading.told_nano_usd
         return told if told is not None and source in _THE_VENDORS else None
 
     def _announcement(self) -> UsageEntry:

@@ -17,7 +17,6 @@ from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
-from pulse_gateway.types.usage import Usage
 
 __all__ = ["Begun", "ClientLeft", "Downloader", "StepRunner"]
 
@@ -71,7 +70,7 @@ class StepRunner:
         left: Callable[[], bool] | None = None,
         on_send: Callable[[], None] | None = None,
         on_accepted: Callable[[], None] | None = None,
-        on_billed: Callable[[Usage], None] | None = None,
+        on_billed: Callable[[Billed], None] | None = None,
     ) -> Any:
         """What the steps return. `deadline` is on the monotonic clock. `on_accepted` is called for each 2xx answer. `left` is asked after
         each pause whether the client is gone.
@@ -101,7 +100,7 @@ class StepRunner:
                                 raise ClientLeft
                         case Billed():
                             if on_billed is not None:
-                                on_billed(step.usage)
+                                on_billed(step)
                         case OnAbandon():
                             abandoned = step.request
                 except DeadlineExceeded:

@@ -43,10 +43,11 @@ class Billed(msgspec.Struct, frozen=True):
     """What the vendor will bill from here on, whatever becomes of the rest. Totals since the start: the last one counts.
 
     Steps that fail after a 2xx answer without having said this are charged what the request asked for. An empty `Usage()` says that what
-    was answered until here is free: an upload.
+    was answered until here is free: an upload. `told_nano_usd` is what the vendor itself says that it costs, all calls together.
     """
 
     usage: Usage
+    told_nano_usd: int | None = None
 
 
 class OnAbandon(msgspec.Struct, frozen=True):

@@ -73,7 +73,7 @@ class OpenRouterImages:
             fields["input_references"] = [
                 {"type": "image_url", "image_url": {"url": address_of(file)}} for file in request.images
             ]
-        tab, images, created, told = Tab(), list[MadeImage](), None, list[int | None]()
+        tab, images, created = Tab(), list[MadeImage](), None
         while len(images) < request.n:
             body = {**fields, **request.extra}
             if (missing := request.n - len(images)) > 1:
@@ -85,14 +85,13 @@ class OpenRouterImages:
             answer = yield from ask(HttpRequest("POST", url, headers, to_provider(body)))
             read = _read(answer)
             made = [_made(each) for each in read.data or () if each.b64_json][:missing]
-            yield tab.add(_counted(read.usage, len(made)))
+            yield tab.add(_counted(read.usage, len(made)), told_nano_usd(read.usage))
             if not made:
                 raise not_of_protocol("it holds no picture")
             images += made
             created = created or read.created
-            told.append(told_nano_usd(read.usage))
         more = {} if created is None else {"created": int(created)}
-        return made_of(tuple(images), tab.usage, cost_nano_usd=_sum(told), **more)
+        return made_of(tuple(images), tab.usage, cost_nano_usd=tab.told_nano_usd, **more)
 
 
 def _read(answer: HttpAnswer) -> _Answer:
@@ -115,12 +114,6 @@ def _counted(record: UsageRecord | None, images: int) -> Usage:
     if images and usage.image_output_tokens is None and usage.output_tokens is not None:
         usage = msgspec.structs.replace(usage, image_output_tokens=usage.output_tokens, output_tokens=0)
     return msgspec.structs.replace(usage, images=images)
-
-
-def _sum(told: list[int | None]) -> int | None:
-    """None: of one call it is not known."""
-    known = [nano_usd for nano_usd in told if nano_usd is not None]
-    return sum(known) if len(known) == len(told) else None
 
 
 IMAGES = OpenRouterImages()

@@ -18,11 +18,15 @@ class Tab:
 
     def __init__(self) -> None:
         self.usage = Usage()
+        self.told_nano_usd: int | None = 0
 
-    def add(self, used: Usage) -> Billed:
+    def add(self, used: Usage, told_nano_usd: int | None = None) -> Billed:
+        """`told_nano_usd`: what the vendor says that this call costs. All of them say it, or it is not known."""
+        known = self.told_nano_usd is not None and told_nano_usd is not None
+        self.told_nano_usd = (self.told_nano_usd or 0) + (told_nano_usd or 0) if known else None
         sums = {name: _sum(getattr(self.usage, name), getattr(used, name)) for name in _COUNTED}
         self.usage = msgspec.structs.replace(used, **sums)
-        return Billed(self.usage)
+        return Billed(self.usage, self.told_nano_usd)
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

@@ -96,14 +96,14 @@ class XaiEdits:
         images = tuple(map(_made, let_through))
         size = first_size(images)
         usage = Usage(images=len(images), variant=image_variant(size, request.quality))
-        yield Billed(usage)
+        told = told_nano_usd(counted(_told, read.usage))
+        yield Billed(usage, told)
         if not images and read.data:
             raise UpstreamRefusedContent(
                 "the provider's filter let no image through", upstream_code="respect_moderation"
             )
         if not images:
             raise not_of_protocol("it holds no images")
-        told = told_nano_usd(counted(_told, read.usage))
         return ImageReply(images=images, usage=usage, size=size, quality=request.quality, cost_nano_usd=told)
 
 

@@ -47,13 +47,13 @@ async def test_steps_that_do_not_want_to_be_closed_do_not_hang() -> None:
 
 
 async def test_what_was_billed_before_a_defect_has_been_told() -> None:
-    told: list[Usage] = []
+    told: list[Billed] = []
 
     def broken() -> Steps[None]:
         yield Billed(Usage(images=1))
-        yield Billed(Usage(images=2))
+        yield Billed(Usage(images=2), 7)
         raise UpstreamFailed("no more")
 
     with pytest.raises(UpstreamFailed):
         await run(broken(), on_billed=told.append)
-    assert told == [Usage(images=1), Usage(images=2)]
+    assert told == [Billed(Usage(images=1)), Billed(Usage(images=2), 7)]

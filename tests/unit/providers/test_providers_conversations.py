@@ -21,7 +21,7 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.providers import mistral_images, mistral_speech, openrouter_images, perplexity_embeddings
-from pulse_gateway.providers.offer import OfferCall, Pause
+from pulse_gateway.providers.offer import Billed, OfferCall, Pause
 from pulse_gateway.types.audio import SpeechRequest
 from pulse_gateway.types.embeddings import EmbeddingInput, EmbeddingRequest
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
@@ -212,6 +212,16 @@ def test_openrouter_is_asked_again_for_the_images_that_are_missing() -> None:
     assert [(body.get("n"), body["seed"]) for body in sent(steps)] == [(3, 7), (None, 9)]
     assert len(reply.images) == 3
     assert billed(steps)[-1] == Usage(input_tokens=10, output_tokens=0, image_output_tokens=2580, images=3)
+
+
+@pytest.mark.parametrize(
+    ("costs", "told"), [((0.04, 0.02), [40_000_000, 60_000_000]), ((0.04, None), [40_000_000, None])]
+)
+def test_what_openrouter_says_that_its_calls_cost_is_told_after_each(costs: Any, told: list[int | None]) -> None:
+    answers = [{"data": [PICTURE], "usage": {"cost": cost}} for cost in costs]
+    reply, steps = run(MAKES, asked(n=2), GEMINI, *answers, kind="openrouter")
+    assert [step.told_nano_usd for step in steps if isinstance(step, Billed)] == told
+    assert reply.cost_nano_usd == told[-1]
 
 
 def test_openrouter_is_told_where_pictures_are_and_sent_what_is_here() -> None:
