@@ -35,7 +35,7 @@ MOMENTS = {
     "at the head of a stream": (f"openai:gpt-5.2+{SLOW_STREAM} stream", b"\r\n\r\n", 1),
     "in a stream": (f"openai:gpt-5.2+{SLOW_STREAM} stream", b"data: ", 1),
     "in a translated stream": (f"google:gemini-3.8-flash+{SLOW_STREAM} stream", b"data: ", 1),
-    "with a stream unread": ("openai:gpt-5.2+huge=2000000 stream", b"\r\n\r\n", 1),
+    "with a stream unread": ("openai:gpt-5.2+huge=2000000,chunk-delay=0.5 stream", b"\r\n\r\n", 1),
     "with an answer unread": ("openai:gpt-5.2+huge=2000000", b"\r\n\r\n", 1),
     "after a stream": ("openai:gpt-5.2 stream", b"0\r\n\r\n", 1),
     "after an answer": ("openai:gpt-5.2", b'"usage"', 1),
