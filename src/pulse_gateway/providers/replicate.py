@@ -15,10 +15,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pulse_gateway.errors import (
-    UnsupportedParameter,
-    UpstreamError,
-)
+from pulse_gateway.errors import UnsupportedParameter, UpstreamError, UpstreamModelNotFound
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.provider import ChatSteps, Provider, UpstreamCall
 from pulse_gateway.providers.replicate_chat import ReplicateChat
@@ -36,6 +33,7 @@ __all__ = ["REPLICATE", "Replicate"]
 
 _VERSION = re.compile(r"(?:[\w.-]+/[\w.-]+:)?[0-9a-f]{64}", re.ASCII)
 _DEPLOYMENTS = "deployments/"
+_NO_VERSION = "Invalid version"  # "… or not permitted", with 422: a model that is not there, or not for us
 _THROTTLED = re.compile(r"available in ([0-9]{1,5}) seconds?")
 
 
@@ -85,6 +83,8 @@ class Replicate(Provider):
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             problem = None
         kind = meant_by(status, is_vendors=problem is not None)
+        if problem is not None and problem.title.startswith(_NO_VERSION):
+            kind = UpstreamModelNotFound
         words = "" if problem is None else problem.detail if isinstance(problem.detail, str) else problem.title
         wait_s = retry_after_s(headers)
         if wait_s is None and (found := _THROTTLED.search(words)):
