@@ -226,7 +226,8 @@ class UpstreamError(PulseError):
 
     `upstream_status` and `upstream_code` are the provider's own words, for logs and for the error body. `unhealthy` says whether the
     failure speaks against the deployment rather than the request, the credentials or the rate. `may_be_made`: something dear was asked
-    for, and may be made and billed although nothing was heard of it, so that nobody is asked for it again.
+    for, and may be made and billed although nothing was heard of it, so that nobody is asked for it again. `told_nano_usd`: what the
+    provider says that the failure itself costs.
     """
 
     status, code, kind = 502, "upstream_error", "upstream_error"
@@ -234,6 +235,7 @@ class UpstreamError(PulseError):
     advice: ClassVar[Advice] = Advice.NEXT
     unhealthy: ClassVar[bool] = False
     may_be_made = False
+    told_nano_usd: int | None = None
 
     def __init__(
         self,

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from media_parts import PNG, asked, edit, edit_form, gateway_to, image
+from vendor_stub import Vendor
 
 from pulse_gateway import Config, Gateway, Inbound
+from pulse_gateway.catalog.settings import ModelConfig, PriceConfig
 from pulse_gateway.config import ProviderConfig
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.memory import MemoryLedger
@@ -95,6 +97,23 @@ async def test_what_xais_filter_held_back_costs_nothing_though_it_is_told_of(sim
         assert len(json.loads((await edit(gateway, edit_form(model, PNG, n="3"))).body)["data"]) == 2
     for entry in ledger.entries:
         assert (entry.cost_nano_usd, entry.price_source) == (2 * NANO_USD_PER_XAI_IMAGE, "xai: usage.cost_in_usd_ticks")
+
+
+@pytest.mark.parametrize("edits", [False, True], ids=["images", "edits"])
+@pytest.mark.parametrize(("kind", "cost"), [("xai", NANO_USD_PER_XAI_IMAGE), ("openai_compatible", 0)])
+async def test_an_image_that_is_held_back_costs_what_xai_says(edits: bool, kind: str, cost: int) -> None:
+    words = "Generated image rejected by content moderation."
+    told = {"code": "invalid", "error": words, "usage": {"cost_in_usd_ticks": 10 * NANO_USD_PER_XAI_IMAGE}}
+    provider = ProviderConfig(kind=kind, key="x", base_url="https://vendor.example/v1")
+    ledger, vendor = MemoryLedger(), Vendor(told, status=400)
+    price = ModelConfig(price=PriceConfig(image={"": 5.0})) if kind != "xai" else ModelConfig()
+    config = Config(providers={"v": provider}, catalog={"v:grok-imagine-image": price})
+    async with Gateway(config, transport=vendor, ledger=ledger, observers=()) as gateway:
+        model = "v:grok-imagine-image"
+        reply = await (edit(gateway, edit_form(model, PNG)) if edits else image(gateway, model))
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, "content_blocked")
+    entry = only(ledger)
+    assert (entry.images, entry.cost_nano_usd, len(vendor.requests)) == (0, cost, 1)
 
 
 async def test_a_program_reads_what_its_image_has_cost(simulator: Simulator) -> None:

@@ -38,13 +38,13 @@ from pulse_gateway.pipeline.retry import DEAR
 from pulse_gateway.pipeline.steps import Begun, ClientLeft, StepRunner
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.providers.offer import Offer, OfferCall, SpokenOffer
+from pulse_gateway.providers.offer import Billed, Offer, OfferCall, SpokenOffer
 from pulse_gateway.providers.offers import own_offer
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, Payload, header
-from pulse_gateway.types.usage import Outcome, UsageSource
+from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.operation import OperationCodec
 from pulse_gateway.wire.operation_relay import RawRelay, WatchedRelay
@@ -360,6 +360,8 @@ def _has_made(attempt: Attempt) -> bool:
 
 def _end(exchange: Exchange, attempt: Attempt, error: BaseException, *, taken: bool = False) -> None:
     """`taken`: the vendor is at work on it, or has done some of it, whatever it says now."""
+    if isinstance(error, UpstreamError) and error.told_nano_usd and not attempt.accepted:
+        attempt.bill(Billed(Usage(images=0), error.told_nano_usd))  # nothing was made, and it costs something
     attempt.end(
         Outcome.CLIENT_GONE
         if isinstance(error, ClientLeft)

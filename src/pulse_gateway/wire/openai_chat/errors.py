@@ -25,6 +25,7 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
+from pulse_gateway.wire.told_cost import ToldCost, told_nano_usd
 from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
 
 __all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "upstream_error"]
@@ -87,6 +88,13 @@ _BY_WORDS: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 """What a status that only says that the request is wrong means by its words. xAI's are those that its users report (2025 and 2026)."""
 
 
+class _Billed(msgspec.Struct):
+    usage: ToldCost | None = None
+
+
+_decode_billed = msgspec.json.Decoder(_Billed).decode
+
+
 class _Error(msgspec.Struct, frozen=True):
     """An error object in any of the shapes that vendors give it."""
 
@@ -103,13 +111,23 @@ def upstream_error(status: int, headers: Headers, body: bytes, *, table: ErrorTa
     error = _read(body)
     meant = error.status if error is not None and error.status is not None and status < 400 else status
     kind = _kind(meant, error, table)
-    return kind(
+    failed = kind(
         told(kind, _OUR_NAMES.sub("", error.message) if error else ""),
         param=error.param if error and issubclass(kind, UpstreamRejected) else None,
         retry_after_s=retry_after_s(headers),
         upstream_status=status,
         upstream_code=(error.code or error.kind) if error else None,
     )
+    if b'"usage"' in body:  # xAI bills an image that its filter holds back
+        failed.told_nano_usd = told_nano_usd(_billed(body))
+    return failed
+
+
+def _billed(body: bytes) -> ToldCost | None:
+    try:
+        return _decode_billed(body).usage
+    except (ValueError, RecursionError):  # msgspec's errors and invalid UTF-8 are ValueErrors
+        return None
 
 
 def _kind(status: int, error: _Error | None, table: ErrorTable) -> type[UpstreamError]:
