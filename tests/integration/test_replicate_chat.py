@@ -231,8 +231,9 @@ async def test_what_fails_before_a_word_is_an_error_as_any(
     assert (talk.status, code in talk.told.decode()) == (status, True), talk.told
 
 
-async def test_what_never_ran_costs_nothing(talk: Talk) -> None:
-    await talk.ask(f"{LLAMA}+finish=aborted")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_never_ran_costs_nothing(talk: Talk, stream: bool) -> None:
+    await talk.ask(f"{LLAMA}+finish=aborted", stream=stream)
     assert (talk.entry.tokens, talk.entry.source) == (0, UsageSource.NONE)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from pulse_gateway.errors import (
     DeadlineExceeded,
@@ -16,7 +16,7 @@ from pulse_gateway.pipeline.answer import MAX_ERROR_BYTES, read_whole
 from pulse_gateway.pipeline.attempt import Attempt
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.steps import Begun, StepRunner
-from pulse_gateway.providers.offer import Steps, Streamed
+from pulse_gateway.providers.offer import Billed, Steps, Streamed
 from pulse_gateway.providers.provider import Provider
 from pulse_gateway.transport.transport import HttpResponse, Transport
 from pulse_gateway.types.catalog import Deployment
@@ -58,7 +58,7 @@ class SteppedChat:
         )
         if isinstance(found, HttpAnswer):
             return _InHand(found)
-        return _Heard(self._steps, self._transport, provider, deployment, found, exchange.deadline)
+        return _Heard(self._steps, self._transport, provider, deployment, found, exchange.deadline, attempt.bill)
 
 
 class _InHand:
@@ -95,9 +95,10 @@ class _Heard:
         deployment: Deployment,
         streamed: Streamed,
         deadline: float,
+        on_billed: Callable[[Billed], None],
     ) -> None:
         self._steps, self._transport, self._provider, self._deployment = steps, transport, provider, deployment
-        self._streamed, self._deadline = streamed, deadline
+        self._streamed, self._deadline, self._on_billed = streamed, deadline, on_billed
         self._response: HttpResponse | None = None
         self._chunks: AsyncIterator[bytes] | None = None
         self._has_heard = self._is_told = self._is_over = False
@@ -154,7 +155,11 @@ class _Heard:
         await self._close()
         try:
             last: bytes = await self._steps.run(
-                Begun(self._streamed.after()), self._provider, self._deployment, deadline=self._deadline
+                Begun(self._streamed.after()),
+                self._provider,
+                self._deployment,
+                deadline=self._deadline,
+                on_billed=self._on_billed,
             )
         except PulseError:
             if not self._has_heard:

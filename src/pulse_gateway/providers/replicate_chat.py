@@ -7,7 +7,7 @@ Source: https://replicate.com/docs/reference/http, /docs/topics/predictions/stre
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from pulse_gateway.providers.video_parts import host_of, same_origin
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import not_of_protocol, to_provider
-from pulse_gateway.wire.replicate_predictions.reply import RUNNING, failure, read_prediction
+from pulse_gateway.wire.replicate_predictions.reply import RUNNING, Prediction, failure, read_prediction
 from pulse_gateway.wire.replicate_predictions.stream import closing_frame
 
 __all__ = ["ReplicateChat"]
@@ -63,9 +63,8 @@ class ReplicateChat:
         answer = yield from self._ended(answer, here, call)
         yield OnAbandon(None)
         prediction = read_prediction(answer.body)
+        yield from _never_ran(prediction)
         if prediction.status != "succeeded":
-            if prediction.status == "aborted":
-                yield Billed(Usage())  # it has never run
             raise failure(prediction.status, prediction.error)
         return HttpAnswer(200, _EVENTS, closing_frame(answer.body)) if call.stream else answer
 
@@ -73,6 +72,7 @@ class ReplicateChat:
         """After its stream: what became of it, and what it used."""
         answer = yield from looked(self._request(call, "GET", here), pause_s=_FIRST_PAUSE_S)
         answer = yield from self._ended(answer, here, call)
+        yield from _never_ran(read_prediction(answer.body))
         return closing_frame(answer.body)
 
     def _ended(self, answer: HttpAnswer, here: str, call: UpstreamCall) -> Generator[Step, Any, HttpAnswer]:
@@ -120,6 +120,12 @@ class ReplicateChat:
     ) -> HttpRequest:
         kind = (("content-type", "application/json"),) if body else ()
         return HttpRequest(method, url, (*kind, *more, *self._vendor.own_headers(_as_offer(call))), body)
+
+
+def _never_ran(prediction: Prediction) -> Iterator[Step]:
+    """Says that nothing is billed of one that has not even begun."""
+    if prediction.status == "aborted":
+        yield Billed(Usage())
 
 
 def _as_offer(call: UpstreamCall) -> OfferCall:

@@ -67,7 +67,7 @@ class PredictionStreamDecoder:
     def __init__(self) -> None:
         self._splitter = ThinkingSplitter()
         self._heard = Heard()
-        self._started = self._done = self._over = False
+        self._started = self._done = self._stopped = self._over = False
 
     def decode(self, frame: ServerSentEvent) -> list[Event]:
         if self._over:
@@ -84,7 +84,9 @@ class PredictionStreamDecoder:
         return []  # `logs`, comments
 
     def finish(self) -> list[Event]:
-        """A stream that said it was done is whole, even if nobody could tell what it used."""
+        """What a stream said of its end holds, even if nobody could tell what the prediction has: done is whole."""
+        if self._stopped and not self._over:
+            return self._fail("canceled", None)
         if self._over or not self._done:
             return []
         self._over = True
@@ -107,11 +109,8 @@ class PredictionStreamDecoder:
 
     def _stop(self, data: bytes) -> list[Event]:
         reason = from_provider(_decode_why, data or b"{}").reason
-        if reason == "canceled":
-            return self._fail("canceled", None)
-        if reason is None:
-            self._done = True
-        return []  # what went wrong is said by an `error`, or by the prediction
+        self._done, self._stopped = reason is None, reason == "canceled"
+        return []  # what went wrong is said by an `error`, or by the prediction: one that was stopped may never have run
 
     def _close(self, data: bytes) -> list[Event]:
         prediction = read_prediction(data)
