@@ -96,6 +96,7 @@ async def test_what_xais_filter_held_back_costs_nothing_though_it_is_told_of(sim
         assert (await image(gateway, model, n=3)).status == 200
         assert len(json.loads((await edit(gateway, edit_form(model, PNG, n="3"))).body)["data"]) == 2
     for entry in ledger.entries:
+        assert entry.images == 2
         assert (entry.cost_nano_usd, entry.price_source) == (2 * NANO_USD_PER_XAI_IMAGE, "xai: usage.cost_in_usd_ticks")
 
 
