@@ -135,13 +135,20 @@ async def test_a_refusal_of_content_is_the_callers_400_and_costs_no_image(
     assert last(ledger).images == 0
 
 
+async def test_a_version_that_replicate_does_not_have_is_a_model_that_is_not_there(gateway: Gateway) -> None:
+    assert error_of(await image(gateway, "replicate:black-forest-labs/flux-schnell+status=422"))[:2] == (
+        404,
+        "model_not_found",
+    )
+
+
 @pytest.mark.parametrize(
     ("spec", "status", "code"),
     [
         ("status=429,retry-after=3", 429, "upstream_rate_limited"),
         ("status=402", 503, "upstream_quota_exhausted"),
         ("status=401", 502, "upstream_unauthorized"),
-        ("status=422", 400, "upstream_rejected"),
+        ("status=422,code=bad_request", 400, "upstream_rejected"),
         ("status=404", 404, "model_not_found"),
         ("status=500", 502, "upstream_error"),
         ("html", 502, "upstream_error"),
