@@ -71,4 +71,6 @@ def _vectors(row: Embeds, output: Any) -> tuple[list[float], ...]:
         raise UpstreamProtocolError(f"the provider's prediction is no list of vectors: {error}") from error
     if not all(vector and all(map(math.isfinite, vector)) for vector in vectors):
         raise not_of_protocol("a vector holds something that is no number")
+    if len(set(map(len, vectors))) > 1:
+        raise not_of_protocol("its vectors are not of one length")
     return vectors

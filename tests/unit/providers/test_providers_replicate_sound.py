@@ -286,7 +286,17 @@ def test_all_texts_are_embedded_in_one_prediction(model: str, inputs: dict[str, 
 
 
 @pytest.mark.parametrize(
-    "output", [None, "https://x.example/a.npy", [[1.0]], [[], []], [["x"], [1]], [{"embedding": [1]}] * 2, [[1], None]]
+    "output",
+    [
+        None,
+        "https://x.example/a.npy",
+        [[1.0]],
+        [[], []],
+        [["x"], [1]],
+        [{"embedding": [1]}] * 2,
+        [[1], None],
+        [[1, 2], [1]],
+    ],
 )
 def test_what_is_no_list_of_vectors_is_none(output: Any) -> None:
     with pytest.raises(UpstreamProtocolError):
