@@ -68,6 +68,9 @@ class Answer:
         self.status, self._pieces = status, pieces
         self.headers: Headers = (("content-type", kind),)
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self):  # type: ignore[no-untyped-def]
         for piece in self._pieces:
             await asyncio.sleep(0)

@@ -72,6 +72,9 @@ class Scripted:
         self._pieces, self._close = list(pieces), close
         self.closed = False
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             if isinstance(piece, BaseException):

@@ -36,6 +36,9 @@ class Answer:
     def __init__(self, status: int, body: bytes) -> None:
         self.status, self.headers, self._body = status, JSON, body
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self):  # type: ignore[no-untyped-def]
         yield self._body
 

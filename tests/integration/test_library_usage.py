@@ -136,6 +136,9 @@ class Answer:
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = pieces
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             yield piece

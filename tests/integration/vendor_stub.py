@@ -17,6 +17,9 @@ class VendorAnswer:
     def __init__(self, body: bytes, status: int, headers: Headers) -> None:
         self.body, self.status, self.headers = body, status, headers
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.body
 

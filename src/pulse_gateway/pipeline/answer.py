@@ -88,6 +88,11 @@ async def read_whole(response: HttpResponse, limit_bytes: int, *, cut: bool = Fa
 
     Raises: UpstreamError.
     """
+    here = response.read_now()  # nearly all small answers come with their head
+    if here is not None:
+        if len(here) > limit_bytes and not cut:
+            raise _too_long(limit_bytes)
+        return here
     pieces: list[bytes] = []
     size = 0
     try:
@@ -97,8 +102,12 @@ async def read_whole(response: HttpResponse, limit_bytes: int, *, cut: bool = Fa
             if size > limit_bytes:
                 if cut:
                     break
-                raise UpstreamProtocolError(f"the provider's answer exceeds {limit_bytes} bytes")
+                raise _too_long(limit_bytes)
     except (StreamInterrupted, UpstreamTimeout):
         if not cut:
             raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_long(limit_bytes: int) -> UpstreamProtocolError:
+    return UpstreamProtocolError(f"the provider's answer exceeds {limit_bytes} bytes")

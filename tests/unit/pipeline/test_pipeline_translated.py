@@ -39,6 +39,9 @@ class Answer:
         self.headers: Headers = (("content-type", kind),)
         self._pieces = pieces
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:
             yield piece

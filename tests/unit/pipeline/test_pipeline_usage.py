@@ -29,6 +29,9 @@ class Answer:
             }
         )
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self):  # type: ignore[no-untyped-def]
         yield self._body
 

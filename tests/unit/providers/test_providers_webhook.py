@@ -85,6 +85,9 @@ class Silent:
         self.asked += 1
         return self
 
+    def read_now(self) -> bytes | None:
+        return None
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self.body
 
