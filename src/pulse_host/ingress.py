@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -153,7 +154,7 @@ class Ingress:
             raise RequestTimeout(f"the body did not arrive within {_BODY_S:g} s") from error
 
     async def _received(self, receive: Receive, too_large: RequestTooLarge) -> bytes:
-        pieces: list[bytes] = []
+        received = BytesIO()  # which grows in place: a list of pieces and what they are joined to are the body twice
         size = 0
         while True:
             message = await receive()
@@ -165,9 +166,11 @@ class Ingress:
             size += len(piece)
             if size > self._max_body_bytes:
                 raise too_large
-            pieces.append(piece)
+            if size == len(piece) and not message["more_body"]:
+                return piece
+            received.write(piece)
             if not message["more_body"]:
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                return received.getvalue()
 
     async def _send_stream(self, reply: Reply, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Move the stream until it ends or the client leaves. Leaving is noticed at once, by a task that listens for it."""

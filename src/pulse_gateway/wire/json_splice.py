@@ -47,10 +47,9 @@ def _spans(body: bytes) -> dict[str, _Span]:
     opening = _OPEN.match(body)
     position = opening.end() if opening else 0
     for name, raw in members.items():
-        value = bytes(raw)
         start = _after_key(body, position, name)
-        end = start + len(value)
-        if start < 0 or not body.startswith(value, start):
+        end = start + len(raw)
+        if start < 0 or not body.startswith(memoryview(raw), start):
             raise InvalidRequest(f"the key {name!r} occurs twice", param=name)
         spans[name] = _Span(position, start, end)
         following = _NEXT.match(body, end)
@@ -78,20 +77,21 @@ def set_members(body: bytes, /, **values: Any) -> bytes:
     Raises: InvalidRequest when `body` is no JSON object or a key occurs twice.
     """
     spans = _spans(body)
-    present = sorted((spans[name].start, name) for name in values if name in spans)
-    pieces: list[bytes] = []
+    if not values:
+        return body
+    whole = memoryview(body)  # views, because it may be large and each slice of it would be a copy
+    pieces: list[bytes | memoryview] = []
     position = 0
-    for start, name in present:
-        pieces += (body[position:start], _encode(values[name]))
+    for start, name in sorted((spans[name].start, name) for name in values if name in spans):
+        pieces += (whole[position:start], _encode(values[name]))
         position = spans[name].end
-    pieces.append(body[position:])
-    result = b"".join(pieces)
     added = [_encode(name) + b":" + _encode(value) for name, value in values.items() if name not in spans]
     if added:
-        closing = result.rindex(b"}")
-        separator = b"," if spans else b""
-        result = result[:closing] + separator + b",".join(added) + result[closing:]
-    return result
+        closing = body.rindex(b"}")
+        pieces += (whole[position:closing], b"," if spans else b"", b",".join(added))
+        position = closing
+    pieces.append(whole[position:])
+    return b"".join(pieces)
 
 
 def remove_member(body: bytes, name: str, /) -> bytes:
