@@ -33,12 +33,12 @@ class Started(Event, frozen=True):
     created: int | None = None
 
 
-class TextDelta(Event, frozen=True):
+class TextDelta(Event, frozen=True, gc=False):
     text: str  # type: ignore[misc]
     choice: int = 0
 
 
-class ReasoningDelta(Event, frozen=True):
+class ReasoningDelta(Event, frozen=True, gc=False):
     """Thinking text: `reasoning`, so that printing `event.text` never shows it."""
 
     reasoning: str
@@ -68,7 +68,7 @@ class ToolCallStarted(Event, frozen=True):
     choice: int = 0
 
 
-class ToolArgumentsDelta(Event, frozen=True):
+class ToolArgumentsDelta(Event, frozen=True, gc=False):
     """A fragment of the JSON text of the call `index`."""
 
     index: int

@@ -7,7 +7,7 @@ follow.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 from typing import Generic, TypeVar
 
@@ -65,11 +65,11 @@ class Relay(ABC, Generic[T]):
         return self.reading.ended or self.reading.failed is not None or self.broken is not None
 
     def feed(self, data: bytes) -> list[T]:
-        return [item for item, _ in self._steps(data)]
+        return self._read(self._cut(data))
 
     def feed_pieces(self, data: bytes) -> list[Piece[T]]:
         """As `feed`, with the visible text of each frame, for a moderator."""
-        return [Piece(item, events) for item, events in self._steps(data)]
+        return self._pieces(self._cut(data))
 
     def finish(self) -> list[Piece[T]]:
         """The upstream has ended. Again: nothing more."""
@@ -80,7 +80,7 @@ class Relay(ABC, Generic[T]):
         if self.over:
             return pieces
         try:
-            pieces += [Piece(item, events) for item, events in self._each(self._frames.finish())]
+            pieces += self._pieces(self._frames.finish())
             if not self.over:
                 events = self._decoder.finish()
                 self.reading.observe(events)
@@ -107,29 +107,39 @@ class Relay(ABC, Generic[T]):
         """Nothing is whole that could not be said to its end, though the upstream's part of it was."""
         self.broken, self.reading.ended = error, False
 
-    def _steps(self, data: bytes) -> Iterator[tuple[T, list[Event]]]:
+    def _cut(self, data: bytes) -> list[ServerSentEvent]:
         try:
-            frames = self._frames.feed(data)
+            return self._frames.feed(data)
         except UpstreamError as error:
             self.broken = error
-            return iter(())
-        return self._each(frames)
+            return []
 
-    def _each(self, frames: list[ServerSentEvent]) -> Iterator[tuple[T, list[Event]]]:
+    def _pieces(self, frames: list[ServerSentEvent]) -> list[Piece[T]]:
+        told: list[list[Event]] = []
+        return [Piece(item, events) for item, events in zip(self._read(frames, told), told, strict=True)]
+
+    def _read(self, frames: list[ServerSentEvent], told: list[list[Event]] | None = None) -> list[T]:
+        """What the client gets for `frames`, each; the events of each are added to `told`."""
+        items: list[T] = []
+        if self.broken is not None:
+            return items
+        reading, decode, observe, render = self.reading, self._decoder.decode, self.reading.observe, self.render
         frames.reverse()
-        decode, observe = self._decoder.decode, self.reading.observe
-        while frames and not self.over:
+        while frames and not reading.ended and reading.failed is None:
             frame = frames.pop()
             try:
                 events = decode(frame)
                 observe(events)
                 shown = frame if self._shows_frames else None
                 del frame
-                item = self.render(shown, events)
+                item = render(shown, events)
             except UpstreamError as error:
                 self._break(error)
-                return
-            yield item, events
+                return items
+            items.append(item)
+            if told is not None:
+                told.append(events)
+        return items
 
 
 class BytesRelay(Relay[bytes]):

@@ -19,7 +19,7 @@ _LINES = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
-class ServerSentEvent(msgspec.Struct, frozen=True):
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
     """`raw` is the frame as it came, its blank line included; the frames of a stream joined are the stream.
 
     `data` is empty for a frame of comments only.
@@ -51,12 +51,7 @@ class SSEDecoder:
         if not self._buffer and data.endswith(b"\n\n") and b"\r" not in data:  # whole events, as most slices are
             if data.startswith(b"data: ") and data.find(b"\n") == len(data) - 2:
                 return [ServerSentEvent(data[6:-2], "", data)]
-            return [
-                ServerSentEvent(frame[6:], "", frame + b"\n\n")
-                if frame.startswith(b"data: ") and b"\n" not in frame
-                else parse_event(frame + b"\n\n")
-                for frame in data[:-2].split(b"\n\n")
-            ]
+            return [parse_event(frame + b"\n\n") for frame in data[:-2].split(b"\n\n")]
         self._buffer += data
         frames: list[bytes] = []
         start = 0
@@ -87,9 +82,14 @@ class SSEDecoder:
 
 def parse_event(raw: bytes) -> ServerSentEvent:
     """One frame, its blank line included."""
-    # One line, as most events are.
-    if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2 and b"\r" not in raw:
-        return ServerSentEvent(raw[6:-2], "", raw)
+    # One line, or one with a name before it, as nearly all events are.
+    if raw.endswith(b"\n\n") and b"\r" not in raw:
+        if raw.startswith(b"data: ") and raw.find(b"\n") == len(raw) - 2:
+            return ServerSentEvent(raw[6:-2], "", raw)
+        if raw.startswith(b"event: ") and raw.count(b"\n") == 3:
+            name, named, told = raw.partition(b"\ndata: ")
+            if named:
+                return ServerSentEvent(told[:-2], name[7:].strip().decode("utf-8", "replace"), raw)
     event = ""
     data: list[bytes] = []
     for line in _LINES.split(raw[3:] if raw.startswith(_BOM) else raw):

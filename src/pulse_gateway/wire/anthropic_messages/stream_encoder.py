@@ -47,6 +47,7 @@ _Kind = Literal["text", "thinking", "redacted_thinking", "tool_use"]
 
 _encode = msgspec.json.Encoder().encode
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b}\n\n'
+_TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}\n\n'
 
 
 class _Block:
@@ -97,7 +98,12 @@ class MessagesStreamEncoder:
             return b""  # there is one choice in this dialect
         # Nearly all events are one of these three, and `isinstance` tells them apart faster than a class pattern.
         if isinstance(event, TextDelta):
-            return self._add("text", {"type": "text_delta", "text": event.text}) if event.text else b""
+            if not event.text:
+                return b""
+            block = self._current
+            if block is not None and block.kind == "text" and not block.sealed and not self._waiting:
+                return _TEXT % (block.index, _encode(event.text))
+            return self._add("text", {"type": "text_delta", "text": event.text})
         if isinstance(event, ToolArgumentsDelta):
             return self._add_arguments(event.index, event.fragment)
         if isinstance(event, ReasoningDelta):

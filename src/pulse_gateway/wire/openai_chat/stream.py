@@ -54,7 +54,8 @@ from pulse_gateway.wire.tool_calls import made_id
 __all__ = ["ChatStreamDecoder", "ChatStreamEncoder"]
 
 _DONE = b"[DONE]"
-_NOTHING_AHEAD: tuple[bytes, Completion | None] = (b"", None)  # a frame that was looked at before it is decoded, and its chunk
+# A frame that was looked at before it is decoded, and its chunk.
+_NOTHING_AHEAD: tuple[bytes, Completion | None] = (b"", None)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -337,19 +338,24 @@ class ChatStreamEncoder:
         self._head = b""
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._greeted: set[int] = set()
+        # Around the text of a frame that adds to the first choice's, as nearly all do.
+        self._text_start = b""
+        self._text_end = b'},"logprobs":null,"finish_reason":null}]' + self._tail
         self._thinking: dict[int, list[str]] = {}  # by choice: the block that is being told
         self._held = Held()
         self._proofs: dict[int, int] = {}  # by choice: how many
         self._usage: Usage | None = None
 
     def encode(self, event: Event) -> bytes:
+        if isinstance(event, TextDelta):
+            if self._thinking:
+                self._thinking.pop(event.choice, None)
+            if event.choice or not self._text_start:
+                return self._chunk(event.choice, {"content": event.text})
+            return self._text_start + _encode(event.text) + self._text_end
         match event:
             case Started():
                 return self._start(event) + self._greet(0)
-            case TextDelta():
-                if self._thinking:
-                    self._thinking.pop(event.choice, None)
-                return self._chunk(event.choice, {"content": event.text})
             case ReasoningDelta():
                 self._remember(event)
                 return self._chunk(event.choice, {"reasoning_content": event.reasoning})
@@ -400,6 +406,7 @@ class ChatStreamEncoder:
             "model": event.model or self._request_model,
         }
         self._head = b"data: " + _encode(head)[:-1] + b',"choices":['
+        self._text_start = self._head + b'{"index":0,"delta":{"content":'
         return b""
 
     def _greet(self, choice: int) -> bytes:
