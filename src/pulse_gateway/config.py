@@ -16,6 +16,7 @@ from pulse_gateway.catalog.settings import CapabilitiesConfig, ModelConfig, Pric
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.explained import explained
 from pulse_gateway.rate_text import parse_rate
+from pulse_gateway.transport.settings import FetchConfig, NetworkConfig
 from pulse_gateway.types.http import Timeouts
 from pulse_gateway.types.identity import Allowance, Plan, Rate
 
@@ -30,6 +31,7 @@ __all__ = [
     "ModelConfig",
     "ModelLimitsConfig",
     "ModerationConfig",
+    "NetworkConfig",
     "PlanConfig",
     "PriceConfig",
     "ProviderConfig",
@@ -325,21 +327,6 @@ class RetriesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     total_s: Annotated[PositiveSeconds, Meta(description="one deadline over all attempts and the whole answer")] = 600.0
 
 
-class FetchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Files that users name by their URL, fetched where a provider needs their bytes; otherwise the URL is passed on."""
-
-    enabled: Annotated[bool, Meta(description="without it such a request is answered with 400")] = True
-    max_bytes: Annotated[Positive, Meta(description="all files of a request together")] = 20_000_000
-    timeout_s: Annotated[PositiveSeconds, Meta(description="for one file, redirects included")] = 20.0
-    ports: Annotated[tuple[Port, ...], Meta(description="that may be fetched from")] = (80, 443)
-    allow_private: Annotated[
-        list[str],
-        Meta(
-            description="addresses, networks such as `10.1.0.0/16`, and hosts that may be fetched from although they are not public; without it nothing inside a network can be reached through the gateway"
-        ),
-    ] = []
-
-
 class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Logs and traces."""
 
@@ -377,6 +364,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     moderation: ModerationConfig = ModerationConfig()
     retries: RetriesConfig = RetriesConfig()
     fetch: FetchConfig = FetchConfig()
+    network: NetworkConfig = NetworkConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 
     def plan_named(self, name: str) -> str | None:

@@ -165,7 +165,7 @@ class Gateway(Operations):
                 NetworkTransport,  # imported late: it is dear, and may not be needed
             )
 
-            self._network = self._transport = NetworkTransport()
+            self._network = self._transport = NetworkTransport(max_connections=self.config.network.max_connections)
             self._network.prepare(row.proxy for row in self.router.providers())
         for dialect in wire.DIALECTS:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it

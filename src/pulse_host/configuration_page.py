@@ -37,6 +37,7 @@ _SECTIONS: tuple[tuple[str, type[Struct], str], ...] = (
     ("hooks", settings.HookConfig, "[[moderation.hooks]]"),
     ("retries", settings.RetriesConfig, "[retries]"),
     ("fetch", settings.FetchConfig, "[fetch]"),
+    ("network", settings.NetworkConfig, "[network]"),
     ("telemetry", settings.TelemetryConfig, "[telemetry]"),
 )
 
@@ -56,7 +57,7 @@ _INTRO = """# Configuration
 One optional TOML file: `--config FILE`, else `PULSE_CONFIG`, else `./pulse.toml`. The environment overrides it. Unknown keys
 are refused with the nearest valid name. Secrets are references, `env:NAME` or `file:PATH`, and are never printed. SIGHUP or a
 change of the file reads it again: a valid one is swapped in whole, an invalid one is reported and the last good one stays;
-`[server]`, `[stores]`, and in `[limits]` how they are counted (`store`, `lease_s`, `deadline_ms`, `replicas`, `without_redis`) take a
+`[server]`, `[stores]`, `[network]`, and in `[limits]` how they are counted (`store`, `lease_s`, `deadline_ms`, `replicas`, `without_redis`) take a
 restart. Names end in their unit: `_s` seconds, `_bytes` bytes.
 
 ```toml
@@ -135,6 +136,7 @@ def _is_section(field: FieldInfo) -> bool:
         "moderation",
         "retries",
         "fetch",
+        "network",
         "telemetry",
     }
 

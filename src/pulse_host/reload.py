@@ -41,7 +41,7 @@ async def reloading(
 ) -> AsyncIterator[None]:
     """While inside, SIGHUP and a changed file hand the new configuration to `apply`, which takes all of it or raises ConfigError.
 
-    How the server listens, where its stores are, and where limits are counted was settled at the start, and stays until the next one.
+    How the server listens, where its stores are, how many connections it opens, and where limits are counted was settled at the start, and stays until the next one.
     """
     in_force = started_with
 
@@ -78,7 +78,7 @@ async def reloading(
 
 def _late(fresh: Config, started_with: Config) -> list[str]:
     """What differs and is not taken over while the server runs."""
-    sections = [name for name in ("server", "stores") if getattr(fresh, name) != getattr(started_with, name)]
+    sections = [name for name in ("server", "stores", "network") if getattr(fresh, name) != getattr(started_with, name)]
     counting = [name for name in _COUNTING if getattr(fresh.limits, name) != getattr(started_with.limits, name)]
     return [*sections, *(f"limits.{name}" for name in counting)]
 

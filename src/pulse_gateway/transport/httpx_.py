@@ -44,7 +44,7 @@ class HttpxTransport:
     """
 
     def __init__(
-        self, *, max_connections: int = 1000, keepalive_expiry_s: float = 30.0, verify: ssl.SSLContext | None = None
+        self, *, max_connections: int = 10_000, keepalive_expiry_s: float = 30.0, verify: ssl.SSLContext | None = None
     ) -> None:
         self._max_connections = max_connections
         self._keepalive_expiry_s = keepalive_expiry_s

@@ -16,10 +16,14 @@ __all__ = ["NetworkTransport"]
 
 
 class NetworkTransport:
-    """`Http1Transport`, and beside it `HttpxTransport` for every request that names a `proxy`, `DIRECT` among them."""
+    """`Http1Transport`, and beside it `HttpxTransport` for every request that names a `proxy`, `DIRECT` among them.
 
-    def __init__(self) -> None:
-        self._http1: Transport = Http1Transport()
+    Each has at most `max_connections` in use at once to one origin.
+    """
+
+    def __init__(self, *, max_connections: int = 10_000) -> None:
+        self._max_connections = max_connections
+        self._http1: Transport = Http1Transport(max_connections=max_connections)
         self._httpx: HttpxTransport | None = None
 
     def prepare(self, proxies: Iterable[str | None]) -> None:
@@ -42,5 +46,5 @@ class NetworkTransport:
         if self._httpx is None:
             from pulse_gateway.transport.httpx_ import HttpxTransport
 
-            self._httpx = HttpxTransport()
+            self._httpx = HttpxTransport(max_connections=self._max_connections)
         return self._httpx

@@ -10,10 +10,11 @@ import pytest
 from misbehaving import QUICK, collected, read_request, request, server, serving_ok
 
 from pulse_gateway import Gateway
-from pulse_gateway.config import Config, ProviderConfig
-from pulse_gateway.errors import ConfigError
+from pulse_gateway.config import Config, NetworkConfig, ProviderConfig
+from pulse_gateway.errors import ConfigError, UpstreamUnreachable
 from pulse_gateway.transport.network import NetworkTransport
 from pulse_gateway.transport.transport import DIRECT
+from pulse_gateway.types.http import Timeouts
 
 
 async def test_a_proxy_takes_httpx_and_everything_else_does_not() -> None:
@@ -76,3 +77,23 @@ def test_a_gateway_without_proxies_does_not_load_httpx() -> None:
         "asyncio.run(main())"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()[-1] == "False True"
+
+
+@pytest.mark.parametrize("proxy", [None, DIRECT], ids=["http1", "httpx"])
+async def test_the_configuration_says_how_many_may_be_under_way_to_one_address(proxy: str | None) -> None:
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        await reader.read()
+
+    config, hurried = Config(network=NetworkConfig(max_connections=2)), Timeouts(connect_s=0.05)
+    async with server(hold) as served, Gateway(config) as gateway:
+        transport = gateway._transport
+        assert transport is not None
+        held = [await transport.send(request(served.url), QUICK, proxy=proxy) for _ in range(2)]
+        with pytest.raises(UpstreamUnreachable, match=r"every connection was busy for 0\.05 s"):
+            await transport.send(request(served.url), hurried, proxy=proxy)
+        await held[0].aclose()
+        held[0] = await transport.send(request(served.url), QUICK, proxy=proxy)
+        for each in held:
+            await each.aclose()

@@ -38,7 +38,7 @@ class Http1Transport:
     def __init__(
         self,
         *,
-        max_connections: int = 1000,
+        max_connections: int = 10_000,
         keepalive_expiry_s: float = 30.0,
         max_age_s: float = 600.0,
         verify: ssl.SSLContext | None = None,
