@@ -7,7 +7,6 @@ The whole gateway as a library, with a key's principal, a rate limit, a held tok
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import statistics
 import sys
