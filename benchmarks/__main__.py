@@ -2,7 +2,7 @@
 
 Pulse beside LiteLLM, Portkey, TensorZero and nginx, put into docs/: `cpu` (per request), `latency` (added), `memory` (idle streams, large bodies),
 `growth` (of RSS over many requests), `cold` (starts, imports). Pulse alone: `start` (import and start-up time), `chat` (a whole gateway beside a bare route), `limits` (counting in Redis beside redis-py),
-`pieces` (what accounting adds within the process), `codecs` (reading and translating), `transport` (the HTTP client beside httpx), `journal` (a journal beside an outbox in Redis),
+`pieces` (what accounting adds within the process), `codecs` (reading and translating), `pipeline` (a request without a network), `transport` (the HTTP client beside httpx), `journal` (a journal beside an outbox in Redis),
 `ledger` (entries a second into Postgres).
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chat, codecs, journal, ledger, limits, pieces, transport
+from benchmarks import chat, codecs, journal, ledger, limits, pieces, pipeline, transport
 from benchmarks.chat import a_simulator, line, provider_environment
 from benchmarks.comparison.report import text
 from benchmarks.comparison.run import NAMES, PARTS, compare
@@ -91,7 +91,7 @@ def apart(module: str, data: Path, *words: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    alone = ("start", "chat", "limits", "pieces", "codecs", "transport", "journal", "ledger")
+    alone = ("start", "chat", "limits", "pieces", "codecs", "pipeline", "transport", "journal", "ledger")
     parser.add_argument("--only", choices=(*PARTS, *alone), nargs="+", default=[*PARTS, *alone])
     parser.add_argument(
         "--requests", type=int, default=4000, help="a round; the ledger's has five times as many entries"
@@ -112,6 +112,7 @@ def main() -> int:
         "limits": (lambda data: apart("limits", data, "--calls", requests, "--rounds", rounds), limits.lines),
         "pieces": (lambda data: apart("pieces", data, "--times", requests, "--rounds", rounds), pieces.lines),
         "codecs": (lambda data: apart("codecs", data, "--rounds", rounds), codecs.lines),
+        "pipeline": (lambda data: apart("pipeline", data, "--rounds", rounds), pipeline.lines),
         "transport": (lambda data: apart("transport", data, "--times", requests, "--rounds", rounds), transport.lines),
         "journal": (lambda data: apart("journal", data, "--exchanges", requests, "--rounds", rounds), journal.lines),
         "ledger": (

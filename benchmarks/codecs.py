@@ -5,18 +5,14 @@ CPU of one call, from the process's own clock: the median of several rounds, wit
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from benchmarks.process import this_machine
+from benchmarks.command import run, spread
 from pulse_gateway.types.http import Payload
 from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.passthrough import Passthrough
@@ -123,22 +119,9 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     return ["reading and translating, µs of CPU each:"] + [
-        f"  {name:<44} {statistics.median(values):>8.1f} ({min(values):.1f}, {max(values):.1f})"
-        for name, values in found["cpu_us"].items()
+        f"  {name:<44} {spread(values)}" for name, values in found["cpu_us"].items()
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.codecs", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    found = {**this_machine(), **measure(arguments.rounds)}
-    print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("codecs", __doc__, measure, lines, rounds=5))

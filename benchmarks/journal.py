@@ -8,9 +8,7 @@ are there after it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import platform
 import resource
@@ -234,6 +232,7 @@ async def outbox(folder: Path, count: int) -> dict[str, dict[str, float]]:
 WRITER = """
 import os, sys
 from pathlib import Path
+from benchmarks.command import run
 from benchmarks.journal import an_entry
 from pulse_gateway.ledger.journal import Journal
 journal = Journal(Path(sys.argv[1]))
@@ -345,18 +344,5 @@ def lines(found: dict[str, Any]) -> list[str]:
     return told
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description=__doc__)
-    parser.add_argument("--exchanges", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    result = measure(arguments.exchanges, arguments.rounds)
-    print("\n".join(lines(result)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("journal", __doc__, measure, lines, exchanges=20_000, rounds=5))

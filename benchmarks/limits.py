@@ -9,9 +9,7 @@ minute and calls at once, three budgets, and the tokens per month: sixteen count
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
@@ -23,7 +21,7 @@ import uvloop
 from redis.asyncio import Redis
 from tests.valkey_server import ValkeyProcess
 
-from benchmarks.process import this_machine
+from benchmarks.command import run
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.memory import MemoryLedger
@@ -226,18 +224,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     return told
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.limits", description=__doc__)
-    parser.add_argument("--calls", type=int, default=8_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    found = {**this_machine(), **uvloop.run(measure(arguments.calls, arguments.rounds))}
-    print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run("limits", __doc__, lambda calls, rounds: uvloop.run(measure(calls, rounds)), lines, calls=8_000, rounds=5)
+    )

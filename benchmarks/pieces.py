@@ -6,10 +6,7 @@ sent, recorded; with its mark in a stream) in the journal, and the layer of `Ide
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import statistics
 import sys
 import tempfile
 import time
@@ -19,8 +16,8 @@ from typing import Any, cast
 
 import uvloop
 
+from benchmarks.command import run, spread
 from benchmarks.limits import NEED, charged_to, principals
-from benchmarks.process import this_machine
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.journal import Journal
@@ -170,23 +167,11 @@ async def measure(times: int, rounds: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     return ["inside the process, µs of CPU each:"] + [
-        f"  {name:<32} {statistics.median(values):>6.2f} ({min(values):.2f}, {max(values):.2f})"
-        for name, values in found["cpu_us"].items()
+        f"  {name:<32} {spread(values, 2)}" for name, values in found["cpu_us"].items()
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pieces", description=__doc__)
-    parser.add_argument("--times", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    found = {**this_machine(), **uvloop.run(measure(arguments.times, arguments.rounds))}
-    print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        run("pieces", __doc__, lambda times, rounds: uvloop.run(measure(times, rounds)), lines, times=5_000, rounds=5)
+    )

@@ -6,20 +6,16 @@ The whole gateway as a library, with a key's principal, a rate limit, a held tok
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import sys
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
 
 from benchmarks.codecs import stream
-from benchmarks.process import this_machine
+from benchmarks.command import run, spread
 from pulse_gateway import Config, Gateway, Inbound
 from pulse_gateway.config import LimitsConfig, ProviderConfig
 from pulse_gateway.transport.transport import OnSend
@@ -51,7 +47,7 @@ class _Answer:
     status = 200
 
     def __init__(self, content_type: str, slices: list[bytes]) -> None:
-        self.headers: Headers = [("content-type", content_type)]
+        self.headers: Headers = (("content-type", content_type),)
         self._slices = slices
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -147,22 +143,9 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     return ["between the client's bytes and the provider's, µs of CPU each:"] + [
-        f"  {name:<44} {statistics.median(values):>8.1f} ({min(values):.1f}, {max(values):.1f})"
-        for name, values in found["cpu_us"].items()
+        f"  {name:<44} {spread(values)}" for name, values in found["cpu_us"].items()
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    found = {**this_machine(), **measure(arguments.rounds)}
-    print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("pipeline", __doc__, measure, lines, rounds=5))

@@ -7,22 +7,19 @@ two take turns; the ratio is that of the medians.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import multiprocessing
 import socket
 import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
 
-from benchmarks.process import this_machine
+from benchmarks.command import run, spread
 from pulse_gateway.transport.http1.client import Http1Transport
 from pulse_gateway.transport.httpx_ import HttpxTransport
 from pulse_gateway.transport.transport import Transport
@@ -144,25 +141,9 @@ def measure(times: int, rounds: int) -> dict[str, Any]:
 
 def lines(found: dict[str, Any]) -> list[str]:
     told = ["the client that asks providers, µs of CPU each:"]
-    told += [
-        f"  {name:<32} {statistics.median(values):>8.1f} ({min(values):.1f}, {max(values):.1f})"
-        for name, values in found["cpu_us"].items()
-    ]
+    told += [f"  {name:<32} {spread(values)}" for name, values in found["cpu_us"].items()]
     return told + [f"  {work:<32} {ratio:>8.3f} of httpx's" for work, ratio in found["ratio"].items()]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.transport", description=__doc__)
-    parser.add_argument("--times", type=int, default=4_000, help="requests a round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the raw figures here")
-    arguments = parser.parse_args()
-    found = {**this_machine(), **measure(arguments.times, arguments.rounds)}
-    print("\n".join(lines(found)))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(found, indent=1))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run("transport", __doc__, measure, lines, times=4_000, rounds=5))
