@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 import redis.asyncio
 
+from benchmarks.command import run
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.journal import Journal, read_journal
