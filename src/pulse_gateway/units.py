@@ -1,5 +1,6 @@
 """Money is an integer count of nano-dollars; no float ever holds an amount."""
 
+from functools import lru_cache
 from typing import NewType
 
 __all__ = ["NanoUSD", "usd"]
@@ -7,6 +8,7 @@ __all__ = ["NanoUSD", "usd"]
 NanoUSD = NewType("NanoUSD", int)
 
 
+@lru_cache(1024)  # an exchange's cost is written into its answer's head and into its line of the log
 def usd(amount: int) -> str:
     """`amount` in nano-USD as a decimal string of dollars, exact: 1_500_000 → "0.0015"."""
     sign = "-" if amount < 0 else ""

@@ -6,6 +6,7 @@ With several workers each series carries the label `worker`, and whichever worke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -20,6 +21,7 @@ __all__ = ["CONTENT_TYPE", "Metrics", "Others"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.replace("; charset=utf-8", "")  # Litestar adds it
 _SECONDS = tuple(0.01 * 2**power for power in range(14))  # the buckets of OpenTelemetry's GenAI conventions
+_CHILDREN = 1024  # of one metric at hand; more are looked up
 
 
 class Others(Protocol):
@@ -54,28 +56,35 @@ class Metrics:
         self.others: Others | None = None
         self._registry = CollectorRegistry()
         registry = self._registry
-        self._exchanges = Counter(
+        exchanges = Counter(
             "pulse_exchanges", "Exchanges that ended", ("dialect", "provider", "outcome", "status"), registry=registry
         )
-        self._attempts = Counter("pulse_attempts", "Upstream calls", ("provider",), registry=registry)
-        self._tokens = Counter("pulse_tokens", "Tokens used", ("provider", "direction", "source"), registry=registry)
-        self._cost = Counter(
+        attempts = Counter("pulse_attempts", "Upstream calls", ("provider",), registry=registry)
+        tokens = Counter("pulse_tokens", "Tokens used", ("provider", "direction", "source"), registry=registry)
+        cost = Counter(
             "pulse_cost_nano_usd", "Cost in nano-dollars, of models with a price", ("provider",), registry=registry
         )
-        self._duration = Histogram(
+        duration = Histogram(
             "pulse_exchange_duration_seconds",
             "Time of an exchange",
             ("dialect", "provider"),
             buckets=_SECONDS,
             registry=registry,
         )
-        self._first_byte = Histogram(
+        first_byte = Histogram(
             "pulse_first_byte_seconds",
             "Time to the first byte of an answer",
             ("provider",),
             buckets=_SECONDS,
             registry=registry,
         )
+        # The child of given labels stays the same one; the client would look for it under a lock each time.
+        self._exchanges = lru_cache(_CHILDREN)(exchanges.labels)
+        self._attempts = lru_cache(_CHILDREN)(attempts.labels)
+        self._tokens = lru_cache(_CHILDREN)(tokens.labels)
+        self._cost = lru_cache(_CHILDREN)(cost.labels)
+        self._duration = lru_cache(_CHILDREN)(duration.labels)
+        self._first_byte = lru_cache(_CHILDREN)(first_byte.labels)
         self._alerts = Counter(
             "pulse_budget_alerts", "Monthly limits used up to so many percent", ("kind", "percent"), registry=registry
         )
@@ -99,17 +108,17 @@ class Metrics:
 
     def observe(self, record: ExchangeRecord) -> None:
         provider = record.provider or "none"
-        self._exchanges.labels(record.dialect, provider, record.outcome, str(record.status)).inc()
-        self._duration.labels(record.dialect, provider).observe(record.total_ms / 1000)
+        self._exchanges(record.dialect, provider, record.outcome, record.status).inc()
+        self._duration(record.dialect, provider).observe(record.total_ms / 1000)
         if record.attempts:
-            self._attempts.labels(provider).inc(record.attempts)
+            self._attempts(provider).inc(record.attempts)
         if record.first_byte_ms is not None:
-            self._first_byte.labels(provider).observe(record.first_byte_ms / 1000)
+            self._first_byte(provider).observe(record.first_byte_ms / 1000)
         for direction, tokens in (("input", record.input_tokens), ("output", record.output_tokens)):
             if tokens:
-                self._tokens.labels(provider, direction, record.usage_source).inc(tokens)
+                self._tokens(provider, direction, record.usage_source).inc(tokens)
         if record.cost_nano_usd:
-            self._cost.labels(provider).inc(record.cost_nano_usd)
+            self._cost(provider).inc(record.cost_nano_usd)
 
     def snapshot(self) -> bytes:
         """This process's figures, for another worker to show."""
