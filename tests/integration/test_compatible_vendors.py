@@ -290,6 +290,18 @@ async def test_a_vendor_without_tools_refuses_them_by_name(gateway: Gateway) -> 
     assert (read.status, read.error["error"]["details"]["param"]) == (400, "tools")
 
 
+@pytest.mark.parametrize("dialect", ["openai.chat", "openai.responses"])
+async def test_a_wish_that_a_vendor_would_pass_over_is_refused_within_its_dialect(
+    gateway: Gateway, ledger: MemoryLedger, dialect: str
+) -> None:
+    for wish in ({"tool_choice": "none"}, {"parallel_tool_calls": False}):
+        read = await ask(gateway, dialect, "ollama:qwen3", WRITERS[dialect]([], NAMES) | wish, stream=False)
+        (param,) = wish
+        assert (read.status, read.error["error"]["code"]) == (400, "unsupported_parameter")
+        assert read.error["error"]["param"] == param
+    assert not any(entry.tokens for entry in ledger.entries)
+
+
 # ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 # What goes wrong at the vendor → our status and code, whether to come again, and after how long.

@@ -54,7 +54,11 @@ def prepare(
     dropped: tuple[str, ...] = ()
     if client is not None and verbatim:
         body = client.rewrite_request(inbound.body, model=deployment.model.name, show_usage=True)
-        body, dropped = provider.trimmed(body, upstream.dialect, deployment)
+        try:
+            body, dropped = provider.trimmed(body, upstream.dialect, deployment)
+        except InvalidRequest as error:
+            reword(error, deployment, None, inbound.body)
+            raise
         handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
         for name, value in handed_on:
             if not value.isascii() or not value.isprintable():

@@ -15,6 +15,7 @@ from pulse_gateway.errors import UpstreamError, UpstreamOverloaded, UpstreamQuot
 from pulse_gateway.providers.mistral_chat import as_mistral_takes_it
 from pulse_gateway.providers.offer import Offer, OfferCall
 from pulse_gateway.providers.offers import load_offer
+from pulse_gateway.providers.passed_over import refuse_passed_over
 from pulse_gateway.providers.provider import Authorize, ChatSteps, UpstreamCall
 from pulse_gateway.providers.shape_offer import PATHS, ShapeOffer
 from pulse_gateway.providers.spelling import Spelling, refuse_tokens, reworded, spelled, told_members
@@ -49,7 +50,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
 
     `base_url` serves a deployment that names none; a row without one needs it configured.
     `refuses`: neutral fields answered with 400; also `messages.name`, `messages.media`, `messages.documents` and `tools.strict`.
-    `drops`: members that the vendor answers with an error and whose absence changes no answer.
+    `passes_over`: members that it would pass over in silence, refused within its own dialects too where they ask for something.
+    `drops`: members that the vendor answers with an error, or passes over, and whose absence changes no answer.
     `renames`: members that the vendor knows by another name.
     `replays`: those `EXTENSIONS` of messages that it takes back; None: whatever a client sends is passed on.
     `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
@@ -68,6 +70,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
     refuses: frozenset[str] = frozenset()
+    passes_over: frozenset[str] = frozenset()
     drops: frozenset[str] = frozenset()
     renames: Mapping[str, str] = {}
     replays: frozenset[str] | None = frozenset()
@@ -98,7 +101,12 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         return body if self.rewrite is None else self.rewrite(body)
 
     def trimmed(self, body: bytes, dialect: str, deployment: Deployment, /) -> tuple[bytes, tuple[str, ...]]:
-        """Also named is what `drops` takes away of a client's wishes."""
+        """Also named is what `drops` takes away of a client's wishes.
+
+        Raises: UnsupportedParameter for what the vendor `passes_over`.
+        """
+        if self.passes_over:
+            refuse_passed_over(body, self.passes_over, deployment)
         if dialect == "openai.responses":
             return without_foreign_thinking(body)
         if dialect != "openai.chat":
@@ -370,13 +378,15 @@ PERPLEXITY = OpenAICompatible(
 )
 
 # Members it does not know it ignores, which would leave a forced tool or a second choice silently unanswered.
-# Source: https://docs.ollama.com/api/openai-compatibility
+# Source: https://docs.ollama.com/api/openai-compatibility; that calls one at a time cannot be had either is unconfirmed
 OLLAMA = OpenAICompatible(
     kind="ollama",
     base_url="http://localhost:11434/v1",
     misspeaks=True,
     replays=frozenset({"reasoning"}),
     refuses=frozenset({"n", "tool_choice", "parallel_tool_calls", "messages.documents"}),
+    passes_over=frozenset({"n", "tool_choice", "parallel_tool_calls", "logit_bias", "functions"}),
+    drops=frozenset({"user"}),
     dialects=_BOTH,
     remembers=False,
     operations={**_EMBEDDINGS, "transcription": "openai.transcriptions"},

@@ -66,7 +66,8 @@ class Provider(Protocol):
         """A chat that a client wrote in the vendor's own `dialect`, without what this vendor refuses although it is no wish of the
         client's: another vendor's thinking in the history. And the paths of what is gone.
 
-        `body` itself when there is nothing of that. Raises: InvalidRequest.
+        `body` itself when there is nothing of that. Raises: InvalidRequest; UnsupportedParameter, in the client's spelling, for what this
+        vendor would pass over in silence.
         """
         return body, ()
 

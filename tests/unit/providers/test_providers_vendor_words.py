@@ -202,3 +202,37 @@ def test_what_a_vendor_lacks_for_a_request_is_refused_by_name(
         row.check(request, at(row, model))
     assert caught.value.param == param
     assert model in caught.value.message
+
+
+@pytest.mark.parametrize("dialect", ["openai.chat", "openai.responses"])
+def test_what_ollama_would_pass_over_is_refused_in_its_own_dialects_too(dialect: str) -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+
+    def trimmed(**members: Any) -> bytes:
+        return OLLAMA.trimmed(json.dumps({"model": "m", **members}).encode(), dialect, at(OLLAMA))[0]
+
+    for name, value in (
+        ("n", 2),
+        ("tool_choice", "none"),
+        ("tool_choice", "required"),
+        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
+        ("parallel_tool_calls", False),
+        ("logit_bias", {"50256": -100}),
+        ("functions", [{"name": "f"}]),
+    ):
+        with pytest.raises(UnsupportedParameter) as caught:
+            trimmed(tools=tools, **{name: value})
+        assert (caught.value.param, caught.value.message) == (name, f"ollama:m takes no '{name}'")
+    for asks_for_nothing in (
+        {"tools": tools, "n": 1, "tool_choice": "auto", "parallel_tool_calls": True, "logit_bias": {}},
+        {"tools": tools, "n": None, "tool_choice": None, "parallel_tool_calls": None},
+        {"tool_choice": "none", "parallel_tool_calls": False},
+        {"tools": [], "metadata": {"n": "2", "tool_choice": "required"}},
+    ):
+        assert json.loads(trimmed(**asks_for_nothing)) == {"model": "m", **asks_for_nothing}
+
+
+def test_who_asks_is_not_told_to_ollama_and_that_is_named() -> None:
+    body = json.dumps({"model": "m", "messages": [USER], "user": "u"}).encode()
+    assert OLLAMA.trimmed(body, "openai.chat", at(OLLAMA))[1] == ("user",)
+    assert "user" not in sent(OLLAMA, user="u")
