@@ -18,6 +18,7 @@ from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing.simulator import Simulator
 
 OPENROUTER, PERPLEXITY, PICTURES = "openrouter:org/some-model", "perplexity:sonar-pro", "openrouter:openai/gpt-5-image"
+ONE_AT_A_TIME = "openrouter:google/gemini-3.1-flash-image"
 HI = [{"role": "user", "content": "Hello"}]
 NANO_USD_PER_TOKEN = 2_000  # of the simulated OpenRouter
 NANO_USD_PER_IMAGE_TOKEN = 30_000
@@ -76,7 +77,8 @@ async def test_images_cost_what_openrouter_says_over_all_calls(simulator: Simula
     async with gateway_to(simulator.url, ledger) as gateway:
         assert (await image(gateway, PICTURES, n=3)).status == 200
         assert (await edit(gateway, edit_form(PICTURES, PNG))).status == 200
-    assert [entry.images for entry in ledger.entries] == [3, 1]
+        assert len(json.loads((await image(gateway, ONE_AT_A_TIME, n=2)).body)["data"]) == 2
+    assert [entry.images for entry in ledger.entries] == [3, 1, 2]
     for entry in ledger.entries:
         assert entry.cost_nano_usd == entry.tokens * NANO_USD_PER_IMAGE_TOKEN > 0
 

@@ -1,6 +1,7 @@
 """Images of OpenRouter's: `POST /images`, from a text and from pictures, by whichever maker serves the model.
 
-How many come of one call is the maker's affair: `n` is the most there will be, so it is asked again for what is missing. A quality that a
+How many come of one call is the maker's affair: `n` is the most there will be, so it is asked again for what is missing. Google's models make
+one a call and refuse `n`, so they are asked for each. A quality that a
 maker has no word for OpenRouter passes over itself.
 
 Source: https://openrouter.ai/docs/api/api-reference/images/generate-an-image, /docs/guides/overview/multimodal/image-generation and the
@@ -35,6 +36,7 @@ _SAID = ("size", "aspect_ratio", "quality", "background", "output_format", "outp
 _LACKS = ("style", "mask", "input_fidelity", "negative_prompt")
 _OWN = frozenset({"provider", "resolution", "session_id", "trace"})  # members of OpenRouter's that clients add
 _MOST_PICTURES = 16
+_ONE_AT_A_TIME = "google/"
 
 
 class _Image(msgspec.Struct):
@@ -73,10 +75,12 @@ class OpenRouterImages:
             fields["input_references"] = [
                 {"type": "image_url", "image_url": {"url": address_of(file)}} for file in request.images
             ]
+        most = 1 if call.deployment.model.name.startswith(_ONE_AT_A_TIME) else request.n
         tab, images, created = Tab(), list[MadeImage](), None
         while len(images) < request.n:
             body = {**fields, **request.extra}
-            if (missing := request.n - len(images)) > 1:
+            missing = request.n - len(images)
+            if min(missing, most) > 1:
                 body["n"] = missing
             if request.seed is not None:
                 body["seed"] = request.seed + len(images)  # the same one would make the same images

@@ -208,10 +208,18 @@ def test_a_wav_header_that_promises_more_than_there_is_means_what_there_is() -> 
 def test_openrouter_is_asked_again_for_the_images_that_are_missing() -> None:
     usage = {"prompt_tokens": 5, "completion_tokens": 1290, "total_tokens": 1295}
     two, one = {"data": [PICTURE, PICTURE], "usage": usage}, {"data": [PICTURE], "usage": usage}
-    reply, steps = run(MAKES, asked(n=3, seed=7), GEMINI, two, one, kind="openrouter")
+    reply, steps = run(MAKES, asked(n=3, seed=7), "openai/gpt-5-image", two, one, kind="openrouter")
     assert [(body.get("n"), body["seed"]) for body in sent(steps)] == [(3, 7), (None, 9)]
     assert len(reply.images) == 3
     assert billed(steps)[-1] == Usage(input_tokens=10, output_tokens=0, image_output_tokens=2580, images=3)
+
+
+def test_models_of_googles_are_asked_for_one_image_a_call() -> None:
+    answer = {"data": [PICTURE], "usage": {"prompt_tokens": 5, "completion_tokens": 1290, "total_tokens": 1295}}
+    reply, steps = run(MAKES, asked(n=3), GEMINI, answer, answer, answer, kind="openrouter")
+    assert [body.get("n") for body in sent(steps)] == [None] * 3
+    assert len(reply.images) == 3
+    assert [usage.images for usage in billed(steps)] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
