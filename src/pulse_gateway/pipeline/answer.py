@@ -10,7 +10,7 @@ from pulse_gateway.errors import StreamInterrupted, UpstreamError, UpstreamProto
 from pulse_gateway.transport.transport import HttpResponse, OnSend, Transport
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import HttpAnswer, HttpRequest
-from pulse_gateway.wire.relay import Piece, Relay
+from pulse_gateway.wire.relay import Relay
 from pulse_gateway.wire.sse import MAX_EVENT_BYTES
 
 __all__ = ["MAX_ERROR_BYTES", "MAX_REPLY_BYTES", "read_out", "read_whole", "send_whole", "until_committed"]
@@ -38,17 +38,18 @@ async def send_whole(
 
 
 async def until_committed(
-    relay: Relay[Any], chunks: AsyncIterator[bytes], *, reviewed: bool = True, quiet_frames: int = _QUIET_FRAMES
-) -> list[Piece[Any]]:
+    relay: Relay[Any], chunks: AsyncIterator[bytes], *, reviewed: bool = False, quiet_frames: int = _QUIET_FRAMES
+) -> list[Any]:
     """Read until the answer says something, ends, or has begun and has more than `quiet_frames` frames without a word: then the vendor is at
-    work on it. What came so far is held, so that a failure until here costs the client nothing. `reviewed`: somebody will want to know the texts in it.
+    work on it. What came so far is held, so that a failure until here costs the client nothing: what the client gets, or, where it is to be `reviewed`, that in
+    pieces which tell the texts in it.
 
     Raises: UpstreamError.
     """
-    held: list[Piece[Any]] = []
+    held: list[Any] = []
     reading, size = relay.reading, 0
     async for chunk in chunks:
-        held += relay.feed_pieces(chunk) if reviewed else [Piece(item, ()) for item in relay.feed(chunk)]
+        held += relay.feed_pieces(chunk) if reviewed else relay.feed(chunk)
         size += len(chunk)
         # By frames, not by slices: what has come behind them, in the same slice or in the next, decides nothing.
         frames = len(held) - (reading.failed is not None)
@@ -57,7 +58,7 @@ async def until_committed(
         _raise_failure(relay)
         if not reading.started and size > MAX_EVENT_BYTES:
             raise UpstreamProtocolError(f"the provider's stream held nothing in its first {size} bytes")
-    held += relay.finish()
+    held += relay.finish() if reviewed else [piece.item for piece in relay.finish()]
     if reading.says_something:
         return held
     _raise_failure(relay)

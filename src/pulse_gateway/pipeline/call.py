@@ -186,7 +186,7 @@ class Call:
 
         async def finish(exchange: Exchange) -> None:
             attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail
-            if relay.reading.ended:
+            if relay.reading.ended and response.read_now() is None:
                 await read_out(chunks)
             await response.aclose()
 
@@ -202,6 +202,7 @@ class Call:
             may_drain=deployment.abandoned == "drain",
             idle_s=deployment.timeouts.idle_s,
             mark=attempt.mark,
+            settle=attempt.end,
         )
         headers = [
             ("content-type", "text/event-stream; charset=utf-8"),

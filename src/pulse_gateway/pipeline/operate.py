@@ -204,6 +204,7 @@ class Operate:
             may_drain=deployment.abandoned == "drain",
             idle_s=deployment.timeouts.idle_s,
             mark=attempt.mark,
+            settle=attempt.end,
         )
         headers = [("content-type", kind), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
         keep_alive = face.keep_alive if kind.startswith(_EVENT_STREAM) else None

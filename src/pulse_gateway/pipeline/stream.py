@@ -35,7 +35,8 @@ class Drains:
 class StreamBody(Generic[T]):
     """Iterates what the client gets. Whatever goes wrong becomes the dialect's error event; nothing ends in silence.
 
-    `ending` is set before the last item is given out. `cut`: it is not whole, and its last item could not say so. `mark` is called whenever more has been read, before it is given out.
+    `held` is what was read already: pieces where there is a `window`, else items. `ending` is set before the last item is given out. `cut`: it is not
+    whole, and its last item could not say so. Before anything that was read is given out, `settle` is called if that is the end, else `mark`.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class StreamBody(Generic[T]):
         exchange: Exchange,
         chunks: AsyncIterator[bytes],
         relay: Relay[T],
-        held: list[Piece[T]],
+        held: list[Any],
         *,
         window: AnswerWindow[T | None] | None,
         clock: Clock,
@@ -51,13 +52,14 @@ class StreamBody(Generic[T]):
         may_drain: bool,
         idle_s: float | None,
         mark: Callable[[], None],
+        settle: Callable[[Outcome, PulseError | None], object],
     ) -> None:
         self.ending: tuple[Outcome, PulseError | None] | None = None
         self.cut = False
         self._exchange, self._chunks, self._relay, self._held = exchange, chunks, relay, held
         self._window, self._clock = window, clock
         self._drains, self._may_drain = drains, may_drain
-        self._idle_s, self._mark = idle_s, mark
+        self._idle_s, self._mark, self._settle = idle_s, mark, settle
         self._drain_until: float | None = None
         self._left = Outcome.CLIENT_GONE
         self._said_all = False
@@ -91,11 +93,11 @@ class StreamBody(Generic[T]):
         relay, window, exchange = self._relay, self._window, self._exchange
         reading = relay.reading
         try:
-            items = await self._review(self._held)
-            self._held.clear()
+            items, self._held = self._held if window is None else await self._review(self._held), []
             while True:
-                self._mark()
                 at_end = reading.ended or reading.failed is not None
+                if not at_end or window is not None:  # whose word on the end may take long
+                    self._mark()
                 if at_end:
                     if window is not None:
                         items += [item for item in await window.finish() if item is not None]
@@ -183,3 +185,4 @@ class StreamBody(Generic[T]):
     def _end(self, outcome: Outcome, error: PulseError | None) -> None:
         if self.ending is None:
             self.ending = (self._left if self._exchange.gone else outcome, error)
+            self._settle(*self.ending)

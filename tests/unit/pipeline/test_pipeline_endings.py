@@ -60,6 +60,7 @@ def body_of(
         may_drain=may_drain,
         idle_s=30.0,
         mark=lambda: None,
+        settle=lambda outcome, error: None,
     )
 
 
