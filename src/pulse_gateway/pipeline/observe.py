@@ -10,6 +10,7 @@ from pulse_gateway.errors import (
     CallerError,
     ContentBlocked,
     InternalError,
+    InvalidRequest,
     MethodNotAllowed,
     PulseError,
     UpstreamError,
@@ -23,6 +24,7 @@ from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import ExchangeRecord, Observer
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.units import usd
+from pulse_gateway.wire.client_spelling import as_spelled
 
 __all__ = ["Observe"]
 
@@ -65,6 +67,8 @@ class Observe:
 
     async def _refuse(self, exchange: Exchange, error: PulseError) -> Reply:
         exchange.status = error.status
+        if isinstance(error, InvalidRequest):
+            _spell(error, exchange)
         await self._end(exchange, _outcome(exchange, error), error)
         if exchange.client is None:
             raise error
@@ -86,10 +90,12 @@ class Observe:
                 ("x-pulse-model", deployment.model.name),
                 ("x-pulse-attempts", str(exchange.attempts)),
             )
-        if exchange.cost_nano_usd is not None:
-            headers.append(("x-pulse-cost-usd", usd(exchange.cost_nano_usd)))
+        cost, foreseen = exchange.cost_nano_usd, exchange.foreseen_nano_usd
+        if cost is not None or foreseen is not None:
+            headers.append(("x-pulse-cost-usd", usd((cost or 0) + (foreseen or 0))))
         if exchange.dropped:
-            headers.append(("x-pulse-dropped", ", ".join(exchange.dropped)))
+            spelled = dict.fromkeys(as_spelled(path, exchange.inbound.body) for path in exchange.dropped)
+            headers.append(("x-pulse-dropped", ", ".join(spelled)))
         if (permit := exchange.permit) is not None:
             headers += limit_headers(exchange.standings or permit.standings)
             if permit.degraded is not None:
@@ -115,6 +121,17 @@ class Observe:
                 observer(record)
             except Exception:  # noqa: BLE001 -- observers are not ours, and one must not silence the next
                 _log.exception("an observer failed", extra={"request_id": exchange.request_id})
+
+
+def _spell(error: InvalidRequest, exchange: Exchange) -> None:
+    """Name the field in the spelling of the client's own body: codecs know one of those in which it may be written."""
+    if exchange.client is None or error.param is None:
+        return
+    spelled = as_spelled(error.param, exchange.inbound.body)
+    if spelled != error.param:
+        error.message = error.message.replace(error.param, spelled)
+        error.args = (error.message,)
+        error.param = spelled
 
 
 def _outcome(exchange: Exchange, error: PulseError) -> Outcome:

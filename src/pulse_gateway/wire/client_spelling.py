@@ -13,7 +13,7 @@ import msgspec
 
 from pulse_gateway.wire.foreign_json import joined
 
-__all__ = ["FieldPaths", "dropped_paths", "written_path"]
+__all__ = ["FieldPaths", "as_spelled", "dropped_paths", "written_path"]
 
 FieldPaths = Mapping[str, tuple[str, ...]]
 """Neutral field, or kind of hint → every path this dialect has for it, the usual one first; `[]` is any place of a list.
@@ -27,6 +27,7 @@ larger fields: `reasoning.effort`, `reasoning.budget_tokens`, `reasoning.summary
 _PLACE = re.compile(r"\[\d+\]")
 _HUMP = re.compile(r"[A-Z]")
 _STEP = re.compile(r"[^.\[\]]+|\[\]")
+_SPELLED_STEP = re.compile(r"[^.\[\]]+|\[\d*\]")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -52,6 +53,47 @@ def dropped_paths(dropped: Iterable[str], paths: FieldPaths, body: bytes) -> tup
     return tuple(dict.fromkeys(_PLACE.sub("[]", path) for path in spelled))
 
 
+def as_spelled(path: str, body: bytes) -> str:
+    """`path`, in camel case, with each of its names in snake case where `body` has it so; what follows them is spelled alike.
+
+    For what leaves: nothing is read for a path without capitals, nor out of a body that is no JSON.
+    """
+    if path.islower():
+        return path
+    try:
+        value = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return path
+    values, spelled, in_snake = [value], "", False
+    for step in _SPELLED_STEP.findall(path):
+        if step[0] == "[":
+            values, spelled = _inside(values, step[1:-1]), spelled + step
+            continue
+        snake = _in_snake(step)
+        objects = [value for value in values if isinstance(value, dict)]
+        found = next((name for name in (step, snake) for value in objects if name in value), None)
+        in_snake = in_snake if found is None or step == snake else found == snake
+        name = found or (snake if in_snake else step)
+        values = [value[name] for value in objects if name in value]
+        spelled = joined(spelled, name)
+    return spelled
+
+
+def _inside(values: list[Any], place: str) -> list[Any]:
+    """The items at `place` of lists, all if it is empty. One message may stand without its list."""
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, list):
+            found += value[int(place) : int(place) + 1] if place else value
+        elif isinstance(value, dict):
+            found.append(value)
+    return found
+
+
+def _in_snake(name: str) -> str:
+    return _HUMP.sub(r"_\g<0>", name).lower()
+
+
 def _written(value: Any, steps: list[str]) -> str | None:
     """The path of `steps` as it stands in `value`; None where it does not."""
     if not steps:
@@ -62,7 +104,7 @@ def _written(value: Any, steps: list[str]) -> str | None:
         inside = next((path for path in found if path is not None), None)
         return None if inside is None else joined("[]", inside)
     if isinstance(value, dict):
-        for name in (step, _HUMP.sub(r"_\g<0>", step).lower()):
+        for name in (step, _in_snake(step)):
             if value.get(name) is not None and (inside := _written(value[name], rest)) is not None:
                 return joined(name, inside)
     return None

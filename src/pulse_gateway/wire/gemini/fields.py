@@ -2,7 +2,7 @@
 
 Protobuf's JSON form reads `camelCase` and `snake_case` alike, and the official SDK mixes both in one request. Folding happens
 message by message, so names inside the caller's own data (arguments, results, labels, schemas' properties) are never touched.
-Every path is spelled in camelCase, as the vendor's reference spells it.
+Every path is spelled in camelCase, as the vendor's reference spells it; where it leaves, it is spelled as the client's body has it.
 
 Source: https://protobuf.dev/programming-guides/json/ (read 2026-11-24) and the requests of google-genai 3.4.
 """
