@@ -32,20 +32,20 @@ from pulse_gateway.wire.sse import SSEDecoder
 VENDORS = {
     "groq": "qwen/qwen3.8-27b",
     "mistral": "magistral-medium",
-    "deepseek": "deepseek-reasoner",
+    "deepseek": "deepseek-v4-pro",
     "xai": "grok-4.7",
     "together": "deepseek-ai/DeepSeek-R1",
     "fireworks": "accounts/fireworks/models/qwen3",
     "cerebras": "gpt-oss-120b",
     "openrouter": "openai/gpt-5.2",
-    "perplexity": "sonar",
+    "perplexity": "sonar-reasoning-pro",
     "ollama": "qwen3",
     "vllm": "Qwen/Qwen3-32B",
     "lmstudio": "qwen3-8b",
     "plain": "plain-1",
     "oddities": "think",
 }
-REASONS = set(VENDORS) - {"perplexity", "plain"}
+REASONS = set(VENDORS) - {"plain"}
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",

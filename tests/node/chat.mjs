@@ -67,6 +67,7 @@ async function openaiChat({ openai }, ask, previous) {
         message.reasoning ||
         message.reasoning_details,
     ),
+    shown: Boolean(message.reasoning_content || message.reasoning || message.reasoning_details),
     answered: null,
   };
   return { seen, raw };
@@ -128,6 +129,7 @@ async function openaiResponses({ openai }, ask, previous) {
     thought: Boolean(
       raw.usage?.output_tokens_details?.reasoning_tokens || raw.output.some((item) => item.type === "reasoning"),
     ),
+    shown: raw.output.some((item) => item.type === "reasoning" && item.summary.length > 0),
     answered: null,
   };
   return { seen, raw };
@@ -183,6 +185,7 @@ async function anthropicMessages({ anthropic }, ask, previous) {
     thought: Boolean(
       usage.output_tokens_details?.thinking_tokens || content.some((block) => block.type === "thinking"),
     ),
+    shown: content.some((block) => block.type === "thinking" && block.thinking !== ""),
     answered: null,
   };
   return { seen, raw };

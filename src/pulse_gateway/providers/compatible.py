@@ -57,7 +57,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     `words`: by member, words that the vendor has others for. `rewrite`: what else of a chat has to be otherwise.
     `rules`: what it lacks for some models, or for some fields together.
     `misspeaks`: OpenAI's own SDK would misread its answers. `errors`: what its statuses and codes mean.
-    `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
+    `dialect`: how its answers are read; `dialects`: the chat dialects it speaks. `remembers`: whether its Responses keep what a later request may refer to.
     `paths`: by dialect, where it speaks one that is not spoken where everybody else does; `models`: where it lists those.
     `operations`: what it has beside chat, and in which dialect; else the offer itself, or the `module:NAME` where it is. `whole`: those
     that it never streams. `spellings`: by dialect beside chat, what it spells otherwise.
@@ -117,7 +117,8 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         return body, (*dropped, *told_members(body, self.drops - _OURS))
 
     def mender(self, dialect: str, /) -> Mender | None:
-        return ChatMender() if self.misspeaks and dialect == "openai.chat" else None
+        aloud = self.dialect == "openai.chat.aloud"
+        return ChatMender(aloud=aloud) if (self.misspeaks or aloud) and dialect == "openai.chat" else None
 
     def dialect_of(self, client: str | None, request: Callable[[], ChatRequest], deployment: Deployment, /) -> str:
         if client is None or client not in self.dialects:
@@ -368,11 +369,12 @@ OPENROUTER = OpenAICompatible(
 )
 
 # It documents no list of models, so a probe may be answered with 404 although address and key are right.
-# Files are parts of its own (`file_url`).
+# Files are parts of its own (`file_url`). Models that reason write that into the text.
 # Source: https://docs.perplexity.ai/api-reference/chat-completions-post and /guides/image-attachments
 PERPLEXITY = OpenAICompatible(
     kind="perplexity",
     base_url="https://api.perplexity.ai",
+    dialect="openai.chat.aloud",
     refuses=frozenset({"tools", "messages.documents"}),
     operations={"embeddings": "pulse_gateway.providers.perplexity_embeddings:EMBEDDINGS"},
 )

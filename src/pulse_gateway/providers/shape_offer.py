@@ -17,6 +17,7 @@ __all__ = ["PATHS", "ShapeOffer", "Shaped"]
 
 PATHS = {
     "openai.chat": "/chat/completions",
+    "openai.chat.aloud": "/chat/completions",
     "openai.responses": "/responses",
     "openai.embeddings": "/embeddings",
     "openai.images.generations": "/images/generations",

@@ -22,8 +22,13 @@ _TRIES_A_SLICE = 8
 class Mender(Protocol):
     """Puts one answer right, whole or frame by frame."""
 
+    @property
+    def mends_texts(self) -> bool:
+        """Whether something may be wrong even with a frame that adds to a text and says nothing else."""
+        ...
+
     def mend(self, data: bytes, /) -> bytes:
-        """`data` itself where nothing is wrong with it. Nothing ever is with a frame that adds to a text and says nothing else."""
+        """`data` itself where nothing is wrong with it."""
         ...
 
 
@@ -151,6 +156,8 @@ class Mended(Passthrough):
     def __init__(self, codec: Codec, request_model: str, mender: Mender, *, hide_usage: bool) -> None:
         super().__init__(codec, request_model, hide_usage=hide_usage)
         self._mender = mender
+        if mender.mends_texts:
+            self._plain_text = None
 
     def _shown(self, frame: ServerSentEvent) -> bytes:
         data = self._mender.mend(frame.data)

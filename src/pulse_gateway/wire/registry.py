@@ -24,10 +24,11 @@ DIALECTS = {
 """Of chat, for clients and vendors."""
 
 UPSTREAM_DIALECTS = {
+    "openai.chat.aloud": "pulse_gateway.wire.openai_chat.aloud:AloudChatCodec",
     "bedrock.converse": "pulse_gateway.wire.bedrock_converse:BedrockConverseCodec",
     "replicate.predictions": "pulse_gateway.wire.replicate_predictions:ReplicatePredictionsCodec",
 }
-"""Of chat, for vendors alone: no client speaks them to us."""
+"""Of chat, for vendors alone: no client speaks them to us. One reads the answers of a vendor's Chat Completions otherwise than our clients do."""
 
 OPERATIONS: dict[str, str] = {
     "openai.images.generations": "pulse_gateway.wire.images:ImageGenerations",

@@ -33,6 +33,7 @@ class AnthropicMessages:
             + (usage.cache_creation_input_tokens or 0),
             output_tokens=usage.output_tokens,
             thought=bool(details and details.thinking_tokens) or any(block.type == "thinking" for block in raw.content),
+            shown=any(block.type == "thinking" and block.thinking for block in raw.content),
         )
         return seen, raw
 

@@ -37,7 +37,7 @@ class Call(msgspec.Struct):
 
 
 class Seen(msgspec.Struct, kw_only=True):
-    """An answer, whichever SDK showed it. `thought`: reasoning was shown, or counted. `answered`: the text of the turn after the tools'."""
+    """An answer, whichever SDK showed it. `thought`: reasoning was shown, or counted; `shown`: shown. `answered`: the text of the turn after the tools'."""
 
     text: str = ""
     calls: list[Call] = []
@@ -45,6 +45,7 @@ class Seen(msgspec.Struct, kw_only=True):
     input_tokens: int | None = None
     output_tokens: int | None = None
     thought: bool = False
+    shown: bool = False
     answered: str | None = None
 
 

@@ -33,6 +33,7 @@ class Gemini:
             input_tokens=usage and usage.prompt_token_count,
             output_tokens=usage and (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0),
             thought=bool(usage and usage.thoughts_token_count) or any(part.thought for part in parts),
+            shown=any(part.thought and part.text for part in parts),
         )
         return seen, raw
 

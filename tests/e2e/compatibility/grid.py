@@ -23,7 +23,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `books`: what the simulator calls it; empty: nobody is asked. `base_url`: `{}` stands for the simulator's address. `speaks`: the
     clients' dialects of chat that go through to it. `chat`: the model for whatever `models` has no other for. `listed`: a name of the
-    vendor's in lists of models; without it, only names of the configuration are there. `seconds`: of a video that it makes.
+    vendor's in lists of models; without it, only names of the configuration are there. `seconds`: of a video that it makes. `thinks_aloud`: in
+    its text, so that what it thought has to be told apart.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     listed: str | None = None
     voice: str = "alloy"
     seconds: str = "4"
+    thinks_aloud: bool = False
     bucket: str | None = None
     models: dict[str, str] = {}
 

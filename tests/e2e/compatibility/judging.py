@@ -113,6 +113,8 @@ def _schema(cell: Cell, seen: dict[str, Any]) -> None:
 def _reasoning(cell: Cell, seen: dict[str, Any]) -> None:
     assert seen["thought"] or not cell.provider.books, "neither reasoning nor a count of it"
     assert isinstance(seen["text"], str) and seen["text"]
+    assert "<think>" not in seen["text"], "reasoning was told as the answer"
+    assert seen["shown"] or not cell.provider.thinks_aloud, "reasoning was not shown"
 
 
 def _image(cell: Cell, seen: dict[str, Any]) -> None:

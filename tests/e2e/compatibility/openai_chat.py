@@ -30,6 +30,8 @@ class OpenAIChat:
             raw = await self._sdk.chat.completions.create(**fields)
         choice, usage = raw.choices[0], raw.usage
         details = usage and usage.completion_tokens_details
+        told = ("reasoning_content", "reasoning", "reasoning_details")
+        shown = any(getattr(choice.message, name, None) for name in told)
         seen = Seen(
             text=choice.message.content or "",
             calls=[
@@ -39,10 +41,8 @@ class OpenAIChat:
             finish=choice.finish_reason,
             input_tokens=usage and usage.prompt_tokens,
             output_tokens=usage and usage.completion_tokens,
-            thought=bool(details and details.reasoning_tokens)
-            or any(
-                getattr(choice.message, name, None) for name in ("reasoning_content", "reasoning", "reasoning_details")
-            ),
+            thought=bool(details and details.reasoning_tokens) or shown,
+            shown=shown,
         )
         return seen, raw
 

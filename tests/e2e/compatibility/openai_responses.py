@@ -43,6 +43,7 @@ class OpenAIResponses:
             input_tokens=usage and usage.input_tokens,
             output_tokens=usage and usage.output_tokens,
             thought=bool(details and details.reasoning_tokens) or any(item.type == "reasoning" for item in raw.output),
+            shown=any(item.type == "reasoning" and item.summary for item in raw.output),
         )
         return seen, raw
 

@@ -51,7 +51,7 @@ def built(row: OpenAICompatible, body: bytes, **where: Any) -> tuple[str, dict[s
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.kind)
 def test_every_row_is_registered_and_leads_somewhere(row: OpenAICompatible) -> None:
     assert provider(row.kind) is row
-    assert row.dialect == "openai.chat"
+    assert row.dialect == ("openai.chat.aloud" if row.kind == "perplexity" else "openai.chat")
     url, headers, body = built(row, b'{"model":"m"}')
     assert url == f"{row.base_url}/chat/completions"
     assert headers["authorization"] == "Bearer k"

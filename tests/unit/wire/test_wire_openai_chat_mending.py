@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulse_gateway.types.events import ReasoningDelta, TextDelta
 from pulse_gateway.wire.openai_chat import OpenAIChatCodec
+from pulse_gateway.wire.openai_chat.aloud import AloudChatCodec
 from pulse_gateway.wire.openai_chat.mending import ChatMender
 from pulse_gateway.wire.passthrough import Mended
+from pulse_gateway.wire.sse import SSEDecoder
 
 CALL = b'{"index":0,"id":"%b","type":"function","function":{"name":"f","arguments":"%b"}}'
 
@@ -64,6 +71,54 @@ def test_a_list_with_thinking_in_it_is_a_text_and_the_thinking_beside_it() -> No
     assert ChatMender().mend(whole % said) == whole.replace(b"%b", b'"a","reasoning_content":"hm"')
     thought = b'{"content":[{"type":"thinking","thinking":"hm"}]}'
     assert ChatMender().mend(chunk(thought)) == chunk(b'{"content":null,"reasoning_content":"hm"}')
+
+
+ALOUD = "<think>\nhm, <b>\n</think>\n\nIt is </think> so."
+
+
+def whole_aloud(content: str) -> bytes:
+    return json.dumps({"choices": [{"message": {"role": "assistant", "content": content}}]}).encode()
+
+
+def test_thinking_between_marks_stands_beside_the_text() -> None:
+    (choice,) = json.loads(ChatMender(aloud=True).mend(whole_aloud(ALOUD)))["choices"]
+    assert choice["message"] == {
+        "role": "assistant",
+        "content": "It is </think> so.",
+        "reasoning_content": "hm, <b>",
+    }
+    for silent in (whole_aloud("It is so."), whole_aloud("a <think>"), chunk(b'{"role":"assistant"}'), b"[DONE]"):
+        assert ChatMender(aloud=True).mend(silent) is silent
+    assert ChatMender().mend(whole_aloud(ALOUD)) == whole_aloud(ALOUD)
+
+
+@settings(max_examples=40)
+@given(st.sets(st.integers(1, len(ALOUD) - 1), max_size=8), st.booleans(), st.integers(1, 200))
+def test_thinking_aloud_is_told_apart_however_its_stream_is_cut(edges: set[int], so_far: bool, size: int) -> None:
+    """`so_far`: every frame also tells the whole message that has come of it, as Perplexity's do."""
+    ends, frames = [*sorted(edges), len(ALOUD)], list[bytes]()
+    for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+        choice = {
+            "index": 0,
+            "delta": {"content": ALOUD[begin:end]},
+            "finish_reason": "stop" if end == ends[-1] else None,
+        }
+        if so_far:
+            choice["message"] = {"content": ALOUD[:end]}
+        frames.append(b"data: " + json.dumps({"id": "c", "choices": [choice]}).encode() + b"\n\n")
+    relay = Mended(OpenAIChatCodec(), "m", ChatMender(aloud=True), hide_usage=False)
+    stream, decoder = b"".join(frames), AloudChatCodec().decoder()
+    told = b"".join(item for at in range(0, len(stream), size) for item in relay.feed(stream[at : at + size]))
+    deltas = [json.loads(frame[6:])["choices"][0] for frame in told.split(b"\n\n") if frame]
+    assert "".join(each["delta"].get("reasoning_content", "") for each in deltas) == "hm, <b>"
+    assert "".join(each["delta"]["content"] for each in deltas) == "It is </think> so."
+    if so_far:
+        assert deltas[-1]["message"] == {"content": "It is </think> so.", "reasoning_content": "hm, <b>"}
+    events = [event for frame in SSEDecoder().feed(stream) for event in decoder.decode(frame)] + decoder.finish()
+    assert "".join(event.reasoning for event in events if isinstance(event, ReasoningDelta)) == "hm, <b>"
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == "It is </think> so."
+    reply = AloudChatCodec().decode_reply(whole_aloud(ALOUD))
+    assert (reply.reasoning, reply.text) == ("hm, <b>", "It is </think> so.")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from pulse_gateway.types.events import Ended, Event, Failed, Finished, Reasoning
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.replicate_predictions import ReplicatePredictionsCodec
 from pulse_gateway.wire.replicate_predictions.stream import closing_frame
-from pulse_gateway.wire.replicate_predictions.thinking import ThinkingSplitter
+from pulse_gateway.wire.thinking_aloud import ThinkingSplitter
 
 CODEC = ReplicatePredictionsCodec()
 GPT_5 = "openai/gpt-5"

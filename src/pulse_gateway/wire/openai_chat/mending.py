@@ -1,9 +1,9 @@
 """Answers of vendors that copied Chat Completions, put right for those who read them with OpenAI's own SDK.
 
 Answers go through as they come where a client speaks the vendor's dialect. A few copies, though, say what no reader of the original
-understands: Mistral's content is a list while it thinks, xAI's finish reason is empty beside calls, Together's is `eos`, and Ollama's
-streamed calls all have the index 0, so that two of them are read as one. Only these members are said again, everything else keeps
-its bytes.
+understands: Mistral's content is a list while it thinks, Perplexity's begins with what it thought between marks, xAI's finish reason is
+empty beside calls, Together's is `eos`, and Ollama's streamed calls all have the index 0, so that two of them are read as one. Only these
+members are said again, everything else keeps its bytes.
 
 Source: `openai/types/chat/` and `openai/lib/streaming/chat/` of the `openai` SDK 3.54.0; the vendors' API references (read 2026-11-24)
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import msgspec
 
+from pulse_gateway.wire.thinking_aloud import ThinkingSplitter
+
 __all__ = ["ChatMender"]
 
 _Members = dict[str, msgspec.Raw]
@@ -19,6 +21,7 @@ _members = msgspec.json.Decoder(_Members).decode
 _choices = msgspec.json.Decoder(list[_Members]).decode
 _encode = msgspec.json.Encoder().encode
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_text = msgspec.json.Decoder(str).decode
 _CALLED, _STOPPED = msgspec.Raw(b'"tool_calls"'), msgspec.Raw(b'"stop"')
 
 
@@ -61,10 +64,12 @@ class _Calls:
 
 
 class ChatMender:
-    """For one answer, whole or in chunks."""
+    """For one answer, whole or in chunks. `aloud`: its text may begin with thinking, between marks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, aloud: bool = False) -> None:
         self._calls: dict[bytes, _Calls] = {}
+        self._splitters: dict[bytes, ThinkingSplitter] = {}
+        self.mends_texts = aloud
 
     def mend(self, data: bytes) -> bytes:
         """A completion, or a chunk of one. `data` itself where nothing is wrong with it, or where it is none."""
@@ -84,13 +89,20 @@ class ChatMender:
     def _mended(self, choice: _Members) -> bool:
         """Whether something of `choice` was said otherwise."""
         changed = False
-        calls = self._calls.setdefault(bytes(choice.get("index", b"")), _Calls())
+        index, finish = bytes(choice.get("index", b"")), bytes(choice.get("finish_reason", b"null"))
+        calls = self._calls.setdefault(index, _Calls())
         for place in ("message", "delta"):
             written = bytes(choice.get(place, b"null"))
-            if written != b"null" and self._said(said := _members(written), calls, numbered=place == "delta"):
+            if written == b"null":
+                continue
+            said, is_piece = _members(written), place == "delta"
+            mended = self._said(said, calls, numbered=is_piece)
+            if self.mends_texts:  # a message is whole, also where it stands beside a piece as what was said so far
+                splitter = self._splitters.setdefault(index, ThinkingSplitter()) if is_piece else ThinkingSplitter()
+                mended |= _split(said, splitter, is_last=not is_piece or finish not in {b"null", b'""'})
+            if mended:
                 choice[place] = msgspec.Raw(_encode(said))
                 changed = True
-        finish = bytes(choice.get("finish_reason", b"null"))
         if finish in {b'""', b'"eos"'}:
             choice["finish_reason"] = _CALLED if calls.by_id else _STOPPED
             changed = True
@@ -115,6 +127,20 @@ class ChatMender:
         if moved:
             said["tool_calls"] = msgspec.Raw(_encode(found))
         return changed or moved
+
+
+def _split(said: _Members, splitter: ThinkingSplitter, *, is_last: bool) -> bool:
+    """Whether `said` had thinking in its content, or something that may yet be the mark of it."""
+    written = bytes(said.get("content", b"null"))
+    text = _text(written) if written.startswith(b'"') else ""
+    pieces = splitter.feed(text) + (splitter.finish() if is_last else [])
+    thought, answer = ("".join(piece for thinks, piece in pieces if thinks is side) for side in (True, False))
+    if not thought and answer == text:
+        return False
+    said["content"] = msgspec.Raw(_encode(answer))
+    if thought:
+        said["reasoning_content"] = msgspec.Raw(_encode(thought))
+    return True
 
 
 def _told(parts: list[_Part]) -> tuple[str, str]:

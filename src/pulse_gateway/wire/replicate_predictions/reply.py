@@ -31,7 +31,7 @@ from pulse_gateway.errors import (
 from pulse_gateway.types.chat import ChatReply, Choice, FinishReason, Part, ReasoningPart, TextPart
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.foreign_json import from_provider, not_of_protocol
-from pulse_gateway.wire.replicate_predictions.thinking import ThinkingSplitter
+from pulse_gateway.wire.thinking_aloud import ThinkingSplitter
 from pulse_gateway.wire.upstream_errors import told
 
 __all__ = [

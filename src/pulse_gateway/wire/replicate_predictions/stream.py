@@ -34,8 +34,8 @@ from pulse_gateway.wire.replicate_predictions.reply import (
     read_prediction,
     usage_of,
 )
-from pulse_gateway.wire.replicate_predictions.thinking import ThinkingSplitter
 from pulse_gateway.wire.sse import ServerSentEvent, encode_event
+from pulse_gateway.wire.thinking_aloud import ThinkingSplitter
 
 __all__ = ["PredictionStreamDecoder", "closing_frame"]
 

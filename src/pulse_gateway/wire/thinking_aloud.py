@@ -1,7 +1,7 @@
 """Thinking that a model writes into its text: what is between `<think>` at the very beginning and `</think>`.
 
-Source: the model card of DeepSeek R1 at https://huggingface.co/deepseek-ai/DeepSeek-R1, whose template begins answers like that (read
-2026-11-24)
+Source: the model card of DeepSeek R1 at https://huggingface.co/deepseek-ai/DeepSeek-R1, whose template begins answers like that, and
+https://docs.perplexity.ai/docs/sonar/models/sonar-reasoning-pro (read 2026-11-24)
 """
 
 from __future__ import annotations
