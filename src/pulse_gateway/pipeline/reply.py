@@ -98,11 +98,7 @@ class Reply:
         await asyncio.shield(self._supervisor.spawn(self._close(*ending)))
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return self._items()
+        return self._whole() if self.stream is None else aiter(self.stream)
 
-    async def _items(self) -> AsyncIterator[Any]:
-        if self.stream is None:
-            yield self.body
-            return
-        async for item in self.stream:
-            yield item
+    async def _whole(self) -> AsyncIterator[Any]:
+        yield self.body
