@@ -233,7 +233,6 @@ async def outbox(folder: Path, count: int) -> dict[str, dict[str, float]]:
 WRITER = """
 import os, sys
 from pathlib import Path
-from benchmarks.command import run
 from benchmarks.journal import an_entry
 from pulse_gateway.ledger.journal import Journal
 journal = Journal(Path(sys.argv[1]))
