@@ -1,7 +1,6 @@
 """Limits that all replicas share, counted in Redis or Valkey by the scripts in `lua/`.
 
-Admission is one call in one trip, its end another. What happens while Redis is away is in `degraded.py`, what brings counters and
-ledger together in `reconcile.py`.
+One call admits, in one trip, another settles. While Redis is away: `degraded.py`; counters and ledger brought together: `reconcile.py`.
 """
 
 from __future__ import annotations
