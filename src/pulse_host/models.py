@@ -54,7 +54,11 @@ async def send_models(
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if name and (spelled := _spelled_out(gateway, principal, name)) is not None:
             models.append(spelled)
-        content = _encode(show_model(models, name, dialect) if name else list_models(models, dialect, query))
+        try:
+            content = _encode(show_model(models, name, dialect) if name else list_models(models, dialect, query))
+        except ModelNotFound:
+            gateway.router.candidates(name.removeprefix(_COLLECTION))  # says what it says to a call, with the names that are close
+            raise
     except PulseError as error:
         status, content = error.status, wire.face(dialect).encode_error(error, request_id)
         sent += refusal_headers(error)
@@ -77,14 +81,12 @@ def dialect_of(headers: dict[str, str]) -> str:
 
 def usable(gateway: Gateway, principal: Principal) -> list[ListedModel]:
     """What `principal` may call: without those that no budget could be charged for, where one applies."""
-    needs_price = gateway.terms.needs_price(principal)
-    return [model for model in gateway.router.models() if model.priced or not needs_price]
+    return list(gateway.router.models(priced=gateway.terms.needs_price(principal)))
 
 
 def _spelled_out(gateway: Gateway, principal: Principal, name: str) -> ListedModel | None:
-    """A model under its whole name, which calls take as well as the short one that is listed."""
-    found = gateway.router.spelled_out(name.removeprefix(_COLLECTION))
-    return found if found is not None and (found.priced or not gateway.terms.needs_price(principal)) else None
+    """A model under another name than the one that is listed, which calls take as well."""
+    return gateway.router.spelled_out(name.removeprefix(_COLLECTION), priced=gateway.terms.needs_price(principal))
 
 
 def list_models(models: Sequence[ListedModel], dialect: str, query: Query) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contract_meaning import error_meaning
 from contract_requests import check_request
 
 from pulse_gateway import Config, Gateway
+from pulse_gateway.catalog.settings import ModelConfig
 from pulse_gateway.config import ProviderConfig
 from pulse_gateway.errors import UnsupportedParameter, UpstreamError
 from pulse_gateway.providers import registry
@@ -26,10 +27,10 @@ __all__ = ["check_operation"]
 
 async def check_operation(case: Case) -> None:
     vendor, said, expected = case.vendor, case.client, case.expected
-    settings = ProviderConfig(
-        kind=vendor.kind, key=vendor.key or None, base_url=vendor.base_url, bucket=vendor.bucket
-    )
-    [deployment] = Gateway(Config(providers={vendor.name: settings})).router.candidates(case.asked)
+    settings = ProviderConfig(kind=vendor.kind, key=vendor.key or None, base_url=vendor.base_url, bucket=vendor.bucket)
+    still = ModelConfig(shutdown="9999-12-31")  # what was written down holds also of a model that is gone by now
+    config = Config(providers={vendor.name: settings}, catalog={case.asked.replace("/", ":", 1): still})
+    [deployment] = Gateway(config).router.candidates(case.asked)
     provider, face = registry.provider(vendor.kind), wire.operation_codec(said["dialect"])
     offer: Any = provider.offer(face.dialect, deployment) or provider.offer(face.operation, deployment)
     call = OfferCall(deployment=deployment, stream=said.get("stream", False))

@@ -13,6 +13,7 @@ import pytest
 from media_parts import PNG, asked, edit, edit_form, image
 
 from pulse_gateway import Config, Gateway
+from pulse_gateway.catalog.settings import ModelConfig
 from pulse_gateway.config import AliasConfig, LimitsConfig, ProviderConfig, RetriesConfig, StoresConfig
 from pulse_gateway.ledger.memory import MemoryLedger
 from pulse_gateway.testing.simulator import Simulator
@@ -44,7 +45,10 @@ async def gateway(simulator: Simulator, ledger: MemoryLedger) -> AsyncIterator[G
     }
     aliases = {"film": AliasConfig(targets=["bucketless:luma.ray-v2:0"], fallbacks=["bedrock:luma.ray-v2:0+polls=0"])}
     config = Config(
-        providers=providers, models=aliases, retries=RetriesConfig(attempts=3, base_s=0.01, max_wait_s=0.02)
+        providers=providers,
+        models=aliases,
+        catalog={"bedrock:amazon.nova-canvas-v1:0": ModelConfig(shutdown="9999-12-31")},  # gone since 2026-09-30
+        retries=RetriesConfig(attempts=3, base_s=0.01, max_wait_s=0.02),
     )
     async with Gateway(config, ledger=ledger, observers=()) as made:
         yield made

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pulse_gateway import Config, Gateway, Inbound, Outcome
+from pulse_gateway.catalog.settings import ModelConfig
 from pulse_gateway.clock import SystemClock
 from pulse_gateway.config import ProviderConfig, RetriesConfig
 from pulse_gateway.ledger.memory import MemoryLedger
@@ -32,7 +33,7 @@ from pulse_gateway.wire.sse import SSEDecoder
 VENDORS = {
     "groq": "qwen/qwen3.8-27b",
     "mistral": "magistral-medium",
-    "deepseek": "deepseek-v4-pro",
+    "deepseek": "deepseek-reasoner",
     "xai": "grok-4.7",
     "together": "deepseek-ai/DeepSeek-R1",
     "fireworks": "accounts/fireworks/models/qwen3",
@@ -77,7 +78,10 @@ async def gateway(simulator: Simulator, ledger: MemoryLedger) -> AsyncIterator[G
         for name in VENDORS
     }
     limiter = MemoryLimiter(SystemClock())
-    config = Config(providers=providers, retries=RetriesConfig(attempts=1))
+    still = {
+        "deepseek:deepseek-reasoner": ModelConfig(shutdown="9999-12-31")
+    }  # gone, and here the one that always reasons
+    config = Config(providers=providers, catalog=still, retries=RetriesConfig(attempts=1))
     async with Gateway(config, ledger=ledger, limiter=limiter, observers=()) as opened:
         yield opened
     assert limiter.outstanding == 0

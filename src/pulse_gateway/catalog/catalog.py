@@ -10,6 +10,7 @@ from importlib import resources
 
 import msgspec
 
+from pulse_gateway.catalog.lifetime import absence
 from pulse_gateway.catalog.override import Override
 from pulse_gateway.catalog.resale import origin_of, resold
 from pulse_gateway.catalog.rows import CatalogFile, Row
@@ -31,7 +32,7 @@ _SNAPSHOT = re.compile(r"[-@](?:\d{8}|\d{4}-\d{2}-\d{2}|\d{4}|\d{3}|preview(?:-\
 class Catalog:
     """The rows that ship with the package, and what `overrides` know better.
 
-    A price and a shutdown take effect on their day (UTC), also in a process that has run since before it. `now` tells the time in
+    A price, a start and a shutdown take effect on their day (UTC), also in a process that has run since before it. `now` tells the time in
     seconds since the epoch.
     """
 
@@ -62,6 +63,11 @@ class Catalog:
         """Days since the epoch (UTC). What `find` answers holds until this changes."""
         return int(self._now() // _DAY_S)
 
+    @property
+    def today(self) -> str:
+        """ISO 8601, UTC."""
+        return time.strftime("%Y-%m-%d", time.gmtime(self._now()))
+
     def find(self, provider: str, name: str, *, kind: str | None = None) -> Model | None:
         """`name` at `provider`, under the name it was asked by. A dated snapshot and `-latest` are found by their model's row.
 
@@ -91,11 +97,10 @@ class Catalog:
 
     def models(self, provider: str, operation: str | None = "chat", *, kind: str | None = None) -> Iterator[Model]:
         """The models of `provider` that can be used today, by name. `operation` None: whatever they are for."""
-        today = self._today()
+        today = self.today
         for name in self._offered(provider, kind or provider):
             model = self.model(provider, name, kind=kind)
-            gone = model.shutdown is not None and model.shutdown <= today
-            if not gone and (operation is None or operation in (model.operations or ("chat",))):
+            if absence(model, today) is None and (operation is None or operation in (model.operations or ("chat",))):
                 yield model
 
     def vendors(self, kind: str) -> tuple[str, ...]:
@@ -116,11 +121,11 @@ class Catalog:
     def _shipped(self, provider: str, name: str) -> tuple[Model, str] | None:
         """The model, and what its row calls it."""
         if (row := self._row(provider, name)) is not None:
-            return row.model(name, self._today(), self._file.sources), row.name
+            return row.model(name, self.today, self._file.sources), row.name
         if (origin := origin_of(provider, name)) is not None and (row := self._row(origin.vendor, origin.name)):
-            return resold(row.model(name, self._today(), self._file.sources), name, origin), row.name
+            return resold(row.model(name, self.today, self._file.sources), name, origin), row.name
         if (row := self._rows.get((provider, "*"))) is not None:
-            return row.model(name, self._today(), self._file.sources), name
+            return row.model(name, self.today, self._file.sources), name
         return None
 
     def _row(self, provider: str, name: str) -> Row | None:
@@ -141,9 +146,6 @@ class Catalog:
             if name.lower() not in seen:
                 seen.add(name.lower())
                 yield name
-
-    def _today(self) -> str:
-        return time.strftime("%Y-%m-%d", time.gmtime(self._now()))
 
 
 @cache

@@ -73,7 +73,10 @@ _VEOS = {  # Google's model, Replicate's. Stability makes no video, as far as is
 }
 _VEO = re.compile(r"veo-?3(?:\.\d+)?(?:-(?P<size>fast|lite))?(?P<exact>-generate-\w+)?")
 
-MEDIA_NAMES = (*_BANANAS, "veo-3", "veo-3-fast", "veo-3-lite")
+MEDIA_NAMES = (
+    *_BANANAS,
+    *(f"{veo}-{size}".rstrip("-") for size in _VEOS for veo in ("veo3", "veo-3", "veo-3.1")),
+)
 """Names of images and video models that need no vendor's name before them."""
 
 

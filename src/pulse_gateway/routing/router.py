@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import difflib
 import random as _random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import msgspec
 
 from pulse_gateway.catalog.catalog import Catalog
+from pulse_gateway.catalog.lifetime import absence
 from pulse_gateway.errors import ModelNotFound
 from pulse_gateway.routing.defaults import MEDIA_NAMES, OTHER_NAMES, SWITCHES, media_targets, vendor_of
 from pulse_gateway.routing.listing import ListedModel, Offers, listed
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.types.catalog import Deployment, Model, Price, Rates
 
-__all__ = ["Router"]
+__all__ = ["ModelAbsent", "Router"]
 
 _COLLECTION = "models/"
 _ECHO = ProviderRow(name="echo", kind="echo", base_url="echo:")
 _FREE = Price(rates=Rates(input=0, output=0), source="built in", as_of="2026-11-24")
 _NAMES_KEPT = 2_000  # of models that clients have named
 _LONGEST_NAME = 100  # characters of a client's model name that are looked at and repeated in an error
+
+
+class ModelAbsent(ModelNotFound):
+    """It is known, but nobody serves it any more, or yet. `operations` are what it was for."""
+
+    def __init__(self, message: str, operations: tuple[str, ...]) -> None:
+        super().__init__(message, param="model")
+        self.operations = operations
 
 
 class _Choice(msgspec.Struct, frozen=True):
@@ -58,7 +67,7 @@ class Router:
         self._day = catalog.day
         self._alias_choices: dict[str, _Choice] = {}
         self._name_choices: dict[str, _Choice] = {}
-        self._listed: tuple[ListedModel, ...] | None = None
+        self._listed: dict[bool, tuple[ListedModel, ...]] = {}
         self._spellings: dict[str, str] = {}  # what a client may have meant → how to ask for it
 
     @property
@@ -75,17 +84,16 @@ class Router:
         return row.name if row.name in SWITCHES else row.kind
 
     def candidates(self, model: str, /) -> tuple[Deployment, ...]:
-        """The deployments for `model` as a client wrote it, in the order in which to try them; at least one.
+        """The deployments for `model` as a client wrote it, in the order in which to try them; at least one, all served today.
 
-        Raises: ModelNotFound: it names models that are spelled alike, or the variable that switches the provider on.
+        Raises: ModelNotFound: it names models that are spelled alike, or for the same, or the variable that switches the provider on.
         """
-        self._begin_day()
-        choice = self._alias_choices.get(model) or self._name_choices.get(model)
+        try:
+            choice = self._choice(model)
+        except ModelAbsent as error:
+            raise ModelAbsent(f"{error.message}{self._instead(model, error.operations)}", error.operations) from error
         if choice is None:
-            choice = self._choose(model)
-            if choice is None:
-                raise ModelNotFound(self._not_found(self._default or model), param="model")
-            self._keep(model, choice)
+            raise ModelNotFound(self._not_found(self._default or model), param="model")
         first = self._drawn(choice.first) if choice.weighted else choice.first
         return first + choice.after
 
@@ -97,36 +105,43 @@ class Router:
         (target,) = self._switched_on(f"{provider}:{model}", Target(provider=provider, model=model))
         return self._deployment(target)
 
-    def models(self) -> tuple[ListedModel, ...]:
-        """What can be used today: aliases, names of media models, the models of the providers that are switched on, and `echo`."""
-        self._begin_day()
-        if self._listed is None:
-            found: dict[str, ListedModel] = {}
-            for each in chain(
-                self._listed_names(self._aliases), self._listed_names(MEDIA_NAMES), self._listed_models()
-            ):
-                if each.operations:
-                    found.setdefault(each.id, each)
-            self._listed = tuple(found.values())
-            self._spellings = {}
-            for each in self._listed:
-                self._spellings.setdefault(each.id, each.id)
-                self._spellings.setdefault(each.id.removeprefix(f"{each.provider}:"), each.id)
-        return self._listed
+    def models(self, *, priced: bool = False) -> tuple[ListedModel, ...]:
+        """What can be used today: aliases, names of media models, the models of the providers that are switched on, and `echo`.
 
-    def spelled_out(self, model: str, /) -> ListedModel | None:
-        """`provider:model`, or `provider/model`, as `models` would list it under that name; None for what is no such name, or nothing that is known of a vendor
-        whose models are."""
-        provider, _, name = model.partition(":" if ":" in model.partition("/")[0] else "/")
-        row = self._providers.get(provider)
-        if row is None or not name:
+        `priced`: as far as their deployments have a price; the others are passed over under a budget in money.
+        """
+        self._begin_day()
+        if priced not in self._listed:
+            found: dict[str, ListedModel] = {}
+            for name, deployments in chain(
+                self._leading(self._aliases), self._leading(MEDIA_NAMES), self._known_models(), self._leading(["echo"])
+            ):
+                if (each := self._listed_as(name, deployments, priced=priced)) is not None:
+                    found.setdefault(name, each)
+            self._listed[priced] = tuple(found.values())
+            if not priced:
+                self._spellings = {}
+                for each in found.values():
+                    self._spellings.setdefault(each.id, each.id)
+                    self._spellings.setdefault(each.id.removeprefix(f"{each.provider}:"), each.id)
+        return self._listed[priced]
+
+    def spelled_out(self, model: str, /, *, priced: bool = False) -> ListedModel | None:
+        """A name that calls take beside those in `models`, as it would be listed there: `provider:model`, `provider/model`, a snapshot, a
+        media model's other spelling; None for what is no such name, or nothing that is known of a vendor whose models are."""
+        try:
+            targets = () if model in self._aliases else self._named(model)
+            deployments = self._served(model, targets) if targets else ()
+        except ModelNotFound:
             return None
-        if self._catalog.find(row.name, name) is None and any(
+        if not deployments:
+            return None
+        first, row = deployments[0].model.name, self._providers[deployments[0].provider]
+        if self._catalog.find(row.name, first, kind=row.kind) is None and any(
             self._catalog.models(row.name, None, kind=self.vendor(row))
         ):
             return None
-        found = listed(model, self._deployment(Target(provider=row.name, model=name)), self._offers)
-        return found if found.operations else None
+        return self._listed_as(model, deployments, priced=priced)
 
     # ── listing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -136,23 +151,31 @@ class Router:
             self._day = day
             self._alias_choices.clear()
             self._name_choices.clear()
-            self._listed = None
+            self._listed.clear()
 
-    def _listed_names(self, names: Iterable[str]) -> Iterator[ListedModel]:
+    def _listed_as(self, name: str, deployments: Sequence[Deployment], *, priced: bool) -> ListedModel | None:
+        """None when nothing of it can be used."""
+        if priced:
+            deployments = [each for each in deployments if each.model.price is not None]
+        found = listed(name, deployments, self._offers) if deployments else None
+        return found if found is not None and found.operations else None
+
+    def _leading(self, names: Iterable[str]) -> Iterator[tuple[str, tuple[Deployment, ...]]]:
+        """Those of the names that lead to something today."""
         for name in names:
             try:
-                leads_to = self.candidates(name)[0]
+                choice = self._choice(name)
             except ModelNotFound:
-                continue  # none of its providers is switched on
-            yield listed(name, leads_to, self._offers)
+                continue  # none of its providers is switched on, or serves it
+            if choice is not None:
+                yield name, choice.first + choice.after
 
-    def _listed_models(self) -> Iterator[ListedModel]:
+    def _known_models(self) -> Iterator[tuple[str, tuple[Deployment, ...]]]:
         for row in self._providers.values():
             for model in self._catalog.models(row.name, None, kind=self.vendor(row)):
                 by_prefix = vendor_of(model.name) == row.name and model.name not in self._aliases
-                deployment = self._deployment(Target(provider=row.name, model=model.name))
-                yield listed(model.name if by_prefix else f"{row.name}:{model.name}", deployment, self._offers)
-        yield from self._listed_names(["echo"])
+                name = model.name if by_prefix else f"{row.name}:{model.name}"
+                yield name, (self._deployment(Target(provider=row.name, model=model.name)),)
 
     def names_something(self, model: str) -> bool:
         """Whether `model` leads to a deployment, or would if its provider were switched on."""
@@ -163,6 +186,14 @@ class Router:
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _choice(self, model: str) -> _Choice | None:
+        """What was found for the name today, or is found now."""
+        self._begin_day()
+        choice = self._alias_choices.get(model) or self._name_choices.get(model)
+        if choice is None and (choice := self._choose(model)) is not None:
+            self._keep(model, choice)
+        return choice
+
     def _choose(self, model: str, *, seen: frozenset[str] = frozenset()) -> _Choice | None:
         """None: nothing has that name. Raises: ModelNotFound when it leads only to providers that are off."""
         if alias := self._aliases.get(model):
@@ -170,14 +201,19 @@ class Router:
         if model.startswith(_COLLECTION):  # as Gemini's clients write names, also to other dialects
             return self._choose(model.removeprefix(_COLLECTION), seen=seen | {model})
         if targets := self._named(model):
-            deployments = tuple(map(self._deployment, targets))
+            deployments = self._served(model, targets)
             return _Choice(deployments[:1], deployments[1:])
         if self._default is not None and self._default not in seen and model != self._default:
             return self._choose(self._default, seen=seen | {model})
         return None
 
     def _alias_choice(self, alias: Alias, seen: frozenset[str]) -> _Choice:
-        first = tuple(self._deployment(target, alias) for target in alias.targets if target.provider in self._providers)
+        targets = tuple(target for target in alias.targets if target.provider in self._providers)
+        absent: ModelAbsent | None = None
+        try:
+            first = self._served(alias.name, targets, alias) if targets else ()
+        except ModelAbsent as error:
+            first, absent = (), error
         after: dict[str, Deployment] = {}
         for fallback in alias.fallbacks:
             if fallback in seen:
@@ -185,18 +221,32 @@ class Router:
             try:
                 choice = self._choose(fallback, seen=seen)
             except ModelNotFound:
-                continue  # its provider is not switched on
+                continue  # its provider is not switched on, or does not serve it
             if choice is None:
                 continue
             after.update((deployment.name, deployment) for deployment in choice.first + choice.after)
         for deployment in first:
             after.pop(deployment.name, None)
         if not first and not after:
+            if absent is not None:
+                raise absent
             off = dict.fromkeys(self._switch(target.provider) for target in alias.targets)
             raise ModelNotFound(
                 f"no provider of the model {alias.name!r} is switched on; set {' or '.join(off)}", param="model"
             )
         return _Choice(first, tuple(after.values()), alias.strategy == "weighted" and len(first) > 1)
+
+    def _served(self, model: str, targets: Sequence[Target], alias: Alias | None = None) -> tuple[Deployment, ...]:
+        """The deployments of those that are served today, at least one. Raises: ModelAbsent."""
+        today = self._catalog.today
+        deployments = tuple(self._deployment(target, alias) for target in targets)
+        found = tuple(each for each in deployments if absence(each.model, today) is None)
+        if found:
+            return found
+        why = ", ".join(f"{each.name} {absence(each.model, today)}" for each in deployments)
+        raise ModelAbsent(
+            f"the model {model[:_LONGEST_NAME]!r} is not served: {why}", deployments[0].model.operations or ("chat",)
+        )
 
     def _named(self, model: str) -> tuple[Target, ...]:
         """`provider:model`, `provider/model`, or a name whose vendor shows; (): none of these. Raises: ModelNotFound when that one is off."""
@@ -289,3 +339,11 @@ class Router:
         near = [self._spellings[name] for name in difflib.get_close_matches(asked, self._spellings, n=3, cutoff=0.6)]
         hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; GET /v1/models lists what there is"
         return f"the model {asked!r} does not exist or is not served here{hint}"
+
+    def _instead(self, model: str, operations: tuple[str, ...]) -> str:
+        """What there is for the same: what is spelled alike, else what comes first."""
+        same = [
+            each.id for each in self.models() if not set(operations).isdisjoint(each.operations) and each.id != model
+        ]
+        near = difflib.get_close_matches(model[:_LONGEST_NAME], same, n=3, cutoff=0.6) or same[:3]
+        return f"; use {' or '.join(near)} instead" if near else "; GET /v1/models lists what there is"

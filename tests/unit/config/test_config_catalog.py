@@ -13,7 +13,7 @@ from pulse_gateway.catalog.cost import cost
 from pulse_gateway.catalog.settings import CapabilitiesConfig, PriceConfig, price_of
 from pulse_gateway.composition import build_router, build_terms
 from pulse_gateway.config import decode
-from pulse_gateway.errors import ConfigError
+from pulse_gateway.errors import ConfigError, ModelNotFound
 from pulse_gateway.pipeline.terms import Terms
 from pulse_gateway.routing.defaults import media_targets
 from pulse_gateway.routing.router import Router
@@ -80,7 +80,19 @@ def test_a_model_of_ones_own_is_listed_until_its_last_day() -> None:
     text = '[catalog."house:{name}"]\nshutdown = "{day}"\n'
     found = router(text.format(name="young", day="2026-11-25") + text.format(name="old", day="2026-11-24"))
     assert [model.id for model in found.models() if model.provider == "house"] == ["house:young"]
-    assert found.candidates("house:old")[0].model.shutdown == "2026-11-24"
+    with pytest.raises(ModelNotFound, match=r"house:old was shut down on 2026-11-24; use house:young instead"):
+        found.candidates("house:old")
+    assert found.deployment("house", "old").model.shutdown == "2026-11-24"  # for what was begun there
+
+
+def test_a_model_of_ones_own_is_neither_listed_nor_served_before_its_first_day() -> None:
+    text = '[catalog."house:{name}"]\nstart = "{day}"\n'
+    found = router(text.format(name="new", day="2026-11-25") + text.format(name="here", day="2026-11-24"))
+    assert [model.id for model in found.models() if model.provider == "house"] == ["house:here"]
+    assert found.candidates("house:here")
+    with pytest.raises(ModelNotFound, match=r"house:new is not served before 2026-11-25; use house:here instead"):
+        found.candidates("house:new")
+    assert found.spelled_out("house:new") is None
 
 
 def test_an_alias_has_a_price_by_every_class_and_unit() -> None:

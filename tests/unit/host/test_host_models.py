@@ -25,7 +25,7 @@ MODELS = [
     ListedModel(id="picture", provider="stability", operations=("images",)),
     ListedModel(id="vector", provider="openai", operations=("embeddings",)),
     ListedModel(id="chat/two", provider="google", operations=("chat",), shutdown="2027-01-14", max_output_tokens=9),
-    ListedModel(id="chat-three", provider="google", operations=("chat", "images"), priced=False),
+    ListedModel(id="chat-three", provider="google", operations=("chat", "images")),
 ]
 
 

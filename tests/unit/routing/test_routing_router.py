@@ -57,9 +57,9 @@ def targets(*texts: str) -> tuple[Target, ...]:
         ("gpt-6-sol", "openai:gpt-6-sol"),
         ("gpt-99-not-known-yet", "openai:gpt-99-not-known-yet"),
         ("chatgpt-image-latest", "openai:chatgpt-image-latest"),
-        ("o1", "openai:o1"),
+        ("o1-pro", "openai:o1-pro"),
         ("o3-pro", "openai:o3-pro"),
-        ("o4-mini", "openai:o4-mini"),
+        ("o4-pro", "openai:o4-pro"),
         ("text-embedding-3-small", "openai:text-embedding-3-small"),
         ("tts-1-hd", "openai:tts-1-hd"),
         ("whisper-1", "openai:whisper-1"),
@@ -110,7 +110,7 @@ MEDIA = {name: row(name) for name in ("google", "vertex", "replicate", "stabilit
         ("veo-3.1", ["vertex:veo-3.1-generate-001", "replicate:google/veo-3.1"]),
         ("veo3-fast", ["vertex:veo-3.1-fast-generate-001", "replicate:google/veo-3.1-fast"]),
         ("veo-3.1-lite", ["vertex:veo-3.1-lite-generate-001", "replicate:google/veo-3.1-fast"]),
-        ("veo-3.0-generate-001", ["vertex:veo-3.0-generate-001", "replicate:google/veo-3.1"]),
+        ("veo-3.2-generate-001", ["vertex:veo-3.2-generate-001", "replicate:google/veo-3.1"]),
         ("veo-3.1-fast-generate-preview", ["vertex:veo-3.1-fast-generate-preview", "replicate:google/veo-3.1-fast"]),
     ],
 )
@@ -141,16 +141,48 @@ def test_media_models_are_listed_with_what_they_are_for() -> None:
 
     found = Router((), MEDIA, CATALOG, offers=offers)
     listed = {each.id: each for each in found.models()}
-    assert listed["nano-banana"].operations == ("chat", "images", "count_tokens")
+    assert listed["nano-banana"].operations == ("chat", "images", "count_tokens", "image_edits")  # edits of Vertex
     assert listed["gemini-3-pro-image"].operations == ("chat", "images", "count_tokens")
     assert listed["veo-3"].operations == ("videos",)
     assert (listed["veo-3"].provider, listed["veo-3.1-generate-001"].provider) == ("vertex", "vertex")
     assert listed["stability:ultra"].operations == ("images",)
     assert listed["replicate:google/veo-3.1"].operations == ("videos",)
-    assert not listed["replicate:google/veo-3.1"].priced
     assert "gemini-omni-1.1-flash" not in listed  # nothing of what it is for is offered here
     assert listed["gemini-embedding-2"].operations == ("embeddings",)
-    assert (listed["gemini-3-pro-image"].start, listed["gemini-3-pro-image"].priced) == ("2026-05-28", True)
+    assert listed["gemini-3-pro-image"].start == "2026-05-28"
+    priced = {each.id for each in found.models(priced=True)}
+    assert "replicate:google/veo-3.1" in listed.keys() - priced
+    assert "gemini-3-pro-image" in priced
+
+
+@pytest.mark.parametrize("priced", [False, True])
+def test_every_name_of_the_media_table_is_listed_and_others_are_shown(priced: bool) -> None:
+    found = router(providers=MEDIA)
+    listed = {each.id for each in found.models(priced=priced)}
+    veos = {f"{veo}{size}" for veo in ("veo3", "veo-3", "veo-3.1") for size in ("", "-fast", "-lite")}
+    bananas = {f"nano-banana{size}" for size in ("", "-2", "-2-lite", "-2.1", "-pro")}
+    assert veos | bananas <= listed
+    for name in ("veo-3.2-fast", "vertex/veo-3.1-generate-001", "gemini-3.8-flash-001", "stability:core"):
+        shown = found.spelled_out(name, priced=priced)
+        assert shown is not None and shown.id == name
+        assert found.candidates(name)[0].provider == shown.provider
+    assert found.spelled_out("replicate:google/veo-3.1", priced=True) is None  # unpriced
+    for name in ("gemini-99", "vertex:veo-3.0-generate-001", "nothing"):
+        assert found.spelled_out(name, priced=priced) is None
+
+
+def test_under_a_budget_an_alias_is_listed_for_what_its_priced_targets_do() -> None:
+    found = router(
+        Alias(name="film", targets=targets("replicate:google/veo-3.1", "vertex:veo-3.1-generate-001")),
+        Alias(name="either", targets=targets("google:gemini-99", "google:gemini-embedding-2")),
+        Alias(name="free", targets=targets("replicate:google/veo-3.1")),
+        providers=MEDIA,
+    )
+    every = {each.id: each for each in found.models()}
+    assert (every["film"].provider, every["either"].operations) == ("replicate", ("chat", "count_tokens", "embeddings"))
+    priced = {each.id: each for each in found.models(priced=True)}
+    assert (priced["film"].provider, priced["either"].operations) == ("vertex", ("embeddings",))
+    assert "free" in every and "free" not in priced
 
 
 def test_an_alias_comes_before_everything_else() -> None:
@@ -185,10 +217,37 @@ def test_an_unknown_model_of_a_known_vendor_has_no_price() -> None:
     assert (deployment.model.name, deployment.model.price) == ("gpt-99", None)
 
 
-def test_a_model_that_was_shut_down_still_leads_somewhere_and_says_so() -> None:
-    """The vendor has the last word: our dates are copied."""
-    (deployment,) = router().candidates("gpt-4")
-    assert deployment.model.shutdown == "2026-10-23"
+def test_a_model_that_was_shut_down_is_refused_with_the_day_and_others_for_the_same() -> None:
+    for name in ("gpt-4", "gpt-4-0613", "openai/gpt-4"):  # snapshots too
+        with pytest.raises(ModelNotFound, match=r"gpt-4.* was shut down on 2026-10-23; use .*gpt-.* instead") as caught:
+            router().candidates(name)
+        assert caught.value.param == "model"
+    with pytest.raises(ModelNotFound, match=r"openai:sora-2 was shut down on 2026-09-24; use .*veo.* instead"):
+        router(providers={**ALL, **MEDIA}).candidates("sora-2")
+    with pytest.raises(ModelNotFound, match=r"2026-09-24; GET /v1/models lists what there is"):
+        Router((), ALL, CATALOG, offers=lambda deployment, operation: False).candidates("sora-2")
+    (deployment,) = router(providers={**ALL, "azure": row("azure")}).candidates("azure:gpt-4")  # has days of its own
+    assert deployment.model.shutdown is None
+
+
+def test_aliases_pass_over_what_is_gone_until_nothing_is_left() -> None:
+    assert names(router(Alias(name="a", targets=targets("openai:gpt-4", "groq:llama"))), "a") == ["groq:llama"]
+    assert names(router(Alias(name="a", targets=targets("openai:gpt-4"), fallbacks=("claude-opus-5-5",))), "a") == [
+        "anthropic:claude-opus-5-5"
+    ]
+    alias = Alias(name="a", targets=targets("openai:gpt-4"), fallbacks=("claude-3-opus-20240229",))
+    with pytest.raises(ModelNotFound, match="the model 'a' is not served: openai:gpt-4 was shut down on 2026-10-23"):
+        router(alias).candidates("a")
+    assert "a" not in {each.id for each in router(alias).models()}
+
+
+def test_a_shutdown_comes_into_force_in_a_running_router() -> None:
+    now = [float(calendar.timegm((2026, 10, 22, 23, 59, 59)))]
+    found = router(catalog=Catalog.load(now=lambda: now[0]))
+    assert names(found, "gpt-4") == ["openai:gpt-4"]
+    now[0] += 1
+    with pytest.raises(ModelNotFound):
+        found.candidates("gpt-4")
 
 
 # ── aliases ───────────────────────────────────────────────────────────────────────────────────────────────────────────
