@@ -9,6 +9,7 @@ from functools import lru_cache
 from msgspec.structs import astuple, replace
 
 from pulse_gateway.catalog.charge import charge
+from pulse_gateway.catalog.sold import is_sold_by_the_piece, without_tokens
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import DeadlineExceeded, PulseError, StoreUnavailable
 from pulse_gateway.ids import new_entry_id
@@ -137,6 +138,12 @@ class Attempt:
             self._marked = now
         self._ledger.mark(self._entry(Outcome.INTERRUPTED, *self._settled()))
 
+    @property
+    def cost_so_far_nano_usd(self) -> int | None:
+        """What it would be charged if it ended here; None: there is no price."""
+        usage, source = self._settled()
+        return charge(usage, self._deployment, self._told_nano_usd(source)).nano_usd
+
     def end(self, outcome: Outcome, error: PulseError | None = None) -> UsageEntry:
         """Record it, and return its entry; the first ending counts."""
         if self._entry_made is not None:
@@ -162,10 +169,16 @@ class Attempt:
         envelope = self._exchange.envelope
         assert envelope is not None  # set before anything is called
         expected, price = envelope.expected, self._deployment.model.price
+        if self._is_piecework:
+            return without_tokens(expected)
         if expected.video_ms and price is not None and price.units is not None and price.units.video_second:
             expected = replace(expected, video_output_tokens=None)  # it is sold by the second
         searches = None if self._exchange.inbound.operation == CHAT else expected.searches
         return replace(expected, input_tokens=self._exchange.prompt_tokens, searches=searches)
+
+    @property
+    def _is_piecework(self) -> bool:
+        return is_sold_by_the_piece(self._deployment.model, self._exchange.inbound.operation)
 
     def _is_given_up(self, outcome: Outcome, error: PulseError | None) -> bool:
         """Whether something dear was asked for and then not waited for: the vendor may make it all the same, and bill it."""
@@ -190,11 +203,13 @@ class Attempt:
         """What an answer used: the vendor's word where it is final, else its word on the input and our estimate of the rest."""
         exchange, known = self._exchange, self._with_units(reading.usage)
         if reading.usage_is_final and known is not None:
-            if not known.says_input and not _is_sold_by_units(known):
+            if not (known.says_input or self._is_piecework or _is_sold_by_units(known)):
                 return replace(known, input_tokens=exchange.prompt_tokens), UsageSource.ESTIMATED
             return known, UsageSource.DRAINED if exchange.drained else UsageSource.PROVIDER
         if not reading.started:
             return _NOTHING, UsageSource.NONE
+        if self._is_piecework:  # its text, or sound, is not what costs
+            return known or self._asked_for(), UsageSource.ESTIMATED
         written = self._written_tokens(reading)
         if known is None:
             return replace(self._asked_for(), output_tokens=written), UsageSource.ESTIMATED

@@ -87,6 +87,7 @@ class Exchange:
         "fetched",
         "fetches",
         "first_byte_ms",
+        "foreseen_nano_usd",
         "gone",
         "inbound",
         "outcome",
@@ -140,6 +141,7 @@ class Exchange:
         self.used_images = 0
         self.used_videos = 0
         self.cost_nano_usd: int | None = None
+        self.foreseen_nano_usd: int | None = None  # what a stream will cost, if that is settled
         self.first_byte_ms: float | None = None
         self.upstream_ms = 0.0  # waited for providers, up to the commit point
         self._request = inbound.request

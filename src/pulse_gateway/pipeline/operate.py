@@ -207,6 +207,9 @@ class Operate:
             settle=attempt.end,
         )
         headers = [("content-type", kind), ("cache-control", "no-cache"), ("x-accel-buffering", "no")]
+        if isinstance(relay, RawRelay):  # nothing in it will say what it costs
+            exchange.foreseen_nano_usd = attempt.cost_so_far_nano_usd
+            headers.append(("x-pulse-usage", "estimated"))
         keep_alive = face.keep_alive if kind.startswith(_EVENT_STREAM) else None
         return Reply(200, headers, stream=body, keep_alive=keep_alive)
 

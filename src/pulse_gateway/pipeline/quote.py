@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pulse_gateway.catalog.cost import cost
+from pulse_gateway.catalog.sold import is_sold_by_the_piece
 from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.pipeline.admit import Quote
 from pulse_gateway.pipeline.exchange import Exchange
@@ -25,7 +26,7 @@ def quote(default_output_tokens: int) -> Quote:
     """Holds the prompt, and the longest answer that any of the deployments may give, at the dearest of their prices.
 
     A request that counts its input itself, in `Envelope.expected`, is believed: a list of tokens, or what is free. What it says that
-    its answer will take is held as well: the tokens of images, or of speech.
+    its answer will take is held as well: the tokens of images, or of speech. What all of them sell by the piece takes no tokens.
     """
 
     def need(exchange: Exchange, /, *, priced: bool) -> Need:
@@ -36,19 +37,22 @@ def quote(default_output_tokens: int) -> Quote:
         if prompt is None:
             prompt = estimate_prompt_tokens(envelope.texts, envelope.attachments)
         exchange.prompt_tokens = prompt
-        most_output, most_cost, told = 0, None, expected.output_total
+        most_output, most_cost, told, held_prompt = 0, None, expected.output_total, 0
+        operation = exchange.inbound.operation
         for deployment in exchange.candidates:
             model = deployment.model
             price = model.price
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
-            most_output = max(most_output, output)
+            if not is_sold_by_the_piece(model, operation):
+                held_prompt = prompt
+                most_output = max(most_output, output)
             if told > most_output and price is not None and _is_sold_by_the_token(price):
                 most_output = told
             if priced and price is not None:
                 needed = cost(_at_most(expected, prompt, output), price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
         return Need(
-            tokens=min(prompt + most_output, _MOST_TOKENS),
+            tokens=min(held_prompt + most_output, _MOST_TOKENS),
             cost_nano_usd=None if most_cost is None else min(most_cost, _MOST_NANO_USD),
             images=expected.images or 0,
             videos=0 if expected.video_ms is None else 1,

@@ -55,15 +55,16 @@ def test_the_dearest_of_those_that_may_be_asked_is_held() -> None:
     ("dialect", "body", "model", "tokens", "nano_usd"),
     [
         ("openai.images.generations", {"prompt": "a cat", "n": 4}, "google:gemini-3-pro-image", 4_250, 509_764_000),
-        ("openai.images.generations", {"prompt": "a cat", "n": 4}, "stability:core", 2, 120_000_000),
+        ("openai.images.generations", {"prompt": "a cat", "n": 4}, "stability:core", 0, 120_000_000),
         ("openai.speech", {"input": "hello " * 100, "voice": "x"}, "openai:gpt-4o-mini-tts", 990, 10_170_000),
+        ("openai.speech", {"input": "hello " * 100, "voice": "x"}, "openai:tts-1", 0, 9_000_000),
     ],
 )
 def test_what_a_request_itself_expects_of_its_answer_is_held(
     dialect: str, body: dict[str, object], model: str, tokens: int, nano_usd: int
 ) -> None:
-    """Of pictures nobody says how many tokens they may take at most."""
-    exchange = Exchange(Inbound(), None, 0.0)
+    """Of pictures nobody says how many tokens they may take at most. What is sold by the piece takes none."""
+    exchange = Exchange(Inbound(operation=wire.face(dialect).operation), None, 0.0)
     exchange.envelope = wire.face(dialect).read_envelope(Payload(msgspec.json.encode({"model": "m", **body})))
     provider, name = model.split(":")
     exchange.candidates = (
