@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,6 +15,7 @@ from litestar.types import HTTPResponseStartEvent, HTTPScope, Receive, Send
 from msgspec.structs import replace
 
 from pulse_gateway.errors import (
+    InternalError,
     InvalidRequest,
     MethodNotAllowed,
     PulseError,
@@ -36,10 +38,11 @@ from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
 from pulse_host.json_array import as_array
-from pulse_host.protocol import break_off, is_gone, is_stalled
+from pulse_host.protocol import answer, break_off, is_gone, is_stalled
 
 __all__ = ["Ingress", "authenticated", "clean_request_id", "headers_of", "request_id_of"]
 
+_log = logging.getLogger("pulse_host")
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "x-goog-api-key", "cookie", "proxy-authorization"})
 _MAX_REQUEST_ID = 128
 _BODY_S = 28.0  # and two seconds more until the connection is closed
@@ -82,7 +85,7 @@ class Ingress:
         try:
             route = gemini_route(rest, query.get("alt", [None])[0])
         except PulseError as error:
-            await self._refuse(send, Inbound(dialect="gemini", request_id=request_id_of(headers)), error)
+            await self._refuse(scope, send, Inbound(dialect="gemini", request_id=request_id_of(headers)), error)
             return
         await self._serve(route, headers, scope, receive, send)
 
@@ -114,7 +117,7 @@ class Ingress:
             inbound = replace(inbound, body=await self._body(headers, receive))
             reply = await self._gateway.handle(inbound)
         except PulseError as error:
-            await self._refuse(send, inbound, error, array=route.array)
+            await self._refuse(scope, send, inbound, error, array=route.array)
             return
         except _Disconnected:
             return
@@ -125,18 +128,25 @@ class Ingress:
             if task is None or not self._draining():
                 raise
             task.uncancel()  # done by a server that has waited long enough: the client is told, and all is said
-            await _send_whole(send, _ending(inbound))
+            await _send_whole(scope, send, _ending(inbound))
+            return
+        except Exception:  # noqa: BLE001 -- a defect is answered in the client's dialect as well
+            _log.exception("a request failed for a reason of ours", extra={"path": scope["path"]})
+            failed = InternalError("the server failed; the request id helps to find out why")
+            await self._refuse(scope, send, inbound, failed, array=route.array)
             return
         if route.array:
             reply = as_array(reply)
         if reply.stream is None:
-            await _send_whole(send, reply)
+            await _send_whole(scope, send, reply)
         else:
             await self._send_stream(reply, scope, receive, send)
 
-    async def _refuse(self, send: Send, inbound: Inbound, error: PulseError, *, array: bool = False) -> None:
+    async def _refuse(
+        self, scope: HTTPScope, send: Send, inbound: Inbound, error: PulseError, *, array: bool = False
+    ) -> None:
         reply = await self._gateway.refuse(inbound, error)
-        await _send_whole(send, as_array(reply) if array else reply)
+        await _send_whole(scope, send, as_array(reply) if array else reply)
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
         if headers.get("content-encoding", "identity") != "identity":
@@ -302,8 +312,10 @@ def _start(reply: Reply) -> HTTPResponseStartEvent:
     return {"type": "http.response.start", "status": reply.status, "headers": headers}
 
 
-async def _send_whole(send: Send, reply: Reply) -> None:
+async def _send_whole(scope: HTTPScope, send: Send, reply: Reply) -> None:
     reply.headers.append(("content-length", str(len(reply.body))))
+    if answer(scope, reply.status, reply.headers, reply.body):
+        return
     await send(_start(reply))
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
 

@@ -12,9 +12,9 @@ import termios
 from collections.abc import Mapping
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["BoundedHttp", "break_off", "is_gone", "is_stalled"]
+__all__ = ["BoundedHttp", "answer", "break_off", "is_gone", "is_stalled"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
@@ -24,7 +24,9 @@ STALL_S = 30.0
 LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
-_EXTENSION, _STALLED, _GONE, _BREAK_OFF = "pulse.client", "stalled", "gone", "break_off"  # of the ASGI scope
+_JOINED_BYTES = 64 * 1024  # the longest body that is copied behind its head
+_EXTENSION = "pulse.client"  # of the ASGI scope; and what it holds:
+_STALLED, _GONE, _BREAK_OFF, _ANSWER = "stalled", "gone", "break_off", "answer"
 
 
 def is_stalled(scope: Mapping[str, Any]) -> bool:
@@ -42,6 +44,12 @@ def break_off(scope: Mapping[str, Any]) -> None:
     own = scope.get("extensions", {}).get(_EXTENSION, {}).get(_BREAK_OFF)
     if own is not None:  # another server than ours closes it by itself, since the answer has no end
         own()
+
+
+def answer(scope: Mapping[str, Any], status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
+    """Write a whole answer, whose headers tell its length, at once. False: it is to be sent as ASGI has it, and nothing was written."""
+    own = scope.get("extensions", {}).get(_EXTENSION, {}).get(_ANSWER)
+    return own is not None and own(status, headers, body)
 
 
 class _WhileOpen:
@@ -73,7 +81,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(UNREAD_BYTES)
-        self._told: dict[object, object] = {_BREAK_OFF: self._break_off}
+        self._told: dict[object, object] = {_BREAK_OFF: self._break_off, _ANSWER: self._answer}
         self._while_open = _WhileOpen(transport)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
@@ -82,6 +90,7 @@ class BoundedHttp(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._told.pop(_BREAK_OFF, None)
+        self._told.pop(_ANSWER, None)
         self._told[_GONE] = True
         self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
         answering = self._answering
@@ -104,11 +113,11 @@ class BoundedHttp(HttpToolsProtocol):
                 self._refuse(b"431 Request Header Fields Too Large")
                 return
         super().data_received(data)
+        if self._in_head and self._head_timer is None and not self.transport.is_closing():
+            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: self._told}
 
@@ -146,11 +155,44 @@ class BoundedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         answered_early = self._in_body and not self.pipeline  # of several requests at once, the last is not this one
         super().on_response_complete()
-        self._watch_reading()
+        self.loop.call_soon(self._watch_reading)  # in this turn uvloop has not written anything yet
         if answered_early and not self.transport.is_closing():
             self._linger_timer = self.loop.call_later(LINGER_S, self._close)
 
     # ── the answer ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
+        """As uvicorn does it in two steps and for each header, in what is by far the most usual case."""
+        cycle = self._answering
+        if (
+            cycle is None
+            or cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or cycle.flow.write_paused
+            or cycle.scope["method"] != "POST"
+        ):
+            return False
+        fields = [f"{name}: {value}" for name, value in headers]
+        if not "".join(fields).isprintable():
+            return False  # where uvicorn looks closer
+        head = [STATUS_LINE[status]]
+        for name, value in cycle.default_headers:
+            if name == b"connection":
+                return False
+            head += name, b": ", value, b"\r\n"
+        head += "\r\n".join(fields).encode("latin-1", "replace"), b"\r\n\r\n"
+        if len(body) <= _JOINED_BYTES:
+            head.append(body)
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(b"".join(head))
+        if len(body) > _JOINED_BYTES:
+            cycle.transport.write(body)
+        cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()

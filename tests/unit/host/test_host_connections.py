@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -61,6 +62,50 @@ async def test_requests_on_one_connection_are_answered() -> None:
             assert head.startswith(b"HTTP/1.1 200")
             assert await reader.readexactly(2) == b"ok"
         writer.close()
+
+
+@pytest.mark.parametrize("body", [b"ok", b"x" * 200_000], ids=["short", "long"])
+async def test_an_answer_at_once_has_the_same_bytes(body: bytes) -> None:
+    headers = [("content-type", "text/plain"), ("x-name", "caf\xe9 \u0633"), ("content-length", str(len(body)))]
+    told: list[bool] = []
+
+    async def at_once(scope: Any, receive: Any, send: Any) -> None:
+        while (await receive())["more_body"]:
+            pass
+        if scope["path"] == "/whole":
+            told.append(protocol.answer(scope, 200, headers, body))
+        if scope["path"] == "/steps" or not told[-1]:
+            encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
+            await send({"type": "http.response.start", "status": 200, "headers": encoded})
+            await send({"type": "http.response.body", "body": body})
+
+    async with serving(at_once) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        heard = {}
+        for method, path in [("POST", "/whole"), ("POST", "/steps"), ("HEAD", "/whole"), ("POST", "/whole")]:
+            writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\ncontent-length: 0\r\n\r\n".encode())
+            head = await reader.readuntil(b"\r\n\r\n")
+            content = b"" if method == "HEAD" else await reader.readexactly(len(body))
+            heard[method, path] = (b"".join(re.split(rb"date: [^\r]*", head)), content)
+        writer.write(b"POST /whole HTTP/1.1\r\nHost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        last = await reader.read()
+        writer.close()
+    assert heard["POST", "/whole"] == heard["POST", "/steps"]
+    assert heard["HEAD", "/whole"][0] == heard["POST", "/whole"][0]
+    assert b"connection: close" in last
+    assert told == [True, False, True, False]
+
+
+async def test_what_no_header_can_hold_is_left_to_the_server_below() -> None:
+    told: list[bool] = []
+
+    async def odd(scope: Any, receive: Any, send: Any) -> None:
+        told.append(protocol.answer(scope, 200, [("x-a", "b\r\nx-c: d"), ("content-length", "0")], b""))
+        await application(scope, receive, send)
+
+    async with serving(odd) as port:
+        assert b"x-c" not in await exchange(port, b"POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 0\r\n\r\n")
+    assert told == [False]
 
 
 async def test_an_endless_head_is_refused() -> None:
