@@ -113,9 +113,7 @@ class CohereRerank(WholeAnswer):
             told = document if isinstance(document, str) else document.get("text")
             if isinstance(told, str):
                 texts.append(told)
-        return Envelope(
-            model=name, stream=False, texts=texts, max_output_tokens=0, expected=Usage(searches=1)
-        )
+        return Envelope(model=name, stream=False, texts=texts, max_output_tokens=0, expected=Usage(searches=1))
 
     def decode_request(self, body: Payload, *, model: str | None = None, stream: bool | None = None) -> RerankRequest:
         name = self.read_envelope(body, model=model).model
