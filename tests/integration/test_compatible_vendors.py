@@ -343,6 +343,18 @@ async def test_errors_have_the_same_status_code_and_advice_for_every_client(gate
             assert read.headers.get("retry-after") == after, (fault, dialect)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "wish", "param"),
+    [("openai.chat", {"store": True}, "store"), ("openai.chat", {"seed": "odd"}, "seed")],
+)
+async def test_what_a_vendor_names_is_named_to_the_client(
+    gateway: Gateway, dialect: str, wish: dict[str, Any], param: str
+) -> None:
+    read = await ask(gateway, dialect, "mistral:mistral-small", WRITERS[dialect]([], ()) | wish, stream=False)
+    error = read.error["error"]
+    assert (read.status, error["param"]) == (400, param), error
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_an_answer_that_goes_wrong_is_never_taken_for_a_whole_one(
     gateway: Gateway, ledger: MemoryLedger, vendor: str

@@ -33,6 +33,7 @@ from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.inline import Inline
 from pulse_gateway.pipeline.moderate import answer_window, review
 from pulse_gateway.pipeline.prepare import Prepared, prepare
+from pulse_gateway.pipeline.refusal import respelled
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import ClientLeft
 from pulse_gateway.pipeline.stream import Drains, StreamBody
@@ -98,9 +99,9 @@ class Call:
                     request, deployment.timeouts, proxy=deployment.proxy, on_send=attempt.sent
                 )
                 if not 200 <= response.status < 300:
-                    raise provider.error(
-                        response.status, response.headers, await read_whole(response, MAX_ERROR_BYTES, cut=True)
-                    )
+                    body = await read_whole(response, MAX_ERROR_BYTES, cut=True)
+                    error = provider.error(response.status, response.headers, body)
+                    raise _named_by_the_client(error, exchange, prepared, upstream)
                 attempt.accepted = True
             if exchange.envelope.stream:
                 return await self._stream(exchange, deployment, attempt, prepared, upstream, response)
@@ -219,6 +220,17 @@ class Call:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""
         if response is not None:
             await asyncio.shield(self._supervisor.spawn(response.aclose()))
+
+
+def _named_by_the_client(
+    error: UpstreamError, exchange: Exchange, prepared: Prepared, upstream: UpstreamCodec
+) -> UpstreamError:
+    client = exchange.chat
+    if client is not None and error.param is not None:
+        vendors = getattr(upstream, "field_paths", {})
+        body, verbatim = exchange.inbound.body, prepared.verbatim
+        error.param = respelled(error.param, vendors, client.field_paths, body, verbatim=verbatim)
+    return error
 
 
 def _relay(exchange: Exchange, prepared: Prepared, upstream: UpstreamCodec) -> Relay[Any]:

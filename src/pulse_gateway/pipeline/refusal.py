@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.catalog import Deployment
-from pulse_gateway.wire.client_spelling import FieldPaths, written_path
+from pulse_gateway.wire.client_spelling import FieldPaths, as_spelled, written_path
 
-__all__ = ["reword"]
+__all__ = ["respelled", "reword"]
+
+_HEAD = re.compile(r"[^.\[]+")
 
 
 def reword(error: InvalidRequest, deployment: Deployment, paths: FieldPaths | None, body: bytes) -> None:
@@ -22,3 +26,18 @@ def reword(error: InvalidRequest, deployment: Deployment, paths: FieldPaths | No
         error.message = error.message.replace(f"'{error.param}'", f"'{written}'")
         error.param = written
     error.args = (error.message,)
+
+
+def respelled(param: str, vendors: FieldPaths, clients: FieldPaths, body: bytes, *, verbatim: bool) -> str | None:
+    """`param`, which a vendor complains of in its own spelling, as the client of `body` wrote it. `verbatim`: both speak one dialect.
+
+    None: the client's dialect has nothing that it certainly is.
+    """
+    head = (_HEAD.match(param) or [param])[0]
+    if verbatim and b'"%b"' % head.encode() in body:
+        return as_spelled(param, body)
+    for path in (param, head):
+        neutral = next((name for name, paths in vendors.items() if path in paths), None)
+        if neutral is not None and neutral in clients:
+            return written_path(neutral, clients, body)
+    return as_spelled(param, body) if verbatim else None

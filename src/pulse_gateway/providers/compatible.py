@@ -185,7 +185,9 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         return HttpRequest("GET", f"{base.rstrip('/')}{path}{mark}{query}", (*own, *headers))
 
     def error(self, status: int, headers: Headers, body: bytes, /) -> UpstreamError:
-        return upstream_error(status, headers, body, table=self.errors)
+        failed = upstream_error(status, headers, body, table=self.errors)
+        failed.param = next((name for name, theirs in self.renames.items() if theirs == failed.param), failed.param)
+        return failed
 
 
 # What is no field of its own: the rest of the sentence.

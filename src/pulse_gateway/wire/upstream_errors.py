@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
+from typing import Any
 
 from pulse_gateway.errors import (
     UpstreamError,
@@ -26,7 +27,7 @@ from pulse_gateway.errors import (
 )
 from pulse_gateway.types.http import Headers, header
 
-__all__ = ["BY_STATUS", "meant_by", "retry_after_s", "told"]
+__all__ = ["BY_STATUS", "meant_by", "named_path", "retry_after_s", "told"]
 
 BY_STATUS: Mapping[int, type[UpstreamError]] = MappingProxyType(
     {
@@ -69,6 +70,21 @@ def meant_by(
 def told(kind: type[UpstreamError], vendors_words: str) -> str:
     """The message of an error of `kind`: the vendor's words only where they are about the caller's request."""
     return _OWN_WORDS.get(kind) or vendors_words[:_MAX_MESSAGE_CHARS] or "the provider refused the request"
+
+
+def named_path(steps: Iterable[Any]) -> str | None:
+    """The member of the request that a validator's location begins with, and the places in it: `messages[0]`. What follows may be the name
+    of a variant as well as of a member.
+    """
+    path = ""
+    for step in steps:
+        if isinstance(step, str) and not path:
+            path = step
+        elif isinstance(step, int) and not isinstance(step, bool) and path:
+            path += f"[{step}]"
+        else:
+            break
+    return path or None
 
 
 def retry_after_s(headers: Headers) -> float | None:

@@ -28,7 +28,7 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
-from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, named_path, retry_after_s, told
 
 __all__ = ["encode_error", "upstream_error"]
 
@@ -79,6 +79,10 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], type[UpstreamError]], ...] = (
 _OF_THE_REQUEST = re.compile(r"\b(file|container|skill|workspace|batch)", re.IGNORECASE)
 
 
+# How its validator begins: `messages.0.content: Field required`.
+_LOCATED = re.compile(r"([\w.-]+): (?:Extra inputs are not permitted|Field required|Input should be )")
+
+
 class _Details(msgspec.Struct, frozen=True):
     error_code: str | None = None
 
@@ -103,10 +107,16 @@ def upstream_error(status: int, headers: Headers, body: bytes) -> UpstreamError:
     code = (error.details.error_code if error.details else None) or error.type if error is not None else None
     return kind(
         told(kind, error.message if error else ""),
+        param=_located(error.message) if error and issubclass(kind, UpstreamRejected) else None,
         retry_after_s=retry_after_s(headers),
         upstream_status=status,
         upstream_code=code or None,
     )
+
+
+def _located(message: str) -> str | None:
+    found = _LOCATED.match(message)
+    return named_path(int(step) if step.isdecimal() else step for step in found[1].split(".")) if found else None
 
 
 def _read(body: bytes) -> _Error | None:

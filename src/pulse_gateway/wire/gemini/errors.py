@@ -26,6 +26,7 @@ from pulse_gateway.errors import (
     UpstreamUnauthorized,
 )
 from pulse_gateway.types.http import Headers
+from pulse_gateway.wire.gemini.fields import camel
 from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
 
 __all__ = ["embedded_error", "error_body", "upstream_error"]
@@ -61,6 +62,7 @@ _NO_QUOTA = re.compile(r"\blimit: 0\b")
 _NOT_HERE = re.compile(r"location is not supported|not available in your (?:country|region)", re.IGNORECASE)
 # A file or cache of the caller's that is not there is reported as a lack of permission; our key is fine.
 _NOT_THE_KEY = re.compile(r"may not exist|not found", re.IGNORECASE)
+_UNKNOWN = re.compile(r"Unknown name \"([^\"\n]+)\"(?: at '([^'\n]*)')?: Cannot find field")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
 
 _NAMES = {
@@ -110,10 +112,20 @@ def _meaning(status: int, error: dict[str, Any], wait_s: float | None) -> Upstre
         wait_s = next((wait for detail in details if (wait := _duration_s(detail.get("retryDelay"))) is not None), None)
     return kind(
         told(kind, message),
+        param=_located(message) if issubclass(kind, UpstreamRejected) else None,
         retry_after_s=wait_s,
         upstream_status=status,
         upstream_code=reason or name,
     )
+
+
+def _located(message: str) -> str | None:
+    """The member that Google does not know, whose name it repeats as it was written; where that stands, it may spell otherwise."""
+    found = _UNKNOWN.search(message)
+    if found is None:
+        return None
+    place = ".".join(camel(step) for step in (found[2] or "").split("."))
+    return f"{place}.{found[1]}" if place else found[1]
 
 
 def _kind(

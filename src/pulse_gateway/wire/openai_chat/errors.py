@@ -26,7 +26,7 @@ from pulse_gateway.errors import (
 )
 from pulse_gateway.types.http import Headers
 from pulse_gateway.wire.told_cost import ToldCost, told_nano_usd
-from pulse_gateway.wire.upstream_errors import BY_STATUS, retry_after_s, told
+from pulse_gateway.wire.upstream_errors import BY_STATUS, named_path, retry_after_s, told
 
 __all__ = ["OPENAI_ERRORS", "ErrorTable", "encode_error", "upstream_error"]
 
@@ -161,7 +161,8 @@ def _read(body: bytes) -> _Error | None:
     elif not isinstance(inner, dict):
         inner = value
     message = _sentence(inner.get("message") or inner.get("detail"))
-    code, kind, param = _word(inner.get("code")), _word(inner.get("type")), _word(inner.get("param"))
+    code, kind = _word(inner.get("code")), _word(inner.get("type"))
+    param = _word(inner.get("param")) or _located(inner.get("detail")) or _located(inner.get("message"))
     cause = inner.get("innererror") or inner.get("inner_error")
     reason = _word(cause.get("code")) if isinstance(cause, dict) else None
     return _Error(message, kind, code, param, reason, _status(inner)) if message or code or kind else None
@@ -196,6 +197,15 @@ def _sentence(value: Any) -> str:
             path = ".".join(str(step) for step in place if step != "body") if isinstance(place, list) else ""
             complaints.append(f"{path}: {entry['msg']}" if path else entry["msg"])
     return "; ".join(complaints)
+
+
+def _located(detail: Any) -> str | None:
+    """What the first entry of FastAPI's `detail` is about, which some wrap into a `message`."""
+    if isinstance(detail, dict):
+        detail = detail.get("detail")
+    entry = detail[0] if isinstance(detail, list) and detail else None
+    place = entry.get("loc") if isinstance(entry, dict) else None
+    return named_path(place[1:]) if isinstance(place, list) and place[:1] == ["body"] else None
 
 
 def encode_error(error: PulseError, request_id: str) -> bytes:
