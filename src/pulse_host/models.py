@@ -57,7 +57,9 @@ async def send_models(
         try:
             content = _encode(show_model(models, name, dialect) if name else list_models(models, dialect, query))
         except ModelNotFound:
-            gateway.router.candidates(name.removeprefix(_COLLECTION))  # says what it says to a call, with the names that are close
+            gateway.router.candidates(
+                name.removeprefix(_COLLECTION)
+            )  # says what it says to a call, with the names that are close
             raise
     except PulseError as error:
         status, content = error.status, wire.face(dialect).encode_error(error, request_id)

@@ -198,7 +198,10 @@ def mistral_speech(body: dict[str, Any]) -> Work:
             return [Frame(_ENCODE({"audio_data": shown}))]
         usage = {"prompt_tokens": count_text(wanted.input), "completion_tokens": length_ms * 24}
         usage["total_tokens"] = sum(usage.values())
-        events: list[tuple[str, dict[str, Any]]] = [("speech.audio.delta", {"audio_data": shown}), ("speech.audio.done", {"usage": usage})]
+        events: list[tuple[str, dict[str, Any]]] = [
+            ("speech.audio.delta", {"audio_data": shown}),
+            ("speech.audio.done", {"usage": usage}),
+        ]
         return [
             Frame(b"event: %b\ndata: %b\n\n" % (name.encode(), _ENCODE({"type": name, **data})))
             for name, data in events
