@@ -9,7 +9,7 @@ import msgspec
 __all__ = ["Outcome", "Usage", "UsageSource"]
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_omit_defaults=True):
     """Tokens in disjoint classes: their sum is the vendor's total. `None` is unknown, `0` is zero.
 
     What is not sold by the token is counted in units of its own below them: they are in no total of tokens. `variant` names what

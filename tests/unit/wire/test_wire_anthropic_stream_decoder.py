@@ -284,3 +284,10 @@ def test_escaped_ids_are_read_back() -> None:
 def test_usage_is_never_hidden_in_this_dialect() -> None:
     shown = ServerSentEvent(b"{}", "message_delta", b"event: message_delta\ndata: {}\n\n")
     assert CODEC.hide_usage(shown) == shown.raw
+
+
+def test_an_empty_usage_object_tells_nothing() -> None:
+    decoder = AnthropicMessagesCodec().decoder()
+    start = b'{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c","content":[],"usage":{}}}'
+    events = decoder.decode(ServerSentEvent(start, "message_start", b""))
+    assert not [event for event in events if isinstance(event, UsageReported)]

@@ -22,6 +22,7 @@ from pulse_gateway.types.events import (
     ToolCallStarted,
     UsageReported,
 )
+from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.anthropic_messages import schema
 from pulse_gateway.wire.anthropic_messages.errors import upstream_error
 from pulse_gateway.wire.anthropic_messages.reply import finish_reason, input_text
@@ -31,6 +32,9 @@ from pulse_gateway.wire.held import Held
 from pulse_gateway.wire.sse import ServerSentEvent
 
 __all__ = ["MessagesStreamDecoder"]
+
+
+_UNKNOWN = Usage()
 
 
 class _ToolCall:
@@ -160,4 +164,5 @@ class MessagesStreamDecoder:
         if usage is None:
             return []
         self._usage = self._usage.updated_by(usage)
-        return [UsageReported(self._usage.usage())]
+        known = self._usage.usage()
+        return [UsageReported(known)] if known != _UNKNOWN else []  # an empty object tells nothing

@@ -108,15 +108,15 @@ class Speech:
 
     def encode_stream(self, reply: SpeechReply, request: SpeechRequest) -> Payload:
         delta = {"type": "speech.audio.delta", "audio": base64.b64encode(reply.audio).decode()}
-        usage = reply.usage or Usage()
-        done = {
-            "type": "speech.audio.done",
-            "usage": {
+        usage = reply.usage
+        counts = None
+        if usage is not None and usage.total:  # who sells by the character counts no tokens: that is unknown, not none
+            counts = {
                 "input_tokens": usage.input_total,
                 "output_tokens": usage.output_total,
                 "total_tokens": usage.total,
-            },
-        }
+            }
+        done = {"type": "speech.audio.done", "usage": counts}
         frames = [encode_event(msgspec.json.encode(event), str(event["type"])) for event in (delta, done)]
         return Payload(b"".join(frames), "text/event-stream; charset=utf-8")
 

@@ -34,6 +34,7 @@ _LISTS = (
     "languages", "keywords", "timestamp_granularities", "include", "known_speaker_names", "known_speaker_references",
 )  # fmt: skip
 _TEXTS = ("language", "prompt", "response_format")
+_MAY_SOUND = ("audio", "video", "application")  # `application/octet-stream`, `application/ogg`: nothing is said of the content
 _MS_PER_TOKEN = 200  # a quick speaker
 _OBJECT = re.compile(r"\s*\{")
 
@@ -134,6 +135,8 @@ def _file(members: FormMembers) -> AudioFile:
     if not file.data:
         raise InvalidRequest("file: is empty", param="file")
     kind = audio_type(file.data, file.name) or media_type_of(file.media_type)
+    if kind is not None and kind.partition("/")[0] not in _MAY_SOUND:
+        raise InvalidRequest(f"file: a file of the type {kind} is no recording", param="file")
     return AudioFile(data=file.data, media_type=kind, name=file.name)
 
 
