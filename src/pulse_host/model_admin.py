@@ -11,6 +11,7 @@ from litestar import Request, Response, get
 from litestar.params import Parameter
 
 from pulse_gateway.catalog.cost import price_version
+from pulse_gateway.catalog.rows import Origin
 from pulse_gateway.errors import InvalidRequest, PermissionDenied
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.pipeline.authenticate import Authenticator
@@ -48,7 +49,9 @@ class AdminPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class AdminModel(msgspec.Struct, frozen=True, kw_only=True):
-    """`provider` is the configured one, or a vendor that could be; `on`: it is switched on. `price` null: none is known."""
+    """`provider` is the configured one, or a vendor that could be; `on`: it is switched on. `price` null: none is known.
+    `source` says where the row is from, `as_of` when it was read there.
+    """
 
     id: str
     provider: str
@@ -64,6 +67,8 @@ class AdminModel(msgspec.Struct, frozen=True, kw_only=True):
     capabilities: dict[str, Any]
     start: str | None
     shutdown: str | None
+    source: str
+    as_of: str
     note: str | None
 
 
@@ -145,14 +150,14 @@ def _rows(router: Router) -> Iterator[AdminModel]:
         kind = router.vendor(row)
         for vendor in (row.name, *catalog.vendors(kind)):
             serving.setdefault(vendor, {})[row.name] = kind
-    for vendor, model, note in catalog.rows():
+    for vendor, model, origin in catalog.rows():
         if vendor not in serving:
-            yield _row(vendor, model, note, on=False)
+            yield _row(vendor, model, origin, on=False)
         for name, kind in serving.get(vendor, {}).items():
-            yield _row(name, catalog.model(name, model.name, kind=kind), note, on=True)
+            yield _row(name, catalog.model(name, model.name, kind=kind), origin, on=True)
 
 
-def _row(provider: str, model: Model, note: str | None, *, on: bool) -> AdminModel:
+def _row(provider: str, model: Model, origin: Origin, *, on: bool) -> AdminModel:
     return AdminModel(
         id=f"{provider}:{model.name}",
         provider=provider,
@@ -168,7 +173,9 @@ def _row(provider: str, model: Model, note: str | None, *, on: bool) -> AdminMod
         capabilities={name: getattr(model.capabilities, name) for name in Capabilities.__struct_fields__},
         start=model.start,
         shutdown=model.shutdown,
-        note=note,
+        source=origin.source,
+        as_of=origin.as_of,
+        note=origin.note,
     )
 
 

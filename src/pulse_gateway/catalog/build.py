@@ -147,6 +147,7 @@ def build() -> Built:
         )
     corrections = {name: msgspec.convert(table, VendorCorrections) for name, table in document.items()}
     sources: dict[str, str] = {}
+    corrected: set[tuple[str, str]] = set()
     rows: dict[tuple[str, str], Row] = {}
     for vendor in base_vendors:
         ours = settings.vendors.get(vendor.id)
@@ -166,13 +167,20 @@ def build() -> Built:
             if before.prices and row.prices and (what := _difference(before.prices[0], row.prices[0])):
                 disagreements.append((ours, name, what, correction.note is not None))
             rows[ours, name] = row
+            corrected.add((ours, name))
         for name, facts in _by_name(told).items():
+            corrected.add((ours, name))
             row = rows.get((ours, name)) or _split_off(rows, ours, name)
             rows[ours, name] = msgspec.structs.replace(row, **facts)
         if told.search is not None:
             rows |= {key: _searching(row, told.search) for key, row in rows.items() if key[0] == ours}
-    in_order = [_without_needless_aliases(rows[key], rows) for key in sorted(rows)]
-    used = {price.source for row in in_order for price in row.prices}
+    in_order = [
+        row
+        if row.prices
+        else msgspec.structs.replace(row, source=f"{'own' if key in corrected else 'base'}:{key[0]}", as_of=as_of)
+        for key, row in ((key, _without_needless_aliases(rows[key], rows)) for key in sorted(rows))
+    ]
+    used = {each.source for row in in_order for each in (row.prices or (row,)) if each.source is not None}
     return Built(in_order, {key: sources[key] for key in sorted(used)}, disagreements)
 
 

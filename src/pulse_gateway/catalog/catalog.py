@@ -13,7 +13,7 @@ import msgspec
 from pulse_gateway.catalog.lifetime import absence
 from pulse_gateway.catalog.override import Override
 from pulse_gateway.catalog.resale import origin_of, resold
-from pulse_gateway.catalog.rows import CatalogFile, Row
+from pulse_gateway.catalog.rows import CatalogFile, Origin, Row
 from pulse_gateway.types.catalog import Model
 
 __all__ = ["Catalog", "Overrides"]
@@ -112,11 +112,12 @@ class Catalog:
         """The names of `models(provider)`."""
         return tuple(model.name for model in self.models(provider))
 
-    def rows(self) -> Iterator[tuple[str, Model, str | None]]:
-        """All there is to know, whether offered or not: the provider, the model as it is today, and a note. By provider and name."""
-        shipped = {(row.provider, row.name): row.note for row in self._file.rows}
+    def rows(self) -> Iterator[tuple[str, Model, Origin]]:
+        """All there is to know, whether offered or not: the provider, the model as it is today, where that is from. By provider and name."""
+        shipped = {(row.provider, row.name): row.origin(self._file.sources) for row in self._file.rows}
+        configured = Origin("configuration", self.today)
         for provider, name in sorted({*shipped, *self._own_names}):
-            yield provider, self.model(provider, name), shipped.get((provider, name))
+            yield provider, self.model(provider, name), shipped.get((provider, name), configured)
 
     def _shipped(self, provider: str, name: str) -> tuple[Model, str] | None:
         """The model, and what its row calls it."""

@@ -6,7 +6,7 @@ import msgspec
 
 from pulse_gateway.types.catalog import Capabilities, Model, Price, Rates, UnitRates
 
-__all__ = ["CHAT", "CatalogFile", "DatedPrice", "Row"]
+__all__ = ["CHAT", "CatalogFile", "DatedPrice", "Origin", "Row"]
 
 CHAT = ("chat",)
 """What most models are for. One and the same object, which is why rows leave it out where they are written."""
@@ -24,11 +24,20 @@ class DatedPrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_of: str
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where what is known of a model is from, and the day on which it was read there."""
+
+    source: str
+    as_of: str
+    note: str | None = None
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One model. The name `*` stands for whatever else the provider serves.
 
     `prices` are in the order of their start. `operations`, `inputs`, `outputs` and `dimensions` are those of `types.catalog.Model`.
-    Rows that are not `listed` are known by price, but may well be gone, and are not offered to anybody.
+    Rows that are not `listed` are known by price, but may well be gone, and are not offered to anybody. `source`, a key of the file's, and
+    `as_of` stand in rows without a price; else those of the price say where the row is from.
     """
 
     provider: str
@@ -46,6 +55,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dimensions: int | None = None
     prices: tuple[DatedPrice, ...] = ()
     note: str | None = None
+    source: str | None = None
+    as_of: str | None = None
+
+    def origin(self, sources: dict[str, str]) -> Origin:
+        known: Row | DatedPrice = self.prices[-1] if self.prices else self
+        assert known.source is not None and known.as_of is not None  # the build gives every row one
+        return Origin(sources[known.source], known.as_of, self.note)
 
     def model(self, name: str, today: str, sources: dict[str, str]) -> Model:
         """This row as `name`, with the price of the day `today`."""

@@ -416,8 +416,9 @@ def test_a_row_is_found_by_the_kind_of_a_provider_with_a_name_of_its_own(catalog
 
 
 def test_all_rows_are_there_for_operators_with_their_notes(catalog: Catalog) -> None:
-    rows = {(provider, model.name): (model, note) for provider, model, note in catalog.rows()}
+    rows = {(provider, model.name): (model, origin.note) for provider, model, origin in catalog.rows()}
     assert len(rows) > 1_400
+    assert all(origin.source and origin.as_of for _, _, origin in catalog.rows())
     assert "unverified" in (rows["openai", "gpt-6.2-astra"][1] or "")
     assert rows["openai", "gpt-4"][0].shutdown == "2026-10-23"
 
