@@ -34,7 +34,8 @@ _LISTS = (
     "languages", "keywords", "timestamp_granularities", "include", "known_speaker_names", "known_speaker_references",
 )  # fmt: skip
 _TEXTS = ("language", "prompt", "response_format")
-_MAY_SOUND = ("audio", "video", "application")  # `application/octet-stream`, `application/ogg`: nothing is said of the content
+# `application/octet-stream`, `application/ogg`: nothing is said of the content
+_MAY_SOUND = ("audio", "video", "application")
 _MS_PER_TOKEN = 200  # a quick speaker
 _OBJECT = re.compile(r"\s*\{")
 
