@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from media_parts import PNG, asked, error_of, gateway_to, sound
 
+from pulse_gateway.catalog.settings import ModelConfig
 from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.testing.simulator import Simulator
 from pulse_gateway.wire.multipart import FormPart
@@ -18,6 +19,7 @@ from pulse_gateway.wire.registry import operation_codec
 
 PAGE = (Path(__file__).parents[2] / "docs" / "translation.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `([\w.]+)` \| ([\w:./-]+) \| `(\{.*\})` \| `([^`]+)` \|$", re.MULTILINE)
+STILL_THERE = {"bedrock:amazon.nova-canvas-v1:0": ModelConfig(shutdown="9999-12-31")}  # gone since 2026-09-30
 LEAST: dict[str, dict[str, Any]] = {
     "openai.images.generations": {"prompt": "a fox"},
     "openai.images.edits": {"prompt": "a fox", "image": "data:image/png;base64," + base64.b64encode(PNG).decode()},
@@ -42,7 +44,7 @@ async def replied(dialect: str, model: str, members: str, simulator: Simulator) 
     if dialect == "openai.transcriptions":
         body = [FormPart(name=name, data=value.encode()) for name, value in fields.items()]
         body.append(FormPart(name="file", data=sound(), filename="a.wav", content_type="audio/wav"))
-    async with gateway_to(simulator.url) as gateway:
+    async with gateway_to(simulator.url, catalog=STILL_THERE) as gateway:
         return await gateway.handle(asked(gateway, dialect, operation_codec(dialect).operation, body))
 
 

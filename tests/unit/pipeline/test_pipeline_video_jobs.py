@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ from pulse_gateway.types.videos import VideoFile, VideoRequest, VideoState
 from pulse_gateway.videos.job import VideoJob
 from pulse_gateway.videos.memory import MemoryVideoStore
 from pulse_gateway.wire.codec import Envelope
+from pulse_gateway.wire.videos.openai import video_object
 
 RATES = Rates(input=1_000_000_000, output=2_000_000_000, video_output=17_500_000_000)
 PRICE = Price(rates=RATES, units=UnitRates(video_second={"": 400_000_000}), source="test", as_of="2026-11-24")
@@ -321,3 +323,22 @@ def test_a_job_survives_the_way_into_a_store_and_back() -> None:
         completed_at=2.0,
     )
     assert msgspec.json.decode(msgspec.json.encode(job), type=VideoJob) == job
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [("content_blocked", "content_blocked"), ("aborted", "cancelled"), ("expired", "expired"), ("internal", "upstream_error"), (None, "upstream_error")],
+)  # fmt: skip
+def test_a_failed_video_says_why_in_a_word_that_all_vendors_share(word: str | None, code: str) -> None:
+    state = VideoState(id="up-1", status="failed", error_code=word, error_message="the vendor's words")
+    view: Any = SimpleNamespace(
+        id="video_1",
+        model="film",
+        prompt="a cat",
+        seconds=4,
+        size="1280x720",
+        created_at=0.0,
+        completed_at=None,
+        state=state,
+    )
+    assert video_object(view)["error"] == {"code": code, "message": "the vendor's words"}

@@ -84,7 +84,7 @@ def video_object(job: VideoJobView) -> dict[str, Any]:
     progress = {"queued": 0, "in_progress": state.progress or 0, "completed": 100, "failed": state.progress or 0}
     error = None
     if state.status == "failed":
-        error = {"code": state.error_code or "generation_failed", "message": state.error_message or "the job failed"}
+        error = {"code": _code(state.error_code), "message": state.error_message or "the job failed"}
     return {
         "id": job.id,
         "object": "video",
@@ -174,3 +174,14 @@ def _seconds(value: Any) -> int:
     if not isinstance(digits, str) or not re.fullmatch(r"[1-9][0-9]{0,3}", digits) or int(digits) > _MOST_SECONDS:
         raise InvalidRequest(f"seconds: expected a number of seconds up to {_MOST_SECONDS}", param="seconds")
     return int(digits)
+
+
+_STABLE = frozenset({"content_blocked", "cancelled", "expired", "generation_timeout", "no_video", "not_found"})
+_CANCELLED = frozenset({"canceled", "aborted"})
+
+
+def _code(word: str | None) -> str:
+    """The code that clients may rely on, for a word of ours or the vendor's own. `docs/errors.md` lists them."""
+    if word in _CANCELLED:
+        return "cancelled"
+    return word if word in _STABLE else "upstream_error"
