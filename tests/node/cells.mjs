@@ -5,6 +5,7 @@ import { chatters } from "./chat.mjs";
 import { operations } from "./operations.mjs";
 
 const AT_ONCE = 24;
+const VIDEOS_AT_ONCE = 2; // as many again in Python: a user may read four
 const TIMEOUT_MS = 30_000;
 
 let input = "";
@@ -55,10 +56,14 @@ async function observed(cell) {
   }
 }
 
-const waiting = [...plan.cells];
-async function work() {
+async function work(waiting) {
   for (let cell = waiting.shift(); cell; cell = waiting.shift()) {
     process.stdout.write(`${JSON.stringify({ name: cell.name, ...(await observed(cell)) })}\n`);
   }
 }
-await Promise.all(Array.from({ length: AT_ONCE }, work));
+const videos = plan.cells.filter((cell) => cell.operation === "videos");
+const others = plan.cells.filter((cell) => cell.operation !== "videos");
+await Promise.all([
+  ...Array.from({ length: AT_ONCE }, () => work(others)),
+  ...Array.from({ length: VIDEOS_AT_ONCE }, () => work(videos)),
+]);

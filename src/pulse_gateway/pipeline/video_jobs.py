@@ -59,7 +59,7 @@ _KNOWN_AFTER_S = 600.0  # an account that was pointed elsewhere by mistake can b
 _LATE = "generation_timeout"
 _ID = re.compile(r"video_[0-9a-z]{1,64}")  # no store is asked for what is none: not each can even look for any text
 _NEXT_S = 30.0  # a guess at when one of those that are being made is done
-_READ_AT_ONCE = 16  # videos, by one user: some vendors give them only whole
+_READ_AT_ONCE = 4  # videos, by one user: some vendors give them only whole
 
 
 class VideoJobs:

@@ -26,6 +26,7 @@ from .operations import OPERATIONS, Deed, Sdks
 __all__ = ["RESULTS", "Observed", "Refusal", "ask_of", "headers_of", "run", "trace_of"]
 
 AT_ONCE = 24
+VIDEOS_AT_ONCE = 2  # as many again on Node: a user may read four
 TIMEOUT_S = 30.0
 RESULTS = {"weather": "مشمس 31", "clock": "12:30"}
 
@@ -103,10 +104,10 @@ async def run(url: str, key: str, cells: Iterable[Cell], files: dict[str, bytes]
                 "messages": AnthropicMessages(two),
                 "gemini": Gemini(google),
             }
-            free = asyncio.Semaphore(AT_ONCE)
+            free, free_for_videos = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(VIDEOS_AT_ONCE)
 
             async def one_cell(cell: Cell) -> tuple[str, Observed]:
-                async with free:
+                async with free_for_videos if cell.operation.name == "videos" else free:
                     return cell.name, await _observed(sdks, chatters, cell, files)
 
             return dict(await asyncio.gather(*map(one_cell, cells)))
