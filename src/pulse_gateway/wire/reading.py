@@ -40,7 +40,7 @@ class Reading:
         "_finished",
         "_seen",
         "_untaken",
-        "_untaken_chars",
+        "_untaken_until",
         "ended",
         "failed",
         "finish_reason",
@@ -65,7 +65,7 @@ class Reading:
         self.told_nano_usd: int | None = None
         self.output_chars = 0
         self._untaken: list[str] = []
-        self._untaken_chars = 0
+        self._untaken_until = _UNTAKEN_CHARS  # of `output_chars`: what comes after that is only counted
         self._seen: set[int] = set()  # choices that have said something
         self._finished: set[int] = set()
 
@@ -127,13 +127,13 @@ class Reading:
     def take_written(self) -> str:
         written = "".join(self._untaken)
         self._untaken.clear()
-        self._untaken_chars = 0
+        self._untaken_until = self.output_chars + _UNTAKEN_CHARS
         return written
 
     def count(self, text: str) -> None:
-        self.output_chars += (size := len(text))
-        if self._untaken_chars < _UNTAKEN_CHARS:
-            self._untaken_chars += size
+        before, size = self.output_chars, len(text)
+        self.output_chars = before + size
+        if before < self._untaken_until:
             self._untaken.append(text if size <= _UNTAKEN_CHARS else text[:_UNTAKEN_CHARS])
 
 

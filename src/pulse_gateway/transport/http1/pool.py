@@ -139,7 +139,7 @@ class Pool:
         self._queue.append(waiter)
         try:
             await waiter
-        except BaseException:
+        except BaseException:  # whatever ends the wait, cancellation too: a place that came with it goes on to the next
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._leave_place()  # it came just as the wait was given up
             elif waiter in self._queue:
