@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -13,7 +12,6 @@ from pulse_gateway.errors import (
     AnswerInterrupted,
     AnswerNotExpressible,
     InvalidRequest,
-    ModelNotFound,
     PulseError,
     StreamInterrupted,
     UnsupportedParameter,
@@ -101,9 +99,6 @@ class Operate:
         provider, operation = self._provider_of(deployment.kind), exchange.inbound.operation
         offer = _offer(exchange, deployment, provider)
         if offer is None:
-            gone = deployment.model.shutdown
-            if gone is not None and gone <= datetime.fromtimestamp(self._clock.now(), UTC).date().isoformat():
-                raise ModelNotFound(f"{deployment.name} was shut down on {gone}", param="model")
             raise UnsupportedParameter(f"{deployment.name} does not offer {operation.replace('_', ' ')}", param="model")
         keeper = self._keepers.get(operation)
         if keeper is not None:
