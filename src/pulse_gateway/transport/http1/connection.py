@@ -19,7 +19,7 @@ __all__ = ["MAX_HEAD_BYTES", "Connection", "Owner"]
 MAX_HEAD_BYTES = (
     64 * 1024
 )  # of a head, and of whatever else is no body: interim answers, trailers, extensions of chunks
-_UNREAD_BYTES = 64 * 1024  # held for a reader that is slower than the provider, beside what one read gives
+_UNREAD_BYTES = 16 * 1024  # held for a reader that is slower than the provider, beside what one read gives
 _NEVER = math.inf
 
 
