@@ -10,6 +10,7 @@ import structlog
 
 from pulse_gateway.config import Config
 from pulse_gateway.errors import ConfigError
+from pulse_host import garbage
 from pulse_host.app import create_app
 from pulse_host.assembly import assembled
 from pulse_host.logs import configure_logs
@@ -74,6 +75,7 @@ async def _serve(
         await opened.enter_async_context(reloading(source, config, assembly.apply, signals))
 
         def ready() -> None:
+            garbage.settle()
             if worker is None:
                 _say_ready(config, listener, 1)
             else:
