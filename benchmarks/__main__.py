@@ -22,7 +22,7 @@ from benchmarks import chat, codecs, journal, ledger, limits, pieces, pipeline, 
 from benchmarks.chat import a_simulator, line, provider_environment
 from benchmarks.comparison.report import text
 from benchmarks.comparison.run import NAMES, PARTS, compare
-from benchmarks.process import Running, environment, python, this_machine
+from benchmarks.process import Running, environment, measures_this_checkout, python, this_machine
 
 _IMPORT = "import time; t = time.perf_counter(); import pulse_gateway; print((time.perf_counter() - t) * 1000)"
 _HEAVY = (
@@ -104,7 +104,11 @@ def main() -> int:
     beside.add_argument("--rates", type=int, nargs="+", default=[50, 500], help="requests a second, for latency")
     beside.add_argument("--growth", type=int, default=100_000, help="requests; the long form is 1000000")
     beside.add_argument("--into", type=Path, default=Path("docs"), help="where figures, tables and picture go")
+    beside.add_argument(
+        "--python", type=Path, help="what Pulse and LiteLLM run on; else the quickest CPython that is found"
+    )
     asked = parser.parse_args()
+    measures_this_checkout()
     requests, rounds = str(asked.requests), str(asked.rounds)
     measured: dict[str, tuple[Callable[[Path], dict[str, Any]], Callable[[dict[str, Any]], list[str]]]] = {
         "start": (measure_start, start_lines),
@@ -139,6 +143,7 @@ def main() -> int:
             rates=asked.rates,
             growth_requests=asked.growth,
             into=asked.into,
+            python=asked.python,
         )
         print(text(found))
         result["comparison"] = found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
 import re
@@ -15,14 +16,33 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["Running", "environment", "python", "this_machine"]
+__all__ = ["CHECKOUT", "Running", "environment", "measures_this_checkout", "of_this_checkout", "python", "this_machine"]
 
 START_S = 60.0
+CHECKOUT = Path(__file__).parents[1]
+_SOURCE = CHECKOUT / "src"
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """Of a process that is measured: nothing of this one's that could change what it does."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return {**kept, "PYTHONUNBUFFERED": "1", **extra}
+
+
+def of_this_checkout(extra: Mapping[str, str]) -> dict[str, str]:
+    """The same for Pulse itself, whose source is then that beside this file, whatever its interpreter has installed."""
+    return environment({"PYTHONPATH": str(_SOURCE), **extra})
+
+
+def measures_this_checkout() -> None:
+    """Raises: SystemExit when this interpreter's Pulse is another one than that beside this file, as a worktree run with the Python of another is."""
+    spec = importlib.util.find_spec("pulse_gateway")
+    found = Path(spec.origin or "").resolve() if spec else None
+    if found is None or not found.is_relative_to(_SOURCE.resolve()):
+        python = CHECKOUT / ".venv/bin/python"
+        sys.exit(
+            f"{sys.executable} would measure {found}, not {_SOURCE}: use {python}, which `make .venv/.installed` makes"
+        )
 
 
 def this_machine() -> dict[str, object]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison.peers import Peer
+from benchmarks.comparison.pulse import Pulse
 from benchmarks.comparison.session import Session
-from benchmarks.process import environment
+from benchmarks.process import environment, of_this_checkout
 
 __all__ = ["measure"]
 
 _IMPORT = "import time; t = time.perf_counter(); import {0}; print((time.perf_counter() - t) * 1000)"
 _PACKAGES = {"pulse": "pulse_gateway", "litellm": "litellm", "tensorzero": "tensorzero"}
+
+_QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # asks nobody for prices
 
 
 def measure(session: Session, peers: list[Peer], home: Path, times: int) -> dict[str, Any]:
@@ -36,12 +38,15 @@ def measure(session: Session, peers: list[Peer], home: Path, times: int) -> dict
                 time.sleep(2.0)
                 book["idle_rss_mib"].append(round(gateway.tree.rss_bytes() / 2**20, 1))
         if peer.name in _PACKAGES and peer.name not in session.missing:
-            python = sys.executable if peer.name == "pulse" else str(home / peer.name / "bin/python")
-            book["import_ms"] = [_import_ms(python, _PACKAGES[peer.name]) for _ in range(times + 2)]
+            package = _PACKAGES[peer.name]
+            if isinstance(peer, Pulse):
+                python, env = peer.python(home), of_this_checkout({})
+            else:
+                python, env = str(home / peer.name / "bin/python"), environment(_QUIET)
+            book["import_ms"] = [_import_ms(python, package, env) for _ in range(2 * times + 3)]
     return found
 
 
-def _import_ms(python: str, package: str) -> float:
-    env = environment({"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
+def _import_ms(python: str, package: str, env: dict[str, str]) -> float:
     said = subprocess.check_output([python, "-c", _IMPORT.format(package)], env=env, stderr=subprocess.DEVNULL)
     return round(float(said), 1)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,21 +17,17 @@ from typing import Protocol
 
 import msgspec
 
+from benchmarks.comparison.install import Unavailable, done, once, venv
 from benchmarks.comparison.kinds import KINDS
 from benchmarks.comparison.process import Tree, running
 
-__all__ = ["PEERS", "Gateway", "Peer", "Unavailable", "free_port"]
+__all__ = ["PEERS", "Gateway", "Peer", "free_port"]
 
 _LITELLM = "1.106.0"  # 1.107.0 was a compromised release: never widen this without a look
 _PORTKEY = "1.15.2"
 _HONO_NODE_SERVER = "1.11.0"  # within what Portkey asks for; with the newest of that range (1.19.19) each of its streams is answered with 500
 _TENSORZERO = "2026.6.0"
 _KEY = "sk-benchmark"
-_INSTALL_S = 900
-
-
-class Unavailable(Exception):
-    """It could not be installed or started; says why."""
 
 
 class Gateway(msgspec.Struct, kw_only=True):
@@ -54,8 +48,8 @@ class Peer(Protocol):
     settings: str
     """What is on and off in it, in a sentence."""
 
-    def install(self, home: Path) -> str:
-        """Make sure that it is there; returns its version. Raises: Unavailable."""
+    def install(self, home: Path, python: str) -> str:
+        """Make sure that it is there, on that interpreter if it needs one; returns its version. Raises: Unavailable."""
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -67,34 +61,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _done(command: list[str], cwd: Path) -> str:
-    try:
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=_INSTALL_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"`{command[0]}`: {error}") from error
-    if done.returncode:
-        last = " ".join((done.stderr or done.stdout).split())[-300:]
-        raise Unavailable(f"`{' '.join(command[:3])} …` ended with {done.returncode}: {last}")
-    return done.stdout
-
-
-def _once(folder: Path, version: str, install: Callable[[], None]) -> str:
-    """Install unless that version has been."""
-    mark = folder / ".installed"
-    if not (mark.exists() and mark.read_text() == version):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        install()
-        mark.write_text(version)
-    return version.split(",", 1)[0]
-
-
-def _venv(folder: Path, *wanted: str) -> None:
-    """Wheels only: nothing of theirs runs while they are installed."""
-    _done([sys.executable, "-m", "venv", str(folder)], folder)
-    _done([str(folder / "bin/pip"), "install", "--quiet", "--only-binary", ":all:", *wanted], folder)
-
-
 class LiteLLM:
     """LiteLLM's proxy."""
 
@@ -104,8 +70,9 @@ class LiteLLM:
         "master key checked; no database, so no virtual keys, limits or spend are kept"
     )
 
-    def install(self, home: Path) -> str:
-        return _once(home / self.name, _LITELLM, lambda: _venv(home / self.name, f"litellm[proxy]=={_LITELLM}"))
+    def install(self, home: Path, python: str) -> str:
+        folder, wanted = home / self.name, f"litellm[proxy]=={_LITELLM}"
+        return once(folder, f"{_LITELLM}, {python}", lambda: venv(folder, wanted, python=python))
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -149,16 +116,16 @@ class Portkey:
         f"@hono/node-server held at {_HONO_NODE_SERVER}, because streams fail with the newest that it asks for"
     )
 
-    def install(self, home: Path) -> str:
+    def install(self, home: Path, python: str) -> str:
         folder = home / self.name
         command = ["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts", "--prefix", "."]
 
         def install() -> None:
             wanted = {"private": True, "overrides": {"@hono/node-server": _HONO_NODE_SERVER}}
             (folder / "package.json").write_text(json.dumps(wanted))
-            _done([*command, f"@portkey-ai/gateway@{_PORTKEY}"], folder)
+            done([*command, f"@portkey-ai/gateway@{_PORTKEY}"], folder)
 
-        return _once(folder, f"{_PORTKEY}, @hono/node-server {_HONO_NODE_SERVER}", install)
+        return once(folder, f"{_PORTKEY}, @hono/node-server {_HONO_NODE_SERVER}", install)
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -198,8 +165,9 @@ class TensorZero:
     settings = "observability off, no authentication, no limits; the Rust server inside the Python package, whose interpreter only waits"
     gateway = "observability.enabled = false\ndisable_pseudonymous_usage_analytics = true\n"
 
-    def install(self, home: Path) -> str:
-        return _once(home / "tensorzero", _TENSORZERO, lambda: _venv(home / "tensorzero", f"tensorzero=={_TENSORZERO}"))
+    def install(self, home: Path, python: str) -> str:
+        folder, wanted = home / "tensorzero", f"tensorzero=={_TENSORZERO}"
+        return once(folder, f"{_TENSORZERO}, {python}", lambda: venv(folder, wanted, python=python))
 
     @contextmanager
     def start(self, home: Path, folder: Path, upstream: str, core: set[int]) -> Iterator[Gateway]:
@@ -239,7 +207,7 @@ class TensorZeroObserved(TensorZero):
         "disable_pseudonymous_usage_analytics = true\n"
     )
 
-    def install(self, home: Path) -> str:
+    def install(self, home: Path, python: str) -> str:
         raise Unavailable(
             "its records need ClickHouse, and Debian's (18.16.1) is too old for it (`Unknown setting input_format_null_as_default`); with "
             "Postgres they need the extension pgvector, and migrations that only its standalone binary runs: its package has none"
@@ -284,13 +252,13 @@ class Nginx:
         "one worker, kept connections to the upstream, proxy_buffering off, no access log; knows nothing of models"
     )
 
-    def install(self, home: Path) -> str:
+    def install(self, home: Path, python: str) -> str:
         folder = home / self.name
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "usr/sbin/nginx").exists():
-            _done(["apt-get", "download", "-q", "nginx"], folder)
+            done(["apt-get", "download", "-q", "nginx"], folder)
             for package in folder.glob("nginx_*.deb"):
-                _done(["dpkg-deb", "-x", str(package), "."], folder)
+                done(["dpkg-deb", "-x", str(package), "."], folder)
         said = subprocess.run(
             [str(folder / "usr/sbin/nginx"), "-v"], capture_output=True, text=True, check=False
         ).stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,15 +13,18 @@ from pathlib import Path
 
 from tests.valkey_server import ValkeyProcess
 
+from benchmarks.comparison.install import Unavailable, done, once, venv
+from benchmarks.comparison.interpreter import Interpreter
 from benchmarks.comparison.kinds import KINDS
 from benchmarks.comparison.peers import Gateway
 from benchmarks.comparison.process import Tree, running
-from benchmarks.process import environment
+from benchmarks.process import CHECKOUT, environment, of_this_checkout
 from pulse_host.dev.embedded import EmbeddedPostgres
 
 __all__ = ["Pulse", "Rooms"]
 
-_PULSE = [sys.executable, "-m", "pulse_host"]
+_FOLDER = "pulse"
+_WHERE = "import pulse_host; print(pulse_host.__file__)"
 _ON = (
     "one process; key checked, requests counted in an exact window of 60 s (set high), tokens held and settled against a monthly quota, "
     "journal on the disk and ledger in Postgres, metrics, one JSON log line per request"
@@ -53,14 +57,28 @@ class Rooms:
 
 
 class Pulse:
-    """One server; with Redis, what it counts is counted there."""
+    """One server; with Redis, what it counts is counted there.
 
-    def __init__(self, rooms: Rooms, *, redis: bool) -> None:
-        self._rooms, self._redis = rooms, redis
+    With an interpreter of its own it gets an environment made by that, of what requirements.lock pins; else it runs in the one that the
+    benchmark runs in. Its own source is this checkout's in either.
+    """
+
+    def __init__(self, rooms: Rooms, *, redis: bool, own: Interpreter | None = None) -> None:
+        self._rooms, self._redis, self._own = rooms, redis, own
         self.name = "pulse-redis" if redis else "pulse"
-        self.settings = f"{_ON}; counted in {'Valkey' if redis else 'its own memory'}"
+        on = f"; on {own.told}" if own else ""
+        self.settings = f"{_ON}; counted in {'Valkey' if redis else 'its own memory'}{on}"
 
-    def install(self, home: Path) -> str:
+    def python(self, home: Path) -> str:
+        """What it runs on, once it is installed."""
+        return str(home / _FOLDER / "bin/python") if self._own else sys.executable
+
+    def install(self, home: Path, python: str) -> str:
+        if self._own is not None:
+            _install(home / _FOLDER, self._own)
+        found = Path(done([self.python(home), "-c", _WHERE], CHECKOUT, of_this_checkout({})).strip())
+        if not found.is_relative_to(CHECKOUT):
+            raise Unavailable(f"what would be measured is not this checkout but {found}")
         return version("pulse-gateway")
 
     @contextmanager
@@ -75,8 +93,10 @@ class Pulse:
         }
         if self._redis:
             settings["PULSE_REDIS_URL"] = self._rooms.redis()
-        key = self._key(settings)
-        with running([*_PULSE, "serve", "--port", "0"], settings, folder, self.name, core) as tree:
+        pulse = [self.python(home), "-m", "pulse_host"]
+        settings = of_this_checkout(settings)
+        key = self._key(pulse, settings)
+        with running([*pulse, "serve", "--port", "0"], settings, folder, self.name, core) as tree:
             yield Gateway(
                 tree=tree,
                 port=_port(tree),
@@ -99,11 +119,22 @@ class Pulse:
             ]
         return "\n".join(lines) + "\n"
 
-    def _key(self, settings: dict[str, str]) -> str:
+    def _key(self, pulse: list[str], settings: dict[str, str]) -> str:
         env = environment(settings)
-        subprocess.run([*_PULSE, "migrate"], env=env, check=True, stdout=subprocess.DEVNULL)
-        create = [*_PULSE, "keys", "create", "--user", f"{self.name}@example.com", "--plan", "bench", "--json"]
+        subprocess.run([*pulse, "migrate"], env=env, check=True, stdout=subprocess.DEVNULL)
+        create = [*pulse, "keys", "create", "--user", f"{self.name}@example.com", "--plan", "bench", "--json"]
         return str(json.loads(subprocess.check_output(create, env=env))["key"])
+
+
+def _install(folder: Path, interpreter: Interpreter) -> None:
+    """Raises: Unavailable."""
+    lock = CHECKOUT / "requirements.lock"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+    once(
+        folder,
+        f"{digest}, {interpreter.path}, {interpreter.version}",
+        lambda: venv(folder, "--require-hashes", "-r", str(lock), python=interpreter.path),
+    )
 
 
 def _port(tree: Tree) -> int:

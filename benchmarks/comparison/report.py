@@ -71,8 +71,10 @@ def _errors(errors: dict[str, int]) -> str:
 def _head(result: dict[str, Any]) -> str:
     runs = result["runs"]
     rows = [(part, run["when"], run["load"], run["command"]) for part, run in runs.items() if part in result["parts"]]
+    on = result.get("interpreter")
+    python = f"Pulse and LiteLLM on CPython {on['version']} ({on['built']})" if on else f"CPython {result['python']}"
     lines = [
-        f"{result['machine']}; {result['processor']}; CPython {result['python']}. The gateway has one core for itself, the last; the",
+        f"{result['machine']}; {result['processor']}; {python}. The gateway has one core for itself, the last; the",
         "upstream, the load, Postgres and Valkey share the other.",
     ]
     if any(float(run["load"].split(",")[0]) > _QUIET for run in runs.values()):

@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from benchmarks.comparison import cold, cost, latency, memory
+from benchmarks.comparison.interpreter import quickest
 from benchmarks.comparison.peers import PEERS, Peer
 from benchmarks.comparison.pulse import Pulse, Rooms
 from benchmarks.comparison.report import publish
@@ -38,8 +41,14 @@ def compare(
     rates: list[int],
     growth_requests: int,
     into: Path | None,
+    python: Path | None = None,
 ) -> dict[str, Any]:
-    """Measure, and write the figures, the tables and the picture into the folder `into`; None: nothing is written."""
+    """Measure, and write the figures, the tables and the picture into the folder `into`; None: nothing is written.
+
+    Pulse and LiteLLM run on `python`, or on the quickest that is found. Raises: ValueError when it is none.
+    """
+    interpreter = quickest(python)
+    print(f"Pulse and LiteLLM run on {interpreter.told}, {interpreter.path}", flush=True)
     home = Path(sys.prefix) / "peers"
     load = "{:.2f}, {:.2f}, {:.2f}".format(*os.getloadavg())
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -53,11 +62,11 @@ def compare(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulse-comparison-")))
         folder.chmod(0o755)  # Postgres and nginx's worker have accounts of their own
-        session = Session(folder, home, stack)
+        session = Session(folder, home, stack, interpreter.path)
         rooms = Rooms(folder, stack)
-        ours: list[Peer] = [Pulse(rooms, redis=False), Pulse(rooms, redis=True)]
+        ours: list[Peer] = [Pulse(rooms, redis=redis, own=interpreter) for redis in (False, True)]
         asked = session.install([peer for peer in [*ours, *PEERS] if peer.name in names])
-        result |= {**this_machine(), "processor": _processor()}
+        result |= {**this_machine(), "processor": _processor(), "interpreter": msgspec.to_builtins(interpreter)}
 
         def note(part: str, figures: dict[str, Any]) -> None:
             """At once, so that a run which is broken off has not been for nothing."""

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.comparison.install import Unavailable
 from benchmarks.comparison.kinds import ends_with, fields
 from benchmarks.comparison.load import Ask, Found
-from benchmarks.comparison.peers import Gateway, Peer, Unavailable
+from benchmarks.comparison.peers import Gateway, Peer
 from benchmarks.comparison.process import Tree, cores, running
 
 __all__ = ["Session", "ask_of", "asked_once", "under_load"]
@@ -63,8 +64,9 @@ def asked_once(
 class Session:
     """Gateways by name, versions and settings of all, and why some are not among them."""
 
-    def __init__(self, folder: Path, home: Path, stack: ExitStack) -> None:
-        self.folder, self._home, self._stack = folder, home, stack
+    def __init__(self, folder: Path, home: Path, stack: ExitStack, python: str = sys.executable) -> None:
+        """`python` is what those that are written in it are installed with."""
+        self.folder, self._home, self._stack, self._python = folder, home, stack, python
         self.core, self.others = cores()
         os.sched_setaffinity(0, self.others)  # and so all that is started without another word
         self.gateways: dict[str, Gateway] = {}
@@ -84,7 +86,7 @@ class Session:
         for peer in peers:
             self.settings[peer.name] = peer.settings
             try:
-                self.versions[peer.name] = peer.install(self._home)
+                self.versions[peer.name] = peer.install(self._home, self._python)
             except Unavailable as error:
                 self.missing[peer.name] = str(error)
             else:
