@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ssl
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import certifi
 import pytest
 from hypothesis import HealthCheck, settings
+
+sys.path.append(str(Path(__file__).parents[1]))  # for the benchmarks, which are no package of the project's
 
 # The examples of property tests are the same in every run, so that a red run means a change. `pytest --hypothesis-profile=explore` draws
 # new ones, for those who look for trouble.

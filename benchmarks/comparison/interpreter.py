@@ -129,7 +129,7 @@ def _found(places: list[Path]) -> dict[str, _About]:
     known: dict[str, _About] = {}
     for place in places:
         said = _said(str(place), _ABOUT)
-        if said is None:
+        if not said:
             continue
         about = msgspec.json.decode(said, type=_About)
         if about.cpython and about.number[:2] >= _LEAST:
@@ -138,7 +138,7 @@ def _found(places: list[Path]) -> dict[str, _About]:
 
 
 def _said(python: str, code: str) -> str | None:
-    """None: it does not run, or not that."""
+    """None: it does not run, or ends with an error."""
     try:
         done = subprocess.run(
             [python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment({})
