@@ -6,22 +6,20 @@ With several workers each series carries the label `worker`, and whichever worke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import Protocol
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import Metric
 
 from pulse_gateway.telemetry.alert import BudgetAlert
 from pulse_gateway.telemetry.record import ExchangeRecord
+from pulse_host.exchange_counts import ExchangeCounts
 
 __all__ = ["CONTENT_TYPE", "Metrics", "Others"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST.replace("; charset=utf-8", "")  # Litestar adds it
-_SECONDS = tuple(0.01 * 2**power for power in range(14))  # the buckets of OpenTelemetry's GenAI conventions
-_CHILDREN = 1024  # of one metric at hand; more are looked up
 
 
 class Others(Protocol):
@@ -55,38 +53,15 @@ class Metrics:
         self._worker = worker
         self.others: Others | None = None
         self._registry = CollectorRegistry()
-        registry = self._registry
-        exchanges = Counter(
-            "pulse_exchanges", "Exchanges that ended", ("dialect", "provider", "outcome", "status"), registry=registry
-        )
-        attempts = Counter("pulse_attempts", "Upstream calls", ("provider",), registry=registry)
-        tokens = Counter("pulse_tokens", "Tokens used", ("provider", "direction", "source"), registry=registry)
-        cost = Counter(
-            "pulse_cost_nano_usd", "Cost in nano-dollars, of models with a price", ("provider",), registry=registry
-        )
-        duration = Histogram(
-            "pulse_exchange_duration_seconds",
-            "Time of an exchange",
-            ("dialect", "provider"),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        first_byte = Histogram(
-            "pulse_first_byte_seconds",
-            "Time to the first byte of an answer",
-            ("provider",),
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        # The child of given labels stays the same one; the client would look for it under a lock each time.
-        self._exchanges = lru_cache(_CHILDREN)(exchanges.labels)
-        self._attempts = lru_cache(_CHILDREN)(attempts.labels)
-        self._tokens = lru_cache(_CHILDREN)(tokens.labels)
-        self._cost = lru_cache(_CHILDREN)(cost.labels)
-        self._duration = lru_cache(_CHILDREN)(duration.labels)
-        self._first_byte = lru_cache(_CHILDREN)(first_byte.labels)
+        exchanges = ExchangeCounts()
+        self._registry.register(exchanges)
+        self.observe: Callable[[ExchangeRecord], None] = exchanges.observe
+        """To be called with each exchange that has ended, on the event loop."""
         self._alerts = Counter(
-            "pulse_budget_alerts", "Monthly limits used up to so many percent", ("kind", "percent"), registry=registry
+            "pulse_budget_alerts",
+            "Monthly limits used up to so many percent",
+            ("kind", "percent"),
+            registry=self._registry,
         )
 
     def gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
@@ -105,20 +80,6 @@ class Metrics:
 
     def alert(self, alert: BudgetAlert) -> None:
         self._alerts.labels(alert.kind, str(alert.percent)).inc()
-
-    def observe(self, record: ExchangeRecord) -> None:
-        provider = record.provider or "none"
-        self._exchanges(record.dialect, provider, record.outcome, record.status).inc()
-        self._duration(record.dialect, provider).observe(record.total_ms / 1000)
-        if record.attempts:
-            self._attempts(provider).inc(record.attempts)
-        if record.first_byte_ms is not None:
-            self._first_byte(provider).observe(record.first_byte_ms / 1000)
-        for direction, tokens in (("input", record.input_tokens), ("output", record.output_tokens)):
-            if tokens:
-                self._tokens(provider, direction, record.usage_source).inc(tokens)
-        if record.cost_nano_usd:
-            self._cost(provider).inc(record.cost_nano_usd)
 
     def snapshot(self) -> bytes:
         """This process's figures, for another worker to show."""
