@@ -66,7 +66,10 @@ def log_exchange(record: ExchangeRecord) -> None:
         _log.info("%s", ascii_json(_encode(fields)))
 
 
-def ascii_json(data: bytes) -> str:
+def ascii_json(data: bytes | bytearray) -> str:
     """JSON with everything beyond ASCII escaped: a client's model name may hold line separators and characters that turn the
     direction of a terminal."""
-    return data.decode() if data.isascii() else json.dumps(json.loads(data), separators=(",", ":"))
+    try:
+        return data.decode("ascii")
+    except UnicodeDecodeError:
+        return json.dumps(json.loads(data), separators=(",", ":"))
