@@ -116,7 +116,7 @@ class _ExchangeLines:
         self.output: _Output | None = None
         """None: lines are for people."""
         self._second, self._moment = 0, ""  # the one that the last line is of, and how it is written
-        self._fields = bytearray()
+        self._fields = bytearray()  # written anew for each line, it has soon the size that one takes
 
     def write(self, record: ExchangeRecord) -> bool:
         """False where the chain has more to do: for people, or to mask a key."""
