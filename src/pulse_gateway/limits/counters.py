@@ -16,7 +16,6 @@ from bisect import bisect_left
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import repeat
 
 import msgspec
 
@@ -50,8 +49,11 @@ SWEPT = 8  # overdue permits put away by each caller: more than one call can add
 SWEPT_MORE = 512  # and by one that would be refused while more may be overdue
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """`wait_us` 0: nothing in the way; -1: no wait helps; a quota's is 1, since its month says when it ends. `reset_us` 0 for it."""
+class Row(msgspec.Struct, gc=False):
+    """`wait_us` 0: nothing in the way; -1: no wait helps; a quota's is 1, since its month says when it ends. `reset_us` 0 for it.
+
+    Changed only by the step that made it.
+    """
 
     used: int
     held: int
@@ -104,7 +106,8 @@ class Counters:
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
         self._latest_us = 0  # of all grants: none of them is newer
-        self._idle_from_us = 0  # before that there is no window in which nothing counts any more
+        self.idle_from_us = 0
+        """Before that there is no window in which nothing counts any more, so nothing for `sweep` to do."""
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
         self._look = {
             LOG: self._look_at_log,
@@ -134,14 +137,21 @@ class Counters:
         swept = self._expire(clock_us, SWEPT) if self._due else 0
         if permit_id and permit_id in self._permits:
             return Verdict(SEEN, now_us, [])
-        code, rows = self._decide(now_us, asks, taking=bool(permit_id))
+        code, rows = self._decide(now_us, asks, bool(permit_id))
         if code == REFUSED and swept == SWEPT and self._expire(clock_us, SWEPT_MORE):
-            code, rows = self._decide(now_us, asks, taking=bool(permit_id))
+            code, rows = self._decide(now_us, asks, bool(permit_id))
         if code != GRANTED or not permit_id:
             return Verdict(code, now_us, rows)
-        self._latest_us = max(self._latest_us, now_us)
-        self._hold(permit_id, _Held(asks, 0), lease_us and clock_us + lease_us)
-        return Verdict(GRANTED, now_us, list(map(self._take, asks, rows, repeat(now_us))))
+        if now_us > self._latest_us:  # noqa: PLR1730 -- `max` takes longer than all else here
+            self._latest_us = now_us
+        if lease_us:
+            self._hold(permit_id, _Held(asks, 0), clock_us + lease_us)
+        else:
+            self._permits[permit_id] = _Held(asks, 0)
+        take = self._take
+        for at, ask in enumerate(asks):
+            take(ask, rows[at], now_us)
+        return Verdict(GRANTED, now_us, rows)
 
     def settle(
         self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask], actual: Sequence[int], *, first: bool
@@ -157,16 +167,22 @@ class Counters:
         if held is not None and not held.expired:
             self._give_back(held)
         rows = []
-        for ask, amount in zip(asks, actual, strict=True):
-            form = ask.form
+        for at, ask in enumerate(asks):
+            form, amount = ask.form, actual[at]
             if form == QUOTA:
                 quota = self._quotas.get(ask.key)
-                if quota is not None and quota.used is not None:
-                    quota.used += amount
-                    quota.settled_us = now_us
-            elif form == BUCKETS and held is not None:
-                self._correct(ask, granted_us, amount - ask.amount)
-            rows.append(self._holding(ask) if form in HELD else _NOTHING)
+                if quota is None or quota.used is None:
+                    rows.append(_COLD)
+                    continue
+                used = quota.used = quota.used + amount
+                quota.settled_us = now_us
+                rows.append(Row(used, quota.held, 0, 0))
+            elif form == RUNNING:
+                rows.append(Row(self._running.get(ask.key, 0), 0, 0, 0))
+            else:
+                if form == BUCKETS and held is not None:
+                    self._correct(ask, granted_us, amount - ask.amount)
+                rows.append(_NOTHING)
         return Verdict(LOST if held is None else SETTLED, now_us, rows)
 
     def cancel(self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask]) -> Verdict:
@@ -226,7 +242,7 @@ class Counters:
 
     def sweep(self, now_us: int, count: int) -> None:
         """Forget up to `count` windows of each length in which nothing counts any more."""
-        if now_us < self._idle_from_us:
+        if now_us < self.idle_from_us:
             return
         idle_from_us = _NEVER_US
         for window_us, logs in self._logs.items():
@@ -251,7 +267,7 @@ class Counters:
                 del rows[key]
             else:
                 idle_from_us = now_us
-        self._idle_from_us = idle_from_us
+        self.idle_from_us = idle_from_us
 
     def forget_quotas(self, but_period: int, keys: Iterable[str] | None = None) -> None:
         """Forget the counters, all or those with `keys`, of every month but one in which nothing is held."""
@@ -262,10 +278,11 @@ class Counters:
 
     # ── looking ──
 
-    def _decide(self, now_us: int, asks: Sequence[Ask], *, taking: bool) -> tuple[int, list[Row]]:
+    def _decide(self, now_us: int, asks: Sequence[Ask], taking: bool) -> tuple[int, list[Row]]:
         code, rows, look = GRANTED, [], self._look
         for ask in asks:
-            rows.append(row := look[ask.form](ask, now_us, ask.amount if taking else 0))
+            row = look[ask.form](ask, now_us, ask.amount if taking else 0)
+            rows.append(row)
             if row.used < 0:
                 code = COLD
             elif row.wait_us and code == GRANTED:
@@ -338,44 +355,47 @@ class Counters:
 
     # ── taking and giving back ──
 
-    def _take(self, ask: Ask, row: Row, now_us: int) -> Row:
-        """The row once `ask` is taken."""
+    def _take(self, ask: Ask, row: Row, now_us: int) -> None:
+        """Take `ask`, and have `row` say where its counter stands then."""
         form, amount = ask.form, ask.amount
         if not amount and form != BUCKETS:
-            return row
+            return
         if form == QUOTA:
-            self._quotas[ask.key].held += amount
-            return Row(row.used, row.held + amount, 0, 0)
-        if form == LOG:
-            logs = self._logs[ask.window_us]
-            log = logs.get(ask.key)
+            row.held = self._quotas[ask.key].held = row.held + amount
+        elif form == LOG:
+            logs, key, window_us = self._logs[ask.window_us], ask.key, ask.window_us
+            log = logs.get(key)
             if log is None:
-                log = logs[ask.key] = array("q")
-                self._idle_from_us = min(self._idle_from_us, now_us + ask.window_us + 1)
+                log = logs[key] = array("q")
+                self.idle_from_us = min(self.idle_from_us, now_us + window_us + 1)
             if len(log) > 2 * row.used:  # forgetting half at a time costs each grant the same, however many end at once
                 del log[: len(log) - row.used]
             if amount == 1:
                 log.append(now_us)
             else:
                 log.extend([now_us] * amount)
-            logs.move_to_end(ask.key)
-            return Row(row.used + amount, 0, 0, ask.window_us + 1)
-        if form == BUCKETS:
-            rows = self._buckets[ask.window_us]
-            buckets = rows.get(ask.key)
-            if buckets is None:
-                buckets = rows[ask.key] = {}
-                self._idle_from_us = min(self._idle_from_us, now_us + ask.window_us)
-            for number in [number for number in buckets if _left_us(number, ask.window_us, now_us) <= 0]:
-                del buckets[number]
-            current = now_us // (ask.window_us // SLICES)
-            buckets[current] = (
-                buckets.get(current, 0) + amount
-            )  # made for an amount of 0 too: what was used is put there
-            rows.move_to_end(ask.key)
-            return Row(row.used + amount, 0, 0, _left_us(current, ask.window_us, now_us) if amount else row.reset_us)
-        self._running[ask.key] = row.used + amount
-        return Row(row.used + amount, 0, 0, 0)
+            logs.move_to_end(key)
+            row.used += amount
+            row.reset_us = window_us + 1
+        elif form == BUCKETS:
+            self._take_in_buckets(ask, row, now_us)
+        else:
+            row.used = self._running[ask.key] = row.used + amount
+
+    def _take_in_buckets(self, ask: Ask, row: Row, now_us: int) -> None:
+        rows, window_us, amount = self._buckets[ask.window_us], ask.window_us, ask.amount
+        buckets = rows.get(ask.key)
+        if buckets is None:
+            buckets = rows[ask.key] = {}
+            self.idle_from_us = min(self.idle_from_us, now_us + window_us)
+        for number in [number for number in buckets if _left_us(number, window_us, now_us) <= 0]:
+            del buckets[number]
+        current = now_us // (window_us // SLICES)
+        buckets[current] = buckets.get(current, 0) + amount  # made for an amount of 0 too: what was used is put there
+        rows.move_to_end(ask.key)
+        if amount:
+            row.used += amount
+            row.reset_us = _left_us(current, window_us, now_us)
 
     def _hold(self, permit_id: str, held: _Held, until_us: int) -> None:
         held.until_us = until_us
@@ -388,7 +408,7 @@ class Counters:
             if ask.form == QUOTA:
                 quota = self._quotas.get(ask.key)
                 if quota is not None:
-                    quota.held = max(0, quota.held - ask.amount)
+                    quota.held = quota.held - ask.amount if quota.held > ask.amount else 0
             elif ask.form == RUNNING and ask.amount:
                 if self._running.get(ask.key, 0) > ask.amount:
                     self._running[ask.key] -= ask.amount
@@ -404,7 +424,7 @@ class Counters:
             while there < ask.amount and at + there < len(log) and log[at + there] == granted_us:
                 there += 1
             del log[at : at + there]
-            self._idle_from_us = 0
+            self.idle_from_us = 0
 
     def _correct(self, ask: Ask, granted_us: int, by: int) -> None:
         buckets = self._buckets[ask.window_us].get(ask.key)

@@ -10,6 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Final
+
+import msgspec
 
 from pulse_gateway.errors import (
     AdmissionError,
@@ -19,7 +22,9 @@ from pulse_gateway.errors import (
     UpstreamError,
     UpstreamQuotaExhausted,
 )
+from pulse_gateway.limits.asks import QUOTA, Ask
 from pulse_gateway.limits.limiter import CONCURRENCY, COST, REQUESTS, Standing
+from pulse_gateway.limits.standings import Standings
 from pulse_gateway.types.http import Headers
 from pulse_gateway.units import usd
 
@@ -51,6 +56,8 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
     Of several counters of one kind the tightest is shown. With `refusal`, t of the window that refused is when its next place
     is free, so that it is never later than `retry-after`.
     """
+    if type(standings) is Standings and refusal is None and (told := _told(standings)) is not None:
+        return told
     policies, places, quotas = [], [], []
     classic: dict[str, Headers] = {}
     for standing in _tightest(standings):
@@ -79,6 +86,105 @@ def limit_headers(standings: Sequence[Standing], refusal: AdmissionError | None 
     for lines in classic.values():
         found += lines
     return tuple(found)
+
+
+class _Prepared(msgspec.Struct, frozen=True):
+    """What is said of the counters of one caller, as far as it is the same whatever they count.
+
+    `windows` have their place among the rows, cap, what their member of `ratelimit` begins with, and the names of OpenAI's headers
+    for what is left and how long; `at_once` and `quotas` the same, as far as they have it. Money, which is written in dollars, begins
+    with nothing.
+    """
+
+    fixed: Headers
+    windows: list[tuple[int, int, str, tuple[str, str] | None]]
+    at_once: list[tuple[int, int, str]]
+    quotas: list[tuple[int, int, str, tuple[str, str] | None]]
+
+
+_CANNOT: Final = "which of two counters of one kind is told is known once they have counted"
+
+
+def _told(standings: Standings) -> Headers | None:
+    """The headers, from the numbers; None where the general way has to be gone."""
+    counted = standings.counted
+    if counted is None:
+        return None
+    prepared = counted.told
+    if prepared is None:
+        prepared = counted.told = _prepared(standings.asks) or _CANNOT
+    if type(prepared) is not _Prepared:
+        return None
+    rows = standings.rows
+    places = quotas = ""
+    found = list(prepared.fixed)
+    for at, cap, begin, names in prepared.windows:
+        row = rows[at]
+        remaining = cap - row.used
+        remaining = max(remaining, 0)
+        seconds = row.reset_us / 1e6 - _EDGE_S
+        whole = math.ceil(seconds) if seconds > 0 else 0
+        places = f"{places}, {begin}{remaining};t={whole}"
+        if names is not None:
+            lasts = _spelled(whole) if seconds > 0.999 else _duration(row.reset_us / 1e6)
+            found.append((names[0], f"{remaining}"))
+            found.append((names[1], lasts))
+    for at, cap, begin in prepared.at_once:
+        places = f"{places}, {begin}{max(0, cap - rows[at].used)}"
+    left_s = standings.until_month_ends_s
+    whole = math.ceil(left_s - _EDGE_S) if left_s > _EDGE_S else 0
+    for at, cap, begin, names in prepared.quotas:
+        row = rows[at]
+        if not begin:
+            quotas = f"{quotas}, {_money(None if cap < 0 else cap, row.used, row.held, whole)}"
+            continue
+        if cap < 0:
+            quotas = f"{quotas}, {begin}{row.used};h={row.held};t={whole}"
+            continue
+        remaining = cap - row.used - row.held
+        remaining = max(remaining, 0)
+        quotas = f"{quotas}, {begin}{row.used};h={row.held};r={remaining};t={whole}"
+        if names is not None:
+            found.append((names[0], f"{remaining}"))
+            found.append((names[1], _spelled(whole) if left_s > 1 else _duration(left_s)))
+    if places:
+        found.append(("ratelimit", places[2:]))
+    if quotas:
+        found.append(("pulse-quota", quotas[2:]))
+    return tuple(found)
+
+
+def _prepared(asks: Sequence[Ask]) -> _Prepared | None:
+    """None where two counters are of one kind, or calls at once are told before a window."""
+    policies: list[str] = []
+    fixed: list[tuple[str, str]] = []
+    prepared = _Prepared((), [], [], [])
+    seen, classic = set(), set()
+    for at, ask in sorted(enumerate(asks), key=lambda each: not each[1].window_us):  # windows are told before quotas
+        kind, cap, is_window = ask.kind, ask.cap, ask.window_us > 0
+        if (kind, is_window) in seen:
+            return None
+        seen.add((kind, is_window))
+        names = None
+        if cap >= 0 and kind in _TOLD_AS_OPENAI_DOES and kind not in classic:
+            classic.add(kind)
+            limit, *rest = _TOLD_AS_OPENAI_DOES[kind]
+            fixed.append((limit, f"{cap}"))
+            names = (rest[0], rest[1])
+        if ask.form == QUOTA:
+            begin = f'"{kind}";u=' if cap < 0 else f'"{kind}";q={cap};u='
+            prepared.quotas.append((at, cap, "" if kind == COST else begin, names))
+        elif cap >= 0:
+            policies.append(_policy(kind, cap, ask.window_us / 1e6 if is_window else None))
+            if is_window:
+                prepared.windows.append((at, cap, f'"{kind}";r=', names))
+            else:
+                prepared.at_once.append((at, cap, f'"{kind}";r='))
+    if prepared.at_once and prepared.windows and prepared.at_once[0][0] < prepared.windows[-1][0]:
+        return None
+    if policies:
+        fixed.insert(0, ("ratelimit-policy", ", ".join(policies)))
+    return msgspec.structs.replace(prepared, fixed=tuple(fixed))
 
 
 def refusal_headers(error: PulseError) -> Headers:
@@ -128,11 +234,17 @@ def _quota(standing: Standing, remaining: int | None) -> str:
     kind, limit, used, held = standing.kind, standing.limit, standing.used, standing.reserved
     until = _whole(standing.reset_s)
     if kind == COST:
-        cap, left = ("", "") if limit is None or remaining is None else (f';q="{usd(limit)}"', f';r="{usd(remaining)}"')
-        return f'"cost_usd"{cap};u="{usd(used)}";h="{usd(held)}"{left};t={until}'
+        return _money(limit, used, held, until)
     if limit is None:
         return f'"{kind}";u={used};h={held};t={until}'
     return f'"{kind}";q={limit};u={used};h={held};r={remaining};t={until}'
+
+
+def _money(limit: int | None, used: int, held: int, until: int) -> str:
+    if limit is None:
+        return f'"cost_usd";u="{usd(used)}";h="{usd(held)}";t={until}'
+    left = usd(max(0, limit - used - held))
+    return f'"cost_usd";q="{usd(limit)}";u="{usd(used)}";h="{usd(held)}";r="{left}";t={until}'
 
 
 def _until_free_s(window: Standing, refusal: AdmissionError) -> float:
@@ -149,9 +261,12 @@ def _whole(seconds: float) -> int:
 def _duration(seconds: float) -> str:
     """As OpenAI writes it: `12ms`, `1s`, `6m0s`, `164h3m20s`; rounded up."""
     seconds -= _EDGE_S
-    if seconds <= 0.999:
-        return f"{max(0, math.ceil(seconds * 1000))}ms"
-    minutes, rest = divmod(math.ceil(seconds), 60)
+    return f"{max(0, math.ceil(seconds * 1000))}ms" if seconds <= 0.999 else _spelled(math.ceil(seconds))
+
+
+@lru_cache(maxsize=1_024)
+def _spelled(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
     if minutes < 60:
         return f"{minutes}m{rest}s" if minutes else f"{rest}s"
     hours, minutes = divmod(minutes, 60)

@@ -106,8 +106,8 @@ class Permit(Protocol):
 
 
 class Limiter(Protocol):
-    async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
-        """Take all charges or none, in one step.
+    def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Awaitable[Permit]:
+        """Take all charges or none, in one step. Who need not wait returns `Ready`, and may raise before anything is awaited.
 
         Raises: RateLimited, QuotaExceeded, ConcurrencyLimited (with `standings` for the headers); StoreUnavailable when the
         limits cannot be decided and their policy is to refuse then.

@@ -13,7 +13,9 @@ from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, key_prefix
 from pulse_gateway.limits.counters import COLD, GRANTED, Counters, Verdict
 from pulse_gateway.limits.limiter import Charge, Permit, Ready, Standing
 from pulse_gateway.limits.periods import Month, month_of
-from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings, standings_of
+from pulse_gateway.limits.standings import Standings
+from pulse_gateway.limits.tally import Charges, Counted
+from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings
 
 __all__ = ["MemoryLimiter"]
 
@@ -50,22 +52,31 @@ class MemoryLimiter:
         """How many monthly counters are in memory."""
         return self._counters.quotas_held
 
-    async def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Permit:
-        """Take all charges or none.
+    def acquire(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Ready[Permit]:
+        """Take all charges or none, at once.
 
         Raises: RateLimited, QuotaExceeded, ConcurrencyLimited.
         """
         now_us, now_s, month = self._moment()
-        self._counters.sweep(now_us, _SWEPT_PER_ACQUIRE)
-        asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
+        counters = self._counters
+        if now_us >= counters.idle_from_us:
+            counters.sweep(now_us, _SWEPT_PER_ACQUIRE)
+        counted = None
+        if (
+            isinstance(charges, Charges)
+            and (counted := charges.tally.counted(_PREFIX, tenant, month.period)) is not None
+        ):
+            asks = counted.asks(charges)
+        else:
+            asks = asks_of(key_prefix(_PREFIX, tenant), charges, month.period)
         permit_id = f"{self._granted + 1}"  # nobody but this process knows of it
-        verdict = self._counters.acquire(now_us, permit_id, 0, asks)
+        verdict = counters.acquire(now_us, permit_id, 0, asks)
         if verdict.code == COLD:
             verdict = self._acquire_warmed(now_us, permit_id, asks, verdict)
         if verdict.code != GRANTED:
             raise refusal(asks, verdict.rows, month, now_s)
         self._granted += 1
-        return _Permit(self, permit_id, asks, verdict, month, now_s)
+        return Ready(_Permit(self, permit_id, asks, verdict, month, now_s, counted))
 
     async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
         """Where the counters stand; `amount` is ignored and nothing is taken."""
@@ -74,7 +85,7 @@ class MemoryLimiter:
         verdict = self._counters.acquire(now_us, "", 0, asks)
         if verdict.code == COLD:
             verdict = self._acquire_warmed(now_us, "", asks, verdict)
-        return standings_of(asks, verdict.rows, month, now_s)
+        return Standings(asks, verdict.rows, month, now_s)
 
     def load_balances(self, balances: Mapping[str, Mapping[str, int]], period: int, *, tenant: str = "default") -> None:
         """Set what was used in `period` (`202611`), per account and kind, as the ledger knows it.
@@ -98,16 +109,18 @@ class MemoryLimiter:
 
     # ── what a permit does ──
 
-    def _settle(self, permit: _Permit, used: Mapping[str, int]) -> Sequence[Standing]:
+    def _settle(self, permit: _Permit, used: Mapping[str, int]) -> Standings:
         now_us, now_s, month = self._moment()
         asks = permit.asks
-        is_first = permit.close()
-        self._ended += is_first
-        actual = amounts_used(asks, used) if is_first else [0] * len(asks)
+        if is_first := permit.close():
+            self._ended += 1
+            actual = amounts_used(asks, used)
+        else:
+            actual = [0] * len(asks)
         verdict = self._counters.settle(now_us, permit.permit_id, permit.granted_us, asks, actual, first=is_first)
         if permit.month is not month:
             self._counters.forget_quotas(month.period, [ask.key for ask in asks])
-        return settled_standings(asks, verdict.rows, permit.rows, actual, permit.month, now_s)
+        return settled_standings(asks, verdict.rows, permit.rows, actual, permit.month, now_s, permit.counted)
 
     def _cancel(self, permit: _Permit) -> None:
         if permit.close():
@@ -128,26 +141,35 @@ class MemoryLimiter:
 
     def _moment(self) -> tuple[int, float, Month]:
         """The monotonic clock in µs, never running backwards, the other one in seconds, and its month."""
-        now_us, now_s, month = int(self._clock.monotonic() * 1e6 + 0.5), self._clock.now(), self._month
-        self._latest_us = max(self._latest_us, now_us)
+        clock, month, latest_us = self._clock, self._month, self._latest_us
+        now_us, now_s = int(clock.monotonic() * 1e6 + 0.5), clock.now()
+        if now_us > latest_us:
+            self._latest_us = latest_us = now_us
         if not month.starts_at <= now_s < month.resets_at:
             month = self._month = month_of(now_s)
             self._counters.forget_quotas(month.period)
-        return self._latest_us, now_s, month
+        return latest_us, now_s, month
 
 
 class _Permit:
     """A grant of a `MemoryLimiter`."""
 
-    __slots__ = ("_granted_s", "_limiter", "_open", "asks", "granted_us", "month", "permit_id", "rows")
+    __slots__ = ("_granted_s", "_limiter", "_open", "asks", "counted", "granted_us", "month", "permit_id", "rows")
 
     degraded: str | None = None
 
     def __init__(
-        self, limiter: MemoryLimiter, permit_id: str, asks: Sequence[Ask], verdict: Verdict, month: Month, now_s: float
+        self,
+        limiter: MemoryLimiter,
+        permit_id: str,
+        asks: Sequence[Ask],
+        verdict: Verdict,
+        month: Month,
+        now_s: float,
+        counted: Counted | None,
     ) -> None:
         self._limiter, self._open, self._granted_s = limiter, True, now_s
-        self.permit_id, self.asks, self.month = permit_id, asks, month
+        self.permit_id, self.asks, self.month, self.counted = permit_id, asks, month, counted
         self.granted_us, self.rows = verdict.now_us, verdict.rows
 
     @property
@@ -156,7 +178,7 @@ class _Permit:
 
     @property
     def standings(self) -> Sequence[Standing]:
-        return standings_of(self.asks, self.rows, self.month, self._granted_s)
+        return Standings(self.asks, self.rows, self.month, self._granted_s, self.counted)
 
     def close(self) -> bool:
         """Whether this was the first to end the permit."""

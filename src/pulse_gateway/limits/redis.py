@@ -30,7 +30,8 @@ from pulse_gateway.limits.reconcile import Reconciler
 from pulse_gateway.limits.replicas import ANNOUNCED_EVERY_S, Replicas
 from pulse_gateway.limits.scripts import ANOTHER_MONTH, Grant, Room, Scripts, room_of, rows_of
 from pulse_gateway.limits.settlements import Ending, Endings
-from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings, standings_of
+from pulse_gateway.limits.standings import Standings
+from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings
 from pulse_gateway.transport.redis import RedisClient, RedisUnavailable
 
 __all__ = ["RedisLimiter"]
@@ -200,7 +201,7 @@ class RedisLimiter:
         except RedisUnavailable:
             month = self._scripts.month
             seen = await self._stand_in.look(tenant, asks_of(room.prefix, charges, month.period), month)
-            return standings_of(seen.asks, seen.rows, month, self._scripts.now_s)
+            return Standings(seen.asks, seen.rows, month, self._scripts.now_s)
 
     async def _decide(self, room: Room, permit_id: str, charges: Sequence[Charge]) -> _Permit:
         """Ask the store; without a `permit_id`, only look.
@@ -256,7 +257,7 @@ class RedisLimiter:
             raise
         self.degraded_grants[decision.how] += 1
         permit.degraded = decision.how
-        permit.standings = standings_of(decision.asks, decision.rows, month, self._scripts.now_s)
+        permit.standings = Standings(decision.asks, decision.rows, month, self._scripts.now_s)
         self._chores["leases"].wake()  # Redis is to hold it as soon as it can
         return permit
 
@@ -432,7 +433,7 @@ class _Permit(Grant):
     @property
     def standings(self) -> Sequence[Standing]:
         if self._standings is None:
-            self._standings = standings_of(self.asks, self.rows, self.month, self.granted_us / 1e6)
+            self._standings = Standings(self.asks, self.rows, self.month, self.granted_us / 1e6)
         return self._standings
 
     @standings.setter

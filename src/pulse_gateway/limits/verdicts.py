@@ -1,4 +1,4 @@
-"""What a decision of the counters means for a caller: standings, and the error of a refusal. Pure."""
+"""What a decision of the counters means for a caller: what a settlement passed, and the error of a refusal. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from urllib.parse import unquote
 from pulse_gateway.errors import AdmissionError, ConcurrencyLimited, QuotaExceeded, RateLimited
 from pulse_gateway.limits.asks import QUOTA, Ask
 from pulse_gateway.limits.counters import Row
-from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Standing
+from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST
 from pulse_gateway.limits.periods import Month
+from pulse_gateway.limits.standings import Standings
+from pulse_gateway.limits.tally import Counted
 from pulse_gateway.units import usd
 
-__all__ = ["amounts_used", "refusal", "settled_standings", "standings_of"]
-
-
-def standings_of(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> tuple[Standing, ...]:
-    """Where each counter stands at `now_s` (seconds since the epoch)."""
-    return tuple([_standing(ask, row, month, now_s) for ask, row in zip(asks, rows, strict=True)])
+__all__ = ["amounts_used", "refusal", "settled_standings"]
 
 
 def settled_standings(
@@ -29,16 +26,25 @@ def settled_standings(
     actual: Sequence[int],
     month: Month,
     now_s: float,
-) -> tuple[Standing, ...]:
+    counted: Counted | None = None,
+) -> Standings:
     """Where each counter stands after a settlement that added `actual`; windows stand as they did when it was `granted`."""
-    return tuple(
-        [
-            _standing(ask, was, month, now_s)
-            if ask.window_us
-            else _standing(ask, row, month, now_s, _crossed(ask, row.used, added) if added else ())
-            for ask, row, was, added in zip(asks, rows, granted, actual, strict=True)
-        ]
-    )
+    stand: list[Row] = []
+    crossed: dict[int, tuple[int, ...]] | None = None
+    for at, ask in enumerate(asks):
+        if ask.window_us:
+            stand.append(granted[at])
+            continue
+        row = rows[at]
+        stand.append(row)
+        if (
+            row.used * 100 >= ALERT_AT_PERCENT[0] * ask.cap
+            and actual[at]
+            and (passed := _crossed(ask, row.used, actual[at]))
+        ):
+            crossed = {**(crossed or {}), at: passed}
+    told = None if crossed is None else [crossed.get(at, ()) for at in range(len(stand))]
+    return Standings(asks, stand, month, now_s, counted, told)
 
 
 def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
@@ -56,22 +62,12 @@ def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float
     wait_s = None if longest_s == math.inf else longest_s
     error = _error(ask, row, month, wait_s)
     error.account = ask.account
-    error.standings = standings_of(asks, rows, month, now_s)
+    error.standings = Standings(asks, rows, month, now_s)[:]
     return error
 
 
-def _standing(ask: Ask, row: Row, month: Month, now_s: float, crossed: tuple[int, ...] = ()) -> Standing:
-    cap = None if ask.cap < 0 else ask.cap
-    if ask.form == QUOTA:
-        used, ends_at = max(0, row.used), month.resets_at
-        reset_s = ends_at - now_s if ends_at > now_s else 0.0
-        return Standing(ask.kind, cap, used, row.held, reset_s, ask.account, None, ends_at, month.starts_at, crossed)
-    reset_s = row.reset_us / 1e6 if row.reset_us > 0 else 0.0
-    return Standing(ask.kind, cap, row.used, 0, reset_s, ask.account, ask.window_us / 1e6 if ask.window_us else None)
-
-
 def _crossed(ask: Ask, used: int, added: int) -> tuple[int, ...]:
-    if ask.cap <= 0 or ask.form != QUOTA or used * 100 < ALERT_AT_PERCENT[0] * ask.cap:
+    if ask.cap <= 0 or ask.form != QUOTA:
         return ()
     return tuple(percent for percent in ALERT_AT_PERCENT if (used - added) * 100 < percent * ask.cap <= used * 100)
 

@@ -6,8 +6,10 @@ from typing import Protocol
 from pulse_gateway.clock import Clock
 from pulse_gateway.errors import PermissionDenied, QuotaExceeded
 from pulse_gateway.ledger.ledger import Ledger
-from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Limiter, Ready, Standing
+from pulse_gateway.limits.limiter import ALERT_AT_PERCENT, COST, Limiter, Permit, Ready, Standing
 from pulse_gateway.limits.periods import month_of
+from pulse_gateway.limits.standings import Standings
+from pulse_gateway.pipeline.callers import Callers
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
@@ -41,25 +43,39 @@ class Admit:
     ) -> None:
         self._inner, self._limiter, self._ledger = inner, limiter, ledger
         self._terms, self._quote, self._clock, self._on_alert = terms, quote, clock, on_alert
+        self._callers = Callers(terms)
         self._told: dict[tuple[str, str, str, int], None] = {}  # of which caps the end was told
 
-    async def __call__(self, exchange: Exchange) -> Reply:
-        principal, envelope = exchange.principal, exchange.envelope
-        assert principal is not None and envelope is not None  # set by the layers outside
+    def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
+        principal = exchange.principal
+        assert principal is not None  # Authenticate stands before Admit
         self._ledger.check()
-        terms = self._terms
-        if (counts_money := terms.counts_money(principal)) and terms.needs_price(principal):
+        caller = self._callers.find(principal, _names(exchange) if self._terms.models else ())
+        if caller.needs_price:
             _keep_priced(exchange)
-        need = self._quote(exchange, priced=counts_money)
-        charges = terms.charges(principal, need, _names(exchange) if terms.models else ())
+        need = self._quote(exchange, priced=caller.counts_money)
         try:
-            permit = await self._limiter.acquire(charges, tenant=principal.tenant_id)
+            acquiring = self._limiter.acquire(caller.charges(need), tenant=principal.tenant_id)
         except QuotaExceeded as error:
             self._tell_of_the_end(exchange, error)
             raise
+        if not isinstance(acquiring, Ready):
+            return self._waiting(exchange, acquiring)
+        self._admit(exchange, acquiring.value)
+        return self._inner(exchange)
+
+    async def _waiting(self, exchange: Exchange, acquiring: Awaitable[Permit]) -> Reply:
+        try:
+            permit = await acquiring
+        except QuotaExceeded as error:
+            self._tell_of_the_end(exchange, error)
+            raise
+        self._admit(exchange, permit)
+        return await self._inner(exchange)
+
+    def _admit(self, exchange: Exchange, permit: Permit) -> None:
         exchange.permit, exchange.period = permit, permit.period
         exchange.defer(self._settle)
-        return await self._inner(exchange)
 
     def _settle(self, exchange: Exchange) -> Awaitable[None] | None:
         permit = exchange.permit
@@ -85,6 +101,8 @@ class Admit:
 
     def _settled(self, exchange: Exchange, standings: Sequence[Standing]) -> None:
         exchange.standings = standings
+        if type(standings) is Standings and standings.crossed is None:
+            return
         for standing in standings:
             for percent in standing.crossed:
                 self._alert(exchange, standing, exchange.period, percent)

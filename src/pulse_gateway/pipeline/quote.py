@@ -8,15 +8,17 @@ from pulse_gateway.catalog.cost import cost
 from pulse_gateway.catalog.sold import is_sold_by_the_piece
 from pulse_gateway.limits.estimate import hold_output_tokens
 from pulse_gateway.pipeline.admit import Quote
-from pulse_gateway.pipeline.exchange import Exchange
+from pulse_gateway.pipeline.exchange import CHAT, Exchange
 from pulse_gateway.pipeline.terms import Need
 from pulse_gateway.types.catalog import Price
 from pulse_gateway.types.token_counts import NOTHING_USED
 from pulse_gateway.types.usage import Usage
+from pulse_gateway.wire.codec import Envelope
 from pulse_gateway.wire.token_estimate import estimate_prompt_tokens
 
 __all__ = ["quote"]
 
+_NOTHING_SAID = Envelope(model="", stream=False).expected  # the one that all envelopes share which say nothing
 # What nobody could mean is held at a bound that no plan reaches, and that counters add up exactly.
 _MOST_TOKENS = 10**12
 _MOST_NANO_USD = 10**15
@@ -33,30 +35,35 @@ def quote(default_output_tokens: int) -> Quote:
         envelope = exchange.envelope
         assert envelope is not None  # Resolve stands before Admit
         expected = envelope.expected
-        prompt = expected.input_tokens
-        if prompt is None:
-            prompt = estimate_prompt_tokens(envelope.texts, envelope.attachments)
+        if expected is _NOTHING_SAID:  # as mostly: then nothing but the prompt and the answer is held
+            prompt, told = estimate_prompt_tokens(envelope.texts, envelope.attachments), 0
+        else:
+            known, told = expected.input_tokens, expected.output_total
+            prompt = estimate_prompt_tokens(envelope.texts, envelope.attachments) if known is None else known
         exchange.prompt_tokens = prompt
-        most_output, most_cost, told, held_prompt = 0, None, expected.output_total, 0
+        most_output, most_cost, held_prompt = 0, None, 0
         operation = exchange.inbound.operation
         for deployment in exchange.candidates:
             model = deployment.model
-            price = model.price
             output = hold_output_tokens(envelope.max_output_tokens, envelope.n, model, default_output_tokens)
-            if not is_sold_by_the_piece(model, operation):
+            if operation == CHAT or not is_sold_by_the_piece(model, operation):
                 held_prompt = prompt
-                most_output = max(most_output, output)
-            if told > most_output and price is not None and _is_sold_by_the_token(price):
+                if output > most_output:  # noqa: PLR1730 -- several times as fast as `max`
+                    most_output = output
+            if not (told or priced) or (price := model.price) is None:
+                continue
+            if told > most_output and _is_sold_by_the_token(price):
                 most_output = told
-            if priced and price is not None:
+            if priced:
                 needed = cost(_at_most(expected, prompt, output), price)
                 most_cost = needed if most_cost is None else max(most_cost, needed)
+        tokens = held_prompt + most_output
         return Need(
-            tokens=min(held_prompt + most_output, _MOST_TOKENS),
-            cost_nano_usd=None if most_cost is None else min(most_cost, _MOST_NANO_USD),
-            images=expected.images or 0,
-            videos=0 if expected.video_ms is None else 1,
-            free=prompt == 0 and expected == NOTHING_USED,
+            min(_MOST_TOKENS, tokens),
+            None if most_cost is None else min(most_cost, _MOST_NANO_USD),
+            expected.images or 0,
+            0 if expected.video_ms is None else 1,
+            prompt == 0 and expected == NOTHING_USED,
         )
 
     return need
