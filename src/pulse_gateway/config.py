@@ -337,6 +337,14 @@ class TelemetryConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         Literal["json", "console"] | None,
         Meta(description="default: `json` when stdout is no terminal, else `console`"),
     ] = None
+    traces_sample: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of the traces that start here which is exported, where an exporter is set; a caller's `traceparent` decides for its own",
+        ),
+    ] = 0.01
 
 
 DEFAULT_PLANS = {

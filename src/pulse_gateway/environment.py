@@ -179,6 +179,8 @@ def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
             if value not in allowed:
                 raise ConfigError(f"{variable}={value!r} is not one of {', '.join(allowed)}")
             telemetry = replace(telemetry, **{field: value})
+    if share := environ.get("PULSE_TRACES_SAMPLE"):
+        telemetry = replace(telemetry, traces_sample=_share(share, "PULSE_TRACES_SAMPLE"))
     return replace(
         config,
         stores=stores,
@@ -187,6 +189,17 @@ def _overlay(config: Config, environ: Mapping[str, str]) -> Config:
         telemetry=telemetry,
         providers={**config.providers, **_vendors_on(config, environ)},
     )
+
+
+def _share(text: str, variable: str) -> float:
+    """Raises: ConfigError."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ConfigError(f"{variable}={text!r} is not a number from 0 to 1; write 0.01 for one in a hundred")
+    return share
 
 
 def _vendors_on(config: Config, environ: Mapping[str, str]) -> dict[str, ProviderConfig]:

@@ -59,6 +59,7 @@ from pulse_gateway.routing.retries import RetryBudget
 from pulse_gateway.store.memory import MemoryKeyStore
 from pulse_gateway.telemetry.alert import BudgetAlert, OnAlert, log_alert
 from pulse_gateway.telemetry.record import Observer, log_exchange
+from pulse_gateway.telemetry.traced import OnTraced, Sampler
 from pulse_gateway.transport.schemes import SchemeTransport
 from pulse_gateway.transport.transport import Transport
 from pulse_gateway.types.chat import ChatReply, ChatRequest
@@ -84,8 +85,8 @@ class Gateway(Operations):
     Every part can be replaced: `limiter`, `ledger`, `answers` (what requests with an idempotency key were answered), `videos` (jobs
     under way, and done), `moderators` (hooks added after the configured ones), `transport`, `clock`, `keys` (who owns which API key), `providers` (kind → Provider,
     added to the built-in ones), `observers` (called once per exchange; default: one JSON log line), `on_alert` (called when a
-    monthly limit is used up to 80 % and to 100 %; default: one log line). What is not given is the built-in part that lives in
-    memory.
+    monthly limit is used up to 80 % and to 100 %; default: one log line), `on_traced` (called with each exchange whose trace is sampled,
+    to make spans of; default: none is). What is not given is the built-in part that lives in memory.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Gateway(Operations):
         providers: Mapping[str, Provider] | None = None,
         observers: Sequence[Observer] = (log_exchange,),
         on_alert: OnAlert = log_alert,
+        on_traced: OnTraced | None = None,
     ) -> None:
         self.clock: Clock = clock or SystemClock()
         self.limiter: Limiter = limiter or MemoryLimiter(self.clock)
@@ -112,6 +114,7 @@ class Gateway(Operations):
         self._moderators = tuple(moderators)
         self._observers = tuple(observers)
         self._on_alert = on_alert
+        self._on_traced = on_traced
         if hasattr(self.limiter, "on_crossed"):
             self.limiter.on_crossed = self._crossed_late
         self._transport = transport
@@ -153,6 +156,8 @@ class Gateway(Operations):
             raise ConfigError(f"default_plan = {config.default_plan!r} is not a plan; known: {', '.join(plans)}")
         self.config, self.router, self.terms, self.plans = config, router, terms, plans
         self._fetch = fetch
+        ratio, told = config.telemetry.traces_sample, self._on_traced
+        self._sampler = None if told is None else Sampler(ratio, told, self.clock)
         if self._network is not None:
             self._network.prepare(row.proxy for row in router.providers())
         self._handler = None if self._handler is None else self._compose(chain)
@@ -212,7 +217,13 @@ class Gateway(Operations):
             raise error
 
         client = wire.face(inbound.dialect or _NATIVE_DIALECT)
-        observe = Observe(refusing, clock=self.clock, supervisor=self._supervisor, observers=self._observers)
+        observe = Observe(
+            refusing,
+            clock=self.clock,
+            supervisor=self._supervisor,
+            observers=self._observers,
+            sampler=self._sampler,
+        )
         return await observe(Exchange(inbound, client, self.clock.monotonic()))
 
     async def chat(
@@ -334,7 +345,13 @@ class Gateway(Operations):
         )
         pipeline = compose(
             [
-                partial(Observe, clock=clock, supervisor=self._supervisor, observers=self._observers),
+                partial(
+                    Observe,
+                    clock=clock,
+                    supervisor=self._supervisor,
+                    observers=self._observers,
+                    sampler=self._sampler,
+                ),
                 partial(Deadline, total_s=config.retries.total_s, clock=clock),
                 partial(Authenticate, authenticator=self._keys),
                 partial(Resolve, router=self.router),
@@ -394,4 +411,5 @@ class Gateway(Operations):
             clock=clock,
             supervisor=self._supervisor,
             observers=self._observers,
+            sampler=self._sampler,
         )

@@ -17,6 +17,7 @@ from pulse_gateway.ledger.estimates import GATEWAY_ENDED
 from pulse_gateway.ledger.ledger import Ledger, UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
 from pulse_gateway.pipeline.exchange import CHAT, Exchange
+from pulse_gateway.pipeline.tracing import keep_attempt
 from pulse_gateway.providers.offer import Billed
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.usage import Outcome, Usage, UsageSource
@@ -162,6 +163,8 @@ class Attempt:
                 exchange.cost_nano_usd = (exchange.cost_nano_usd or 0) + entry.cost_nano_usd
         self._entry_made = entry
         self._ledger.record(entry)
+        if exchange.trace.recording:
+            keep_attempt(exchange.trace, entry, self._deployment, self.reading, error, accepted=self.accepted)
         return entry
 
     def _asked_for(self) -> Usage:

@@ -25,6 +25,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.resolve import read_envelope
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import Observer
+from pulse_gateway.telemetry.traced import Sampler
 from pulse_gateway.types.http import Payload, header
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import Codec, Envelope
@@ -54,11 +55,13 @@ class Idempotent:
         clock: Clock,
         supervisor: Supervisor,
         observers: Sequence[Observer],
+        sampler: Sampler | None = None,
     ) -> None:
         self._inner, self._executions = inner, executions
         self._authenticated = Authenticate(self._answer, authenticator=authenticator)
         self._deadline, self._clock = Deadline(inner, total_s=total_s, clock=clock), clock
-        self._supervisor, self._observers = supervisor, observers
+        self._supervisor = supervisor
+        self._observed_by = partial(Observe, clock=clock, supervisor=supervisor, observers=observers, sampler=sampler)
 
     def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         return self._inner(exchange) if exchange.inbound.idempotency_key is None else self._with_key(exchange)
@@ -79,9 +82,7 @@ class Idempotent:
         return await self._observed(exchange, partial(self._read_along, execution))
 
     async def _observed(self, exchange: Exchange, handler: Handler) -> Reply:
-        within = partial(self._deadline.run, handler)
-        observe = Observe(within, clock=self._clock, supervisor=self._supervisor, observers=self._observers)
-        reply = await observe(exchange)
+        reply = await self._observed_by(partial(self._deadline.run, handler))(exchange)
         if isinstance(exchange.error, IdempotencyConflict):
             reply.headers.append(("x-should-retry", "false"))  # the vendors' SDKs ask again after a 409
         return reply

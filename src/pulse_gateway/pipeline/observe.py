@@ -22,6 +22,7 @@ from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.steps import ClientLeft
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.telemetry.record import ExchangeRecord, Observer
+from pulse_gateway.telemetry.traced import Recording, Sampler
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.units import usd
 from pulse_gateway.wire.client_spelling import as_spelled
@@ -35,13 +36,25 @@ _LONGEST_NAME = 200  # characters of the model a client names that are reported:
 class Observe:
     """The outermost layer: every exchange ends here once, is reported once, and leaves with its headers.
 
-    Errors become replies in the client's dialect; for a program that embeds the gateway they are raised.
+    Errors become replies in the client's dialect; for a program that embeds the gateway they are raised. `sampler` chooses what is
+    traced; None: nothing is.
     """
 
-    def __init__(self, inner: Handler, *, clock: Clock, supervisor: Supervisor, observers: Sequence[Observer]) -> None:
+    def __init__(
+        self,
+        inner: Handler,
+        *,
+        clock: Clock,
+        supervisor: Supervisor,
+        observers: Sequence[Observer],
+        sampler: Sampler | None = None,
+    ) -> None:
         self._inner, self._clock, self._supervisor, self._observers = inner, clock, supervisor, observers
+        self._sampler = sampler
 
     async def __call__(self, exchange: Exchange) -> Reply:
+        if self._sampler is not None:
+            exchange.trace = self._sampler.begin(exchange.trace, exchange.started)
         exchange.defer(self._report)
         try:
             reply = await self._inner(exchange)
@@ -113,10 +126,13 @@ class Observe:
             await asyncio.shield(self._supervisor.spawn(rest))
 
     def _report(self, exchange: Exchange) -> None:
-        if not self._observers:
+        trace, observers = exchange.trace, self._observers
+        if isinstance(trace, Recording):
+            observers = (*observers, trace.ended)
+        if not observers:
             return
         record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
-        for observer in self._observers:
+        for observer in observers:
             try:
                 observer(record)
             except Exception:  # noqa: BLE001 -- observers are not ours, and one must not silence the next

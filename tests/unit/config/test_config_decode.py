@@ -129,11 +129,27 @@ def test_a_bad_secret_is_refused_and_not_repeated(tmp_path: Path, key: str, name
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("PULSE_RATE_LIMIT", "fast"), ("PULSE_LOG_LEVEL", "loud"), ("PULSE_LOG_FORMAT", "xml")]
+    ("variable", "value"),
+    [
+        ("PULSE_RATE_LIMIT", "fast"),
+        ("PULSE_LOG_LEVEL", "loud"),
+        ("PULSE_LOG_FORMAT", "xml"),
+        ("PULSE_TRACES_SAMPLE", "1.1"),
+        ("PULSE_TRACES_SAMPLE", "nan"),
+        ("PULSE_TRACES_SAMPLE", "half"),
+    ],
 )
 def test_a_bad_variable_is_named(variable: str, value: str) -> None:
     with pytest.raises(ConfigError, match=variable):
         load_config(None, {variable: value})
+
+
+def test_the_share_of_traces_is_a_number_from_0_to_1() -> None:
+    assert load_config(None, {}).telemetry.traces_sample == 0.01
+    assert load_config(None, {"PULSE_TRACES_SAMPLE": "1"}).telemetry.traces_sample == 1.0
+    assert decode("[telemetry]\ntraces_sample = 0", "pulse.toml").telemetry.traces_sample == 0
+    with pytest.raises(ConfigError, match=r"pulse\.toml: `telemetry\.traces_sample`: Expected `float` <= 1"):
+        decode("[telemetry]\ntraces_sample = 2", "pulse.toml")
 
 
 def test_a_file_that_was_asked_for_must_exist() -> None:
