@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def test_every_example_is_tested() -> None:
         "moderation_hook.py",
         "custom_provider.py",
         "shared_limits.py",
+        "traces.py",
     }
     assert {file.name for file in EXAMPLES.glob("*.py")} == tested
 
@@ -77,6 +79,17 @@ def test_a_moderation_hook() -> None:
     assert "answered: ما هو رقم الحساب المصرفي الدولي؟" in output
     assert "refused: content_blocked" in output
     assert "JO94CBJO" not in output
+
+
+def test_traces_of_a_program_are_its_own_sdks() -> None:
+    spans = [json.loads(line) for line in run("traces.py").splitlines()]
+    server, called, joined, _ = spans
+    assert [span["kind"] for span in spans] == [
+        f"SpanKind.{kind}" for kind in ("INTERNAL", "CLIENT", "SERVER", "CLIENT")
+    ]
+    assert called["parent_id"] == server["context"]["span_id"]
+    assert joined["context"]["trace_id"] == "0x4bf92f3577b34da6a3ce929d0e0e4736"
+    assert joined["parent_id"] == "0x00f067aa0ba902b7"
 
 
 def test_a_custom_provider_is_retried_and_answers() -> None:
