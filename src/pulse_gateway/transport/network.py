@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from pulse_gateway.transport.http1.client import Http1Transport
 from pulse_gateway.transport.transport import HttpResponse, OnSend, Transport
@@ -31,11 +31,13 @@ class NetworkTransport:
         if any(proxy is not None for proxy in proxies):
             self._through_httpx()
 
-    async def send(
+    def send(
         self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
-    ) -> HttpResponse:
-        chosen = self._http1 if proxy is None else self._through_httpx()
-        return await chosen.send(request, timeouts, proxy=proxy, on_send=on_send)
+    ) -> Coroutine[Any, Any, HttpResponse]:
+        """No coroutine of its own around the chosen one's: it would only hand on."""
+        if proxy is None:
+            return self._http1.send(request, timeouts, on_send=on_send)
+        return self._through_httpx().send(request, timeouts, proxy=proxy, on_send=on_send)
 
     async def aclose(self) -> None:
         await self._http1.aclose()

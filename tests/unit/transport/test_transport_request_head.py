@@ -64,3 +64,29 @@ def test_a_head_that_says_something_else_than_is_sent_is_refused(
 
 def test_a_tab_within_a_header_is_carried() -> None:
     assert b"x: a\tb\r\n" in head_of(read_url("http://h.example"), "GET", (("x", "a\tb"),), length=0).data
+
+
+def test_a_head_whose_like_was_written_before_is_the_same() -> None:
+    """By another path, which judges the values alone."""
+    target = read_url("http://h.example/a%20b")
+    headers = (("x-100%s", "50 %d"), ("accept", "a"), ("accept", "b"), ("x-tab", "a\tb"))
+    heads = [head_of(target, "P%T", headers, length=2).data for _ in range(3)]
+    assert (
+        heads
+        == [
+            b"P%T /a%20b HTTP/1.1\r\nhost: h.example\r\naccept-encoding: identity\r\n"
+            b"x-100%s: 50 %d\r\naccept: a\r\naccept: b\r\nx-tab: a\tb\r\ncontent-length: 2\r\n\r\n"
+        ]
+        * 3
+    )
+    other = head_of(read_url("http://o.example/"), "P%T", headers[:3], length=7).data
+    again = head_of(read_url("http://o.example/"), "P%T", (("x-100%s", ""), *headers[1:3]), length=7).data
+    assert again == other.replace(b" 50 %d", b" ")
+
+
+@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\x00", "\xe9", "\u2028", "\ud800", "\x7f"])
+def test_a_value_is_judged_although_its_name_was_met_before(value: str) -> None:
+    target = read_url("http://h.example/")
+    assert head_of(target, "POST", (("x-met", "well"),), length=2)
+    with pytest.raises(UpstreamProtocolError):
+        head_of(target, "POST", (("x-met", value),), length=2)

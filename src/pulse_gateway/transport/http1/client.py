@@ -50,7 +50,7 @@ class Http1Transport:
         self._max_connections, self._keepalive_s, self._max_age_s = max_connections, keepalive_expiry_s, max_age_s
         self._tls, self._stagger_s, self._expect_s = verify or default_tls(), stagger_s, expect_s
         self._addresses = Addresses(resolve, ttl_s=dns_ttl_s)
-        self._targets: dict[str, Target] = {}
+        self._routes: dict[str, tuple[Target, Pool]] = {}
         self._pools: dict[Origin, Pool] = {}
 
     async def send(
@@ -58,23 +58,28 @@ class Http1Transport:
     ) -> Http1Response:
         if proxy is not None:
             raise UpstreamUnreachable("this transport goes through no proxy")
-        method, body = request.method, request.body
-        target = self._targets.get(request.url) or self._target(request.url)
-        head = head_of(target, method, request.headers, length=None if request.stream is not None else len(body))
-        pool = self._pools.get(target.origin) or self._pool(target.origin)
+        target, pool = self._routes.get(request.url) or self._route(request.url)
+        length = len(request.body) if request.stream is None else None
+        head = head_of(target, request.method, request.headers, length=length)
         total_s = timeouts.total_s
         total_at = math.inf if total_s is None else asyncio.get_running_loop().time() + total_s
         connection = pool.take()
         if connection is None:
             connection = await _within(pool, timeouts, total_at)
-        may_repeat = connection.served > 0 and method in _IDEMPOTENT and request.stream is None
+        may_repeat = connection.served > 0 and length is not None and request.method in _IDEMPOTENT
+        answer = self._ask(connection, pool, request, head, timeouts, total_at, on_send)
         try:
-            return await self._ask(connection, pool, request, head, timeouts, total_at, on_send)
-        except UpstreamDisconnected:
-            if not may_repeat:
-                raise
+            await answer.arrival()
+        except BaseException:  # cancelled: a connection in the middle of something is never used again
+            answer.abandon()
+            raise
+        if answer.began:
+            return answer
+        assert answer.error is not None
+        if not may_repeat or not isinstance(answer.error, UpstreamDisconnected):
+            raise answer.error
         connection = await _within(pool, timeouts, total_at, anew=True)  # idle ones may have died of the same
-        return await self._ask(connection, pool, request, head, timeouts, total_at, None)
+        return await _begun(self._ask(connection, pool, request, head, timeouts, total_at, None))
 
     async def warm(self, url: str, connections: int, timeouts: Timeouts) -> None:
         """Have so many connections to the origin of `url` open before they are needed.
@@ -91,9 +96,10 @@ class Http1Transport:
     async def aclose(self) -> None:
         """Close every connection; answers under way break off."""
         pools, self._pools = self._pools, {}
+        self._routes.clear()
         await asyncio.gather(*(pool.aclose() for pool in pools.values()))
 
-    async def _ask(
+    def _ask(
         self,
         connection: Connection,
         pool: Pool,
@@ -103,36 +109,26 @@ class Http1Transport:
         total_at: float,
         on_send: OnSend | None,
     ) -> Http1Response:
-        body = request.body
-        at_once = request.stream is None and len(body) <= _AT_ONCE_BYTES and not head.expects_continue
-        if at_once:
+        """Have it written, or its head at least; nothing is waited for."""
+        body, is_head = request.body, request.method == "HEAD"
+        if request.stream is None and len(body) <= _AT_ONCE_BYTES and not head.expects_continue:
             if on_send is not None:
                 try:
                     on_send()
                 except BaseException:  # nothing was written
                     pool.put_back(connection)
                     raise
-            answer = connection.ask(
-                head.data + body, timeouts, total_at, is_head=request.method == "HEAD", upload=False
-            )
-        else:
-            answer = connection.ask(head.data, timeouts, total_at, is_head=request.method == "HEAD", upload=True)
-            Upload(connection, answer, head, request.stream or body, on_send=on_send, expect_s=self._expect_s)
-        try:
-            await answer.arrival()
-        except BaseException:  # cancelled: a connection in the middle of something is never used again
-            answer.abandon()
-            raise
-        if not answer.began:
-            assert answer.error is not None
-            raise answer.error
+            return connection.ask(head.data + body, timeouts, total_at, is_head, False)
+        answer = connection.ask(head.data, timeouts, total_at, is_head, True)
+        Upload(connection, answer, head, request.stream or body, on_send=on_send, expect_s=self._expect_s)
         return answer
 
-    def _target(self, url: str) -> Target:
-        if len(self._targets) >= _MOST_URLS:
-            self._targets.clear()
-        target = self._targets[url] = read_url(url)
-        return target
+    def _route(self, url: str) -> tuple[Target, Pool]:
+        if len(self._routes) >= _MOST_URLS:
+            self._routes.clear()
+        target = read_url(url)
+        route = self._routes[url] = target, self._pool(target.origin)
+        return route
 
     def _pool(self, origin: Origin) -> Pool:
         pool = self._pools.get(origin)
@@ -140,6 +136,7 @@ class Http1Transport:
             if len(self._pools) >= _MOST_POOLS:
                 for other in [each for each, found in self._pools.items() if found.is_unused]:
                     del self._pools[other]
+                self._routes.clear()  # some lead to these
             pool = self._pools[origin] = Pool(
                 lambda pool, timeouts: self._dial(origin, pool, timeouts), limit=self._max_connections
             )
@@ -173,6 +170,19 @@ class Http1Transport:
             raise UpstreamUnreachable("no connection to the provider") from error
         pool.opened(connection)
         return connection
+
+
+async def _begun(answer: Http1Response) -> Http1Response:
+    """`answer`, once its head is here."""
+    try:
+        await answer.arrival()
+    except BaseException:  # cancelled: a connection in the middle of something is never used again
+        answer.abandon()
+        raise
+    if not answer.began:
+        assert answer.error is not None
+        raise answer.error
+    return answer
 
 
 async def _within(pool: Pool, timeouts: Timeouts, total_at: float, *, anew: bool = False) -> Connection:

@@ -40,6 +40,12 @@ class Connection(asyncio.Protocol):
     a connection in use sets none. `served` counts the requests.
     """
 
+    __slots__ = (
+        "_answer", "_deadline", "_drained", "_headers", "_in_head", "_is_full", "_is_head_request", "_is_misled", "_is_paused",
+        "_keepalive_s", "_loop", "_may_stay", "_on_continue", "_owner", "_parser", "_pieces", "_socket", "_timer", "_timer_at",
+        "_too_old_at", "_transport", "_unheard", "_upload", "is_lost", "on_body", "served",
+    )  # fmt: skip
+
     def __init__(self, owner: Owner, *, keepalive_s: float, max_age_s: float) -> None:
         self._owner, self._keepalive_s = owner, keepalive_s
         self._loop = asyncio.get_running_loop()
@@ -47,7 +53,7 @@ class Connection(asyncio.Protocol):
         self.is_lost = False
         self._too_old_at = self._loop.time() + max_age_s
         self._transport: asyncio.Transport
-        self._socket_poll = select.poll()
+        self._socket: select.poll | None = None  # made when there is a second request
         self._answer: Http1Response | None = None
         self._is_head_request = self._in_head = self._may_stay = self._is_paused = self._is_misled = False
         self._unheard = 0  # bytes since the last of a body
@@ -64,29 +70,38 @@ class Connection(asyncio.Protocol):
 
     # ── for the pool and the client ───────────────────────────────────────────────────────────────────────────────────
 
-    @property
     def is_usable(self) -> bool:
         """Whether a request may be sent now. A provider that has hung up, or says something unasked, is noticed here even where the
         loop has not got round to it: nothing was written yet, so nothing is lost."""
         if self.is_lost or self._transport.is_closing() or self._loop.time() >= self._too_old_at:
             return False
-        return not self._socket_poll.poll(0)
+        if self._socket is None:
+            self._socket = select.poll()
+            self._socket.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._socket.poll(0)
 
-    def ask(self, data: bytes, timeouts: Timeouts, total_at: float, *, is_head: bool, upload: bool) -> Http1Response:
+    def ask(self, data: bytes, timeouts: Timeouts, total_at: float, is_head: bool, upload: bool, /) -> Http1Response:
         """Write `data`: the whole request, or, with `upload`, its head."""
-        answer = self._answer = Http1Response(self, self._loop, timeouts, total_at)
-        self._is_head_request, self._in_head, self._unheard = is_head, True, 0
+        loop = self._loop
+        answer = self._answer = Http1Response(self, loop, timeouts, total_at)
+        self._is_head_request = is_head
+        self._in_head = True
+        self._unheard = 0
         self.served += 1
         self._transport.write(data)
-        if upload or timeouts.first_byte_s is None:
-            self._expect_by(total_at)
-        else:
-            self._expect_by(min(self._loop.time() + timeouts.first_byte_s, total_at))
+        deadline, first_byte_s = total_at, timeouts.first_byte_s
+        if first_byte_s is not None and not upload:
+            deadline = min(loop.time() + first_byte_s, deadline)
+        self._deadline = deadline
+        if deadline < self._timer_at:
+            self._set_timer()
         return answer
 
     def rest(self) -> None:
         """Nothing is asked for now: it is closed unless something is within the time that connections are kept for."""
-        self._expect_by(self._loop.time() + self._keepalive_s)
+        self._deadline = deadline = self._loop.time() + self._keepalive_s
+        if deadline < self._timer_at:
+            self._set_timer()
 
     def wait_for_body(self, answer: Http1Response) -> None:
         idle_s = answer.timeouts.idle_s
@@ -150,8 +165,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        connection = transport.get_extra_info("socket")
-        self._socket_poll.register(connection.fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -236,12 +249,15 @@ class Connection(asyncio.Protocol):
         self._answer = None
         if self._pieces:
             answer.add(self._joined())
-        trailers, self._headers = self._headers, []
+        trailers = self._headers
+        if trailers:
+            self._headers = []
         answer.end(trailers)
 
     def _finish(self) -> None:
         """The answer was whole: is there to be another on this connection?"""
-        self._pieces.clear()
+        if self._pieces:
+            self._pieces.clear()
         if self._is_misled or not self._may_stay or self._upload is not None or self._transport.is_closing():
             self._drop()
             return
@@ -286,7 +302,9 @@ class Connection(asyncio.Protocol):
 
     def _joined(self) -> bytes:
         pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(pieces) == 1:
+            return pieces.pop()
+        data = b"".join(pieces)
         pieces.clear()
         return data
 
@@ -299,10 +317,13 @@ class Connection(asyncio.Protocol):
     def _expect_by(self, deadline: float) -> None:
         self._deadline = deadline
         if deadline < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = deadline
-            self._timer = self._loop.call_at(deadline, self._look_at_clock)
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._look_at_clock)
 
     def _look_at_clock(self) -> None:
         self._timer, self._timer_at = None, _NEVER

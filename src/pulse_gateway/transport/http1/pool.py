@@ -47,10 +47,14 @@ class Pool:
         """A place and an idle connection, when both are there; waits for neither."""
         if self._busy >= self._limit:  # as it is while anybody waits
             return None
-        connection = self._pop_idle()
-        if connection is not None:
-            self._busy += 1
-        return connection
+        idle = self._idle
+        while idle:
+            connection, _ = idle.popitem()
+            if connection.is_usable():
+                self._busy += 1
+                return connection
+            connection.close()
+        return None
 
     async def get(self, timeouts: Timeouts, *, anew: bool = False) -> Connection:
         """A place, waited for, and a connection, opened when no idle one is left, or in any case if `anew`.
@@ -77,7 +81,10 @@ class Pool:
             self._idle[connection] = None
         elif reusable:
             connection.close()
-        self._leave_place()
+        if self._queue:
+            self._leave_place()
+        else:
+            self._busy -= 1
 
     def put_back(self, connection: Connection) -> None:
         """It was not used after all."""
@@ -128,7 +135,7 @@ class Pool:
         idle = self._idle
         while idle:
             connection, _ = idle.popitem()
-            if connection.is_usable:
+            if connection.is_usable():
                 return connection
             connection.close()
         return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from pulse_gateway.errors import UpstreamTimeout
 from pulse_gateway.types.http import Headers, Timeouts
 
@@ -16,32 +18,31 @@ __all__ = ["Http1Response"]
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-class Http1Response:
+class Http1Response(msgspec.Struct, eq=False):
     """An `HttpResponse`. What has arrived belongs to it, not to the connection, which serves others as soon as the last byte is here.
 
-    One reader at a time. A reader that is cancelled may read on. After an error every further read raises it again.
+    One reader at a time. A reader that is cancelled may read on. After an error every further read raises it again. It is a struct
+    because one is made per request, and a struct fills its fields in without running any code of ours.
     """
 
-    __slots__ = (
-        "_connection", "_ended", "_error", "_headers", "_pieces", "_raw_headers", "_raw_trailers", "_waiter", "began", "loop",
-        "status", "timeouts", "total_at", "unread",
-    )  # fmt: skip
+    _connection: Connection | None
+    loop: asyncio.AbstractEventLoop
+    timeouts: Timeouts
+    total_at: float
+    status: int = 0
+    began: bool = False  # the head is here
+    unread: int = 0  # bytes
+    _raw_headers: RawHeaders = []
+    _raw_trailers: RawHeaders = []
+    _headers: Headers | None = None
+    _pieces: list[bytes] = []
+    _ended: bool = False
+    _error: BaseException | None = None
+    _waiter: asyncio.Future[None] | None = None
 
-    def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, timeouts: Timeouts, total_at: float
-    ) -> None:
-        self.loop, self.timeouts, self.total_at = loop, timeouts, total_at
-        self.status = 0
-        self.began = False  # the head is here
-        self.unread = 0  # bytes
-        self._connection: Connection | None = connection
-        self._raw_headers: RawHeaders = []
-        self._raw_trailers: RawHeaders = []
-        self._headers: Headers | None = None
-        self._pieces: list[bytes] = []
-        self._ended = False
-        self._error: BaseException | None = None
-        self._waiter: asyncio.Future[None] | None = None
+    def __repr__(self) -> str:
+        """Without headers and body."""
+        return f"<Http1Response {self.status}>"
 
     # ── for whoever asked ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,7 +100,7 @@ class Http1Response:
 
     @property
     def is_waited_for(self) -> bool:
-        return self._waiter is not None
+        return self._waiter is not None and not self._waiter.done()  # done: cancelled, and nothing has arrived since
 
     @property
     def error(self) -> BaseException | None:
@@ -120,34 +121,38 @@ class Http1Response:
                 coding = value
         return coding.rpartition(b",")[2].strip().lower() != b"chunked"
 
-    async def arrival(self) -> None:
-        """Wait until something has arrived: the head, bytes, the end or an error."""
+    def arrival(self) -> asyncio.Future[None]:
+        """Done when something has arrived: the head, bytes, the end or an error."""
         waiter = self._waiter = self.loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        return waiter
 
     def begin(self, status: int, headers: RawHeaders) -> None:
-        self.status, self._raw_headers, self.began = status, headers, True
-        self._wake()
+        self.status = status
+        self._raw_headers = headers
+        self.began = True
+        if self._waiter is not None:
+            self._wake(self._waiter)
 
     def add(self, data: bytes) -> None:
         self._pieces.append(data)
         self.unread += len(data)
-        self._wake()
+        if self._waiter is not None:
+            self._wake(self._waiter)
 
     def end(self, trailers: RawHeaders) -> None:
         self._connection = None
-        self._raw_trailers = trailers
         self._ended = True
-        self._wake()
+        if trailers:
+            self._raw_trailers = trailers
+        if self._waiter is not None:
+            self._wake(self._waiter)
 
     def fail(self, error: BaseException) -> None:
         """What has arrived before may still be read."""
         self._connection = None
         self._error, self._ended = error, True
-        self._wake()
+        if self._waiter is not None:
+            self._wake(self._waiter)
 
     def overdue(self, now: float) -> UpstreamTimeout:
         timeouts = self.timeouts
@@ -159,16 +164,19 @@ class Http1Response:
 
     def _taken(self) -> bytes:
         pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        if len(pieces) == 1:
+            data = pieces.pop()
+        else:
+            data = b"".join(pieces)
+            pieces.clear()
         self.unread = 0
         if self._connection is not None:
             self._connection.resume()
         return data
 
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
+    def _wake(self, waiter: asyncio.Future[None]) -> None:
+        self._waiter = None
+        if not waiter.done():  # as it is when whoever waited was cancelled
             waiter.set_result(None)
 
 
