@@ -27,7 +27,6 @@ from pulse_gateway.config import (
 from pulse_gateway.errors import ConfigError, ModelNotFound
 from pulse_gateway.moderation.chain import Chain, HookSpec
 from pulse_gateway.moderation.moderator import Moderator
-from pulse_gateway.moderation.term_moderator import TermModerator
 from pulse_gateway.pipeline.terms import ModelTerms, Terms
 from pulse_gateway.providers import registry
 from pulse_gateway.providers.provider import Provider
@@ -193,6 +192,8 @@ def _overrides(config: Config, rows: Mapping[str, ProviderRow]) -> dict[tuple[st
 def _hook(hook: HookConfig) -> HookSpec:
     moderator: Moderator
     if hook.name == "terms":
+        from pulse_gateway.moderation.term_moderator import TermModerator  # only who has it loads its tables
+
         moderator = TermModerator(
             block_severity=hook.block_severity,
             file=None if hook.file is None else Path(hook.file),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -151,7 +150,9 @@ def _refuse_misspelt(environ: Mapping[str, str]) -> None:
     """Other programs have variables that begin with PULSE_ too, so only what is nearly one of ours is refused."""
     for name in environ:
         if name.startswith("PULSE_") and name not in _VARIABLES:
-            near = difflib.get_close_matches(name, _VARIABLES, n=1, cutoff=0.85)
+            from difflib import get_close_matches  # who spells all right need not load it
+
+            near = get_close_matches(name, _VARIABLES, n=1, cutoff=0.85)
             if near:
                 raise ConfigError(f"the variable {name} is set, which means nothing here; did you mean {near[0]}?")
 

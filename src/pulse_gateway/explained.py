@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import typing
 from typing import Annotated, Any, Literal
@@ -17,10 +16,12 @@ _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]*)`(?: - at 
 def explained(message: str, root: type[msgspec.Struct]) -> str:
     """A validation error of msgspec about a document whose root is `root`: the key, where it is, and the nearest valid one."""
     if unknown := _UNKNOWN.match(message):
+        from difflib import get_close_matches  # who spells all right need not load it
+
         path = (unknown["path"] or "").strip(".")
         section = _struct_at(root, path)
         valid = [field.encode_name for field in msgspec.structs.fields(section)] if section else []
-        near = difflib.get_close_matches(unknown["name"], valid, n=1, cutoff=0.5)
+        near = get_close_matches(unknown["name"], valid, n=1, cutoff=0.5)
         hint = f"did you mean `{near[0]}`?" if near else f"valid keys: {', '.join(valid)}"
         where = f"[{path}]" if path else "the top level"
         return f"unknown key `{unknown['name']}` in {where}; {hint}"

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib import resources
 
 import msgspec
 
@@ -152,6 +151,8 @@ class Catalog:
 @cache
 def _shipped_file() -> CatalogFile:
     """Read once in a process: nothing in it ever changes."""
+    from importlib import resources  # takes longer to load than the file takes to be read
+
     data = resources.files("pulse_gateway.catalog").joinpath("models.json").read_bytes()
     return msgspec.json.decode(data, type=CatalogFile)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
-from math import ceil
 from typing import Any
 
 import msgspec
@@ -18,15 +16,15 @@ _SAME_MODELS = {"azure": "openai", "vertex": "google"}
 
 # `us.anthropic.claude-opus-5-5`, `anthropic.claude-haiku-4-5-20251001-v1:0`, `openai.gpt-6-sol`
 _ON_BEDROCK = re.compile(r"(?:(?P<region>[a-z-]+)\.)?(?P<vendor>anthropic|openai)\.(?P<name>.+?)(?:-v\d+(?::\d+)?)?")
-_IN_A_REGION, _FOR_GOVERNMENTS = Fraction(11, 10), Fraction(12, 10)
+_IN_A_REGION, _FOR_GOVERNMENTS = 110, 120
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """`name` at `vendor`, whose list price is to be multiplied by `factor`."""
+    """`name` at `vendor`, of whose list price `percent` is charged."""
 
     vendor: str
     name: str
-    factor: Fraction = Fraction(1)
+    percent: int = 100
 
 
 def origin_of(provider: str, name: str) -> Origin | None:
@@ -52,17 +50,17 @@ def origin_of(provider: str, name: str) -> Origin | None:
 def resold(model: Model, name: str, origin: Origin) -> Model:
     """The vendor's `model` as it is sold elsewhere: another name, perhaps dearer, and none of the vendor's dates."""
     price = model.price
-    if price is not None and origin.factor != 1:
+    if price is not None and origin.percent != 100:
         dearer = {
-            part: msgspec.convert(_times(msgspec.to_builtins(rates), origin.factor), type(rates))
+            part: msgspec.convert(_times(msgspec.to_builtins(rates), origin.percent), type(rates))
             for part in ("rates", "long_rates", "units")
             if (rates := getattr(price, part)) is not None
         }
-        price = msgspec.structs.replace(price, source=f"{price.source}, × {float(origin.factor):g}", **dearer)
+        price = msgspec.structs.replace(price, source=f"{price.source}, × {origin.percent / 100:g}", **dearer)
     return msgspec.structs.replace(model, name=name, price=price, start=None, shutdown=None)
 
 
-def _times(rates: Any, factor: Fraction) -> Any:
+def _times(rates: Any, percent: int) -> Any:
     if isinstance(rates, dict):
-        return {name: _times(rate, factor) for name, rate in rates.items()}
-    return ceil(rates * factor)
+        return {name: _times(rate, percent) for name, rate in rates.items()}
+    return -(-rates * percent // 100)  # rounded up

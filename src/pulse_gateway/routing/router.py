@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import random as _random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -334,16 +333,20 @@ class Router:
         self._name_choices[model] = choice
 
     def _not_found(self, model: str) -> str:
+        from difflib import get_close_matches  # who spells all right need not load it
+
         asked = model[:_LONGEST_NAME]
         self.models()
-        near = [self._spellings[name] for name in difflib.get_close_matches(asked, self._spellings, n=3, cutoff=0.6)]
+        near = [self._spellings[name] for name in get_close_matches(asked, self._spellings, n=3, cutoff=0.6)]
         hint = f"; did you mean {', '.join(dict.fromkeys(near))}?" if near else "; GET /v1/models lists what there is"
         return f"the model {asked!r} does not exist or is not served here{hint}"
 
     def _instead(self, model: str, operations: tuple[str, ...]) -> str:
         """What there is for the same: what is spelled alike, else what comes first."""
+        from difflib import get_close_matches
+
         same = [
             each.id for each in self.models() if not set(operations).isdisjoint(each.operations) and each.id != model
         ]
-        near = difflib.get_close_matches(model[:_LONGEST_NAME], same, n=3, cutoff=0.6) or same[:3]
+        near = get_close_matches(model[:_LONGEST_NAME], same, n=3, cutoff=0.6) or same[:3]
         return f"; use {' or '.join(near)} instead" if near else "; GET /v1/models lists what there is"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 
@@ -72,4 +71,6 @@ def ascii_json(data: bytes | bytearray) -> str:
     try:
         return data.decode("ascii")
     except UnicodeDecodeError:
+        import json  # for what is rare
+
         return json.dumps(json.loads(data), separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Forms: `multipart/form-data` → parts, one field of a form rewritten, a form built. The one file that imports `multipart`.
+"""Forms: `multipart/form-data` → parts, one field of a form rewritten, a form built. The one file that imports `multipart`, once there is a form.
 
 Strict: what two readers could understand in two ways is refused. Nothing is copied but what is changed: a part is a view of the body.
 
@@ -11,18 +11,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-from multipart import (
-    MultipartError,
-    MultipartSegment,
-    PushMultipartParser,
-    content_disposition_quote,
-    parse_options_header,
-)
 
 from pulse_gateway.errors import InvalidRequest
 from pulse_gateway.types.http import Payload
+
+if TYPE_CHECKING:
+    from multipart import MultipartSegment
 
 __all__ = ["MAX_PARTS", "FormPart", "Part", "build_form", "is_form", "parse_form", "set_field"]
 
@@ -134,6 +131,8 @@ def build_form(parts: Sequence[FormPart]) -> Payload:
 
 
 def _headers(part: FormPart) -> bytes:
+    from multipart import content_disposition_quote
+
     said = f"Content-Disposition: form-data; name={content_disposition_quote(part.name)}"
     if part.filename is not None:
         said += f"; filename={content_disposition_quote(part.filename)}"
@@ -145,6 +144,8 @@ def _headers(part: FormPart) -> bytes:
 
 
 def _boundary(content_type: str) -> bytes:
+    from multipart import parse_options_header
+
     kind, options = parse_options_header(content_type)
     boundary = options.get("boundary", "")
     if kind != "multipart/form-data":
@@ -156,6 +157,8 @@ def _boundary(content_type: str) -> bytes:
 
 def _segments(boundary: bytes, body: bytes) -> list[MultipartSegment]:
     """Heads and sizes of the parts. Raises: InvalidRequest."""
+    from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
     parser = PushMultipartParser(boundary, max_header_size=_MAX_HEADER_BYTES, max_segment_count=MAX_PARTS, strict=True)
     try:
         segments = [event for event in parser.parse(body) if isinstance(event, MultipartSegment)]

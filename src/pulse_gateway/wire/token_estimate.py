@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pulse_gateway.wire.prompt_texts import Text, size_of
 
@@ -66,7 +66,7 @@ class OutputEstimate:
         self._open = text[end:]
 
 
-_PIECES = re.compile(
+_PIECES = (
     r"[A-Za-z\u00c0-\u024f]+"  # Latin words
     r"|[\u0370-\u1fff]+"  # words of the other alphabets: Greek, Cyrillic, Hebrew, Arabic, Indic …
     r"|[\u2e80-\U0010ffff]"  # Chinese, Japanese, Korean, emoji: one by one
@@ -75,8 +75,15 @@ _PIECES = re.compile(
 )
 
 
+@cache
+def _pieces() -> re.Pattern[str]:
+    """Compiled for the first answer that was cut: its ranges take longer than all other expressions that importing the package needs."""
+    return re.compile(_PIECES)
+
+
 def _tokens_of(text: str) -> float:
-    return sum(_known_weight(piece) if len(piece) <= _OFTEN_SEEN else _weight(piece) for piece in _PIECES.findall(text))
+    pieces = _pieces().findall(text)
+    return sum(_known_weight(piece) if len(piece) <= _OFTEN_SEEN else _weight(piece) for piece in pieces)
 
 
 def _weight(piece: str) -> float:
