@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest import MonkeyPatch
 
 from pulse_gateway.errors import InvalidRequest
+from pulse_gateway.wire import json_splice
 from pulse_gateway.wire.json_splice import remove_member, set_members
 
 SPACE = st.sampled_from(["", " ", "\n  ", "\t", "\r\n"])
@@ -89,3 +91,45 @@ def test_a_new_member_is_added_at_the_end() -> None:
     added: dict[str, Any] = {"include_usage": True}
     assert set_members(b'{"a": 1 }', stream_options=added) == b'{"a": 1 ,"stream_options":{"include_usage":true}}'
     assert set_members(b"{}", a=1) == b'{"a":1}'
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> bytes:
+    """An object as programs write it: one of the two usual spellings, or nearly; a key may occur twice."""
+    colon, comma = draw(st.sampled_from([(":", ","), (": ", ", "), (": ", ","), (":", ", "), (": ", ",\n")]))
+    names = st.one_of(NAMES, st.sampled_from(["", "%b", "100%", 'a": 1, "b', "\\"]))
+    ascii_only = draw(st.booleans())
+
+    def written(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=ascii_only, separators=(comma, colon))
+
+    members = draw(st.lists(st.tuples(names, VALUES), max_size=6))
+    text = comma.join(f"{written(name)}{colon}{written(value)}" for name, value in members)
+    return f"{{{text}}}{draw(st.sampled_from(['', '', '', ' ']))}".encode()
+
+
+def _outcome(body: bytes, values: dict[str, Any]) -> bytes | str:
+    try:
+        return set_members(body, **values)
+    except InvalidRequest as error:
+        return str(error)
+
+
+@given(spellings(), st.dictionaries(NAMES, VALUES, max_size=3))
+def test_the_usual_spellings_are_changed_as_the_scanner_would(body: bytes, values: dict[str, Any]) -> None:
+    quick = _outcome(body, values)
+    with MonkeyPatch.context() as patch:
+        patch.setattr(json_splice, "_LARGE_BYTES", -1)
+        thorough = _outcome(body, values)
+        patch.setattr(json_splice, "_starts", json_splice._scanned)
+        assert quick == thorough == _outcome(body, values)
+
+
+def test_shapes_of_objects_are_kept_up_to_a_bound() -> None:
+    json_splice._shapes.clear()
+    for number in range(3 * json_splice._MOST_SHAPES):
+        assert set_members(b'{"k%d":1}' % number, x=2) == b'{"k%d":1,"x":2}' % number
+    assert len(json_splice._shapes) <= json_splice._MOST_SHAPES
+    set_members(b'{"%b":1}' % (b"k" * json_splice._LONGEST_SHAPE_BYTES))
+    assert len(json_splice._shapes) <= json_splice._MOST_SHAPES
+    assert all(len("".join(names)) < json_splice._LONGEST_SHAPE_BYTES for names in json_splice._shapes)

@@ -45,6 +45,20 @@ _MEDIA = {**_IMAGES, "image_edits": "openai.images.edits", "speech": "openai.spe
 _RERANK = {"rerank": "cohere.rerank"}
 
 
+class _Standing(msgspec.Struct, frozen=True):
+    """What is the same in every chat with one deployment. `own`: the gateway's own headers; `headers`: the key and
+    what is configured among them."""
+
+    url: str
+    own: Headers
+    headers: Headers
+    of: tuple[OpenAICompatible, Deployment]  # whose ids it is known by, so that no others come to have them
+
+
+_STANDING: dict[tuple[str, bool, int, int], _Standing] = {}
+_MOST_STANDING = 1_024
+
+
 class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
     """One vendor.
 
@@ -90,11 +104,26 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
 
     def build(self, call: UpstreamCall, /) -> HttpRequest:
         """Configured headers win over the gateway's own, and those over the client's."""
-        accepted = "text/event-stream" if call.stream else "application/json"
-        headers = self._headers(call, (("content-type", "application/json"), ("accept", accepted)))
-        dialect = call.dialect or self.dialect
-        body = self._as_the_vendor_has_it(call.body) if dialect == "openai.chat" else call.body
-        return HttpRequest("POST", self.url(call.deployment, self.path(dialect)), headers, body)
+        dialect, deployment, body = call.dialect or self.dialect, call.deployment, call.body
+        standing = _STANDING.get((dialect, call.stream, id(deployment), id(self)))
+        if standing is None:
+            standing = self._standing(dialect, call.stream, deployment)
+        if dialect == "openai.chat" and (self.drops or self.renames or self.words or self.rewrite is not None):
+            body = self._as_the_vendor_has_it(body)
+        if call.client_headers or deployment.headers:
+            headers = self._headers(call, standing.own)
+        else:  # none of these names occurs twice
+            headers = call.trace_headers + standing.headers
+        return HttpRequest("POST", standing.url, headers, body)
+
+    def _standing(self, dialect: str, stream: bool, deployment: Deployment) -> _Standing:
+        own = (("content-type", "application/json"), ("accept", "text/event-stream" if stream else "application/json"))
+        headers = self._headers(OfferCall(deployment=deployment), own)
+        standing = _Standing(self.url(deployment, self.path(dialect)), own, headers, (self, deployment))
+        if len(_STANDING) >= _MOST_STANDING:
+            _STANDING.clear()
+        _STANDING[dialect, stream, id(deployment), id(self)] = standing
+        return standing
 
     def _as_the_vendor_has_it(self, body: bytes) -> bytes:
         body = reworded(spelled(body, self.drops, self.renames), self.words)
@@ -114,7 +143,7 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         dropped: tuple[str, ...] = ()
         if self.replays is not None:
             body, dropped = without_extensions(body, EXTENSIONS - self.replays)
-        return body, (*dropped, *told_members(body, self.drops - _OURS))
+        return body, (*dropped, *told_members(body, self.drops - _OURS)) if self.drops else dropped
 
     def mender(self, dialect: str, /) -> Mender | None:
         aloud = self.dialect == "openai.chat.aloud"

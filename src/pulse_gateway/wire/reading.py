@@ -113,9 +113,7 @@ class Reading:
 
     def observe_reply(self, reply: ChatReply) -> None:
         """The same for an answer that came in one piece."""
-        self.id, self.model, self.started, self.ended = reply.id, reply.model, True, True
-        self.usage, self.finish_reason, self.told_nano_usd = reply.usage, reply.finish_reason, reply.cost_nano_usd
-        self.usage_is_final = _says_output(reply.usage)
+        self.observe_head(reply.id, reply.model, reply.finish_reason, reply.usage, reply.cost_nano_usd)
         for choice in reply.choices:
             for part in choice.parts:
                 if isinstance(part, TextPart | ReasoningPart | RefusalPart):
@@ -123,6 +121,19 @@ class Reading:
                 elif isinstance(part, ToolCallPart):
                     self.count(part.name)
                     self.count(part.arguments)
+
+    def observe_head(
+        self,
+        reply_id: str,
+        model: str,
+        finish_reason: FinishReason | None,
+        usage: Usage | None,
+        told_nano_usd: int | None,
+    ) -> None:
+        """What such an answer says of itself; what the model wrote in it is to be counted beside."""
+        self.id, self.model, self.started, self.ended = reply_id, model, True, True
+        self.finish_reason, self.usage, self.told_nano_usd = finish_reason, usage, told_nano_usd
+        self.usage_is_final = usage is not None and usage.output_tokens is not None
 
     def take_written(self) -> str:
         written = "".join(self._untaken)

@@ -7,7 +7,12 @@ __all__ = ["apart", "without"]
 
 def without(total: int | None, *parts: int | None) -> int | None:
     """What `parts` leave of `total`; None where that is unknown."""
-    return None if total is None else max(0, total - sum(part or 0 for part in parts))
+    if total is None:
+        return None
+    for part in parts:
+        if part:
+            total -= part
+    return max(0, total)
 
 
 def apart(total: int | None, *parts: int | None) -> tuple[int | None, ...]:

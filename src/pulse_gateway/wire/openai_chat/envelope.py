@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from pulse_gateway.errors import InvalidRequest, UpstreamProtocolError
 from pulse_gateway.wire.codec import Envelope
-from pulse_gateway.wire.json_splice import remove_member, set_members
+from pulse_gateway.wire.json_splice import read_members, remove_member, set_members, splice
 from pulse_gateway.wire.openai_chat.schema import (
     AnyObject,
     MessageHead,
@@ -87,17 +87,11 @@ _ABSENT = Raw()
 _NOTHING = (b"", b"null")  # an absent member, and one that says as much
 
 
-class _Rewritable(Struct):
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: Raw = _ABSENT
-
-
 class _UsageWish(Struct):
     include_usage: bool | None = None
 
 
-_rewritable = msgspec.json.Decoder(_Rewritable).decode
+_model_name = msgspec.json.Decoder(str | None).decode
 _usage_wish = msgspec.json.Decoder(_UsageWish).decode
 
 
@@ -107,18 +101,19 @@ def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
     Takes a body that `read_envelope` has checked.
     Raises: InvalidRequest when a top-level key occurs twice: the vendor might read the other one.
     """
-    request = _rewritable(body)
+    members = read_members(body)
     changes: dict[str, object] = {}
-    if request.model != model:
+    written = members.get("model")
+    if written is None or _model_name(written) != model:
         changes["model"] = model
-    if show_usage and request.stream:
-        options = bytes(request.stream_options)
+    streamed = members.get("stream")
+    if show_usage and streamed is not None and bytes(streamed) == b"true":
+        options = bytes(members.get("stream_options", _ABSENT))
         if options in _NOTHING:
             changes["stream_options"] = {"include_usage": True}
         elif _usage_wish(options).include_usage is not True:
             changes["stream_options"] = Raw(set_members(options, include_usage=True))
-    rewritten = set_members(body, **changes)
-    return rewritten if changes else body
+    return splice(body, members, changes)
 
 
 class _UsageView(Struct):

@@ -9,7 +9,6 @@ SDK 3.54.0, which has none of them.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
@@ -23,7 +22,6 @@ EXTENSIONS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "
 """Members of an assistant's message; `extra_content` is one of its tool calls."""
 
 _OF_CALLS = "extra_content"
-_MAY_HOLD = re.compile(rb'"(?:reasoning|extra_content)')  # one pass over a body that nearly always holds none of them
 
 
 class _Message(msgspec.Struct):
@@ -44,7 +42,9 @@ def without_extensions(body: bytes, refused: frozenset[str]) -> tuple[bytes, tup
 
     Raises: InvalidRequest when a key occurs twice in what is changed.
     """
-    if not refused or _MAY_HOLD.search(body) is None:
+    # Two searches for plain bytes, many times faster than one for a pattern (and than `in`, which first takes them for a number), over
+    # a body that nearly always holds none of them.
+    if not refused or (body.find(b'"reasoning') < 0 and body.find(b'"extra_content') < 0):
         return body, ()
     found = sorted(refused)
     gone: dict[str, None] = {}

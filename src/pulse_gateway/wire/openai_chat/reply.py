@@ -30,7 +30,9 @@ from pulse_gateway.wire.openai_chat.reasoning_details import encode_details, tol
 from pulse_gateway.wire.openai_chat.schema import (
     Answer,
     ChoiceRecord,
+    Completion,
     ContentPiece,
+    FunctionRecord,
     LogprobsRecord,
     ToolCallRecord,
     decode_completion,
@@ -66,6 +68,7 @@ _FINISH_WORDS = {
     FinishReason.CONTENT_FILTER: "content_filter",
     FinishReason.PAUSE: "length",  # the nearest word for "there is more to come"
 }
+_STOP, _TOOL_CALLS = FinishReason.STOP, FinishReason.TOOL_CALLS  # to look up a member of an enumeration takes a call
 _encoder = msgspec.json.Encoder()
 
 
@@ -119,8 +122,8 @@ def thought_signature(extra_content: Any) -> str | None:
 
 def decode_finish_reason(word: str | None, *, called: bool) -> FinishReason:
     """`stop` beside tool calls, as after a forced call, is `TOOL_CALLS`; so is an empty or missing word there."""
-    reason = _FINISH_REASONS.get(word or "", FinishReason.STOP)
-    return FinishReason.TOOL_CALLS if called and reason is FinishReason.STOP else reason
+    reason = _FINISH_REASONS.get(word or "", _STOP)
+    return _TOOL_CALLS if called and reason is _STOP else reason
 
 
 def interruption(word: str | None) -> UpstreamError | None:
@@ -170,17 +173,14 @@ def _token(token: str, logprob: float) -> dict[str, Any]:
 def decode_reply(body: bytes) -> ChatReply:
     """Raises: UpstreamProtocolError; UpstreamError for an error object or a failure that came with status 200."""
     completion = decode_completion(body)
-    if completion.is_error:
-        raise upstream_error(200, (), body)
-    if not completion.choices:
-        raise UpstreamProtocolError("the provider's answer has no choices")
+    choices = _choices_of(completion, body)
     reply_id = completion.id or ""
     groq_usage = completion.x_groq.usage if completion.x_groq else None
     return ChatReply(
         id=reply_id,
         model=completion.model or "",
         created=None if completion.created is None else int(completion.created),
-        choices=tuple(_choice(record, position, reply_id) for position, record in enumerate(completion.choices)),
+        choices=tuple(_choice(record, position, reply_id) for position, record in enumerate(choices)),
         usage=decode_usage(completion.usage or groq_usage),
         cost_nano_usd=told_nano_usd(completion.usage),
     )
@@ -219,14 +219,64 @@ def _calls(answer: Answer, reply_id: str, choice: int) -> Iterator[ToolCallPart]
 
 
 def read_reply(body: bytes, reading: Reading) -> str:
-    """Note what settling needs of an answer that passes through, and return its visible text.
+    """Note what settling needs of an answer that passes through, and return its visible text: what `decode_reply` would find, without
+    making its values.
 
     Raises: as `decode_reply`.
     """
-    reply = decode_reply(body)
-    reading.observe_reply(reply)
-    return "\n".join(
-        "".join(part.text for part in choice.parts if isinstance(part, TextPart)) for choice in reply.choices
+    completion = decode_completion(body)
+    choices = _choices_of(completion, body)
+    called = False
+    for place, record in enumerate(choices):
+        if record.finish_reason in _FAILURES and (failure := interruption(record.finish_reason)):
+            raise failure
+        message = record.message
+        if place == 0 and message is not None and (message.tool_calls is not None or message.function_call is not None):
+            called = any(_functions(message))
+    usage = completion.usage
+    reading.observe_head(
+        completion.id or "",
+        completion.model or "",
+        decode_finish_reason(choices[0].finish_reason, called=called),
+        decode_usage(usage or (completion.x_groq.usage if completion.x_groq else None)),
+        told_nano_usd(usage),
+    )
+    texts = [_read_choice(record.message, reading) for record in choices]
+    return texts[0] if len(texts) == 1 else "\n".join(texts)
+
+
+def _choices_of(completion: Completion, body: bytes) -> list[ChoiceRecord]:
+    if completion.error or completion.object == "error" or not completion.choices:
+        if completion.is_error:
+            raise upstream_error(200, (), body)
+        raise UpstreamProtocolError("the provider's answer has no choices")
+    return completion.choices
+
+
+def _read_choice(message: Answer | None, reading: Reading) -> str:
+    if message is None:
+        return ""
+    text = message.plain_text
+    if text is None:
+        said = list(fragments(message))
+        for part in said:
+            reading.count(part.text)
+        text = "".join([part.text for part in said if isinstance(part, TextPart)])
+    elif text:
+        reading.count(text)
+    if message.tool_calls is None and message.function_call is None:
+        return text
+    for function in _functions(message):
+        if function is not None:
+            reading.count(function.name or "")
+            reading.count(fragment_of(function.arguments))
+    return text
+
+
+def _functions(message: Answer) -> list[FunctionRecord | None]:
+    """Of its calls each; None: of a custom tool."""
+    return [record.function for record in message.tool_calls or ()] + (
+        [message.function_call] if message.function_call else []
     )
 
 

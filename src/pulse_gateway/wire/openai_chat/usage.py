@@ -40,13 +40,15 @@ def decode_usage(record: UsageRecord | None) -> Usage | None:
     completion = record.completion_tokens_details or _NO_COMPLETION_DETAILS
     cached = record.prompt_cache_hit_tokens if prompt.cached_tokens is None else prompt.cached_tokens
     reasoning = completion.reasoning_tokens
-    inside_completion = None if _reasoning_stands_apart(record, reasoning) else reasoning
-    fresh, audio_in, image_in = apart(
-        without(record.prompt_tokens, cached, prompt.cache_write_tokens), prompt.audio_tokens, prompt.image_tokens
-    )
-    visible, audio_out, image_out = apart(
-        without(record.completion_tokens, inside_completion), completion.audio_tokens, completion.image_tokens
-    )
+    inside_completion = None if reasoning and _reasoning_stands_apart(record, reasoning) else reasoning
+    fresh = without(record.prompt_tokens, cached, prompt.cache_write_tokens)
+    audio_in, image_in = prompt.audio_tokens, prompt.image_tokens
+    if audio_in or image_in:  # nearly always there is nothing to take apart
+        fresh, audio_in, image_in = apart(fresh, audio_in, image_in)
+    visible = without(record.completion_tokens, inside_completion)
+    audio_out, image_out = completion.audio_tokens, completion.image_tokens
+    if audio_out or image_out:
+        visible, audio_out, image_out = apart(visible, audio_out, image_out)
     return Usage(
         input_tokens=fresh,
         cached_input_tokens=cached,
@@ -60,8 +62,8 @@ def decode_usage(record: UsageRecord | None) -> Usage | None:
     )
 
 
-def _reasoning_stands_apart(record: UsageRecord, reasoning: int | None) -> bool:
-    if not reasoning or record.total_tokens is None:
+def _reasoning_stands_apart(record: UsageRecord, reasoning: int) -> bool:
+    if record.total_tokens is None:
         return False
     return record.total_tokens == (record.prompt_tokens or 0) + (record.completion_tokens or 0) + reasoning
 

@@ -8,7 +8,7 @@ import msgspec
 
 from pulse_gateway.errors import InvalidRequest, UnsupportedParameter
 from pulse_gateway.wire.codec import Envelope
-from pulse_gateway.wire.json_splice import set_members
+from pulse_gateway.wire.json_splice import read_members, splice
 from pulse_gateway.wire.openai_responses.schema import (
     ROLES,
     AnyObject,
@@ -105,11 +105,7 @@ def _check_message(item: ItemHead[Any], position: int) -> None:
         raise InvalidRequest(f"{where}: {complaint}", param=where)
 
 
-class _Rewritable(msgspec.Struct):
-    model: str | None = None
-
-
-_rewritable = msgspec.json.Decoder(_Rewritable).decode
+_model_name = msgspec.json.Decoder(str | None).decode
 
 
 def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
@@ -118,7 +114,7 @@ def rewrite_request(body: bytes, *, model: str, show_usage: bool) -> bytes:
     Takes a body that `read_envelope` has checked.
     Raises: InvalidRequest when a top-level key occurs twice: the vendor might read the other one.
     """
-    if _rewritable(body).model == model:
-        set_members(body)
-        return body
-    return set_members(body, model=model)
+    members = read_members(body)
+    written = members.get("model")
+    named = written is not None and _model_name(written) == model
+    return splice(body, members, {} if named else {"model": model})
