@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, cast
@@ -28,6 +28,7 @@ from pulse_host.metrics import CONTENT_TYPE, Metrics
 from pulse_host.model_admin import admin_models_route
 from pulse_host.models import send_models
 from pulse_host.openapi import openapi_document
+from pulse_host.protocol import cycle_of
 from pulse_host.usage.controllers import history_route, usage_route
 from pulse_host.usage.history import HistorySource
 from pulse_host.videos import Videos
@@ -60,11 +61,17 @@ class _Application(Litestar):
     async def __call__(
         self, scope: Scope | LifeSpanScope, receive: Receive | LifeSpanReceive, send: Send | LifeSpanSend
     ) -> None:
-        http = cast("HTTPScope", scope)
-        if "method" in http and http["path"] in _SAY_ALL and _is_plain(http):  # only HTTP has methods
-            await self.ingress.fixed(http, cast("Receive", receive), cast("Send", send))
-        else:
-            await super().__call__(scope, receive, send)
+        await self.entry(scope, receive, send)
+
+    def entry(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
+        """The same, for a server that takes the coroutine of a plain function, and has one frame less to run then."""
+        if scope["type"] == "http":
+            cycle = cycle_of(scope)
+            if cycle is not None and (remembered := cycle.remembered) is not None and remembered.read is not None:
+                return self.ingress.again(cycle, remembered.read)
+            if scope["path"] in _SAY_ALL and _is_plain(scope):
+                return self.ingress.fixed(scope, receive, send)
+        return super().__call__(scope, receive, send)
 
 
 def _is_plain(scope: HTTPScope) -> bool:

@@ -21,7 +21,7 @@ from pulse_gateway.errors import (
 )
 from pulse_gateway.limits.headers import refusal_headers
 from pulse_gateway.wire import registry as wire
-from pulse_host.ingress import request_id_of
+from pulse_host.request_head import request_id_of
 
 __all__ = ["EXCEPTION_HANDLERS"]
 

@@ -3,53 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from types import TracebackType
-from typing import Self
+from collections.abc import Awaitable
+from typing import Protocol, Self
 
-from litestar.types import Send
+__all__ = ["Heartbeat", "Written"]
 
-__all__ = ["Heartbeat"]
+
+class Written(Protocol):
+    """What a stream is written to. `wrote_at` is when it was last, by the loop's time; while it `is_held`, a chunk would have to wait."""
+
+    wrote_at: float
+
+    @property
+    def is_held(self) -> bool: ...
+
+    def write(self, chunk: bytes, /) -> Awaitable[None] | None: ...
 
 
 class Heartbeat:
-    """Sends `keep_alive` whenever nothing was sent for `seconds`; with None it sends nothing of its own.
+    """Writes `keep_alive` to `outlet` whenever nothing was written for `seconds`; with None it writes nothing of its own.
 
-    Items and keep-alives never overlap: a keep-alive goes out only while no send is under way.
+    One timer, looked at when its time has come: a stream that is not silent pays nothing for it. A keep-alive goes out only while
+    nothing else waits to.
     """
 
-    def __init__(self, send: Send, keep_alive: bytes | None, seconds: float) -> None:
-        self._send, self._keep_alive, self._seconds = send, keep_alive, seconds
-        self._lock = asyncio.Lock()
-        self._sent_at = 0.0
-        self._task: asyncio.Task[None] | None = None
+    __slots__ = ("_beating", "_keep_alive", "_loop", "_outlet", "_seconds", "_timer")
 
-    async def __aenter__(self) -> Self:
+    def __init__(self, outlet: Written, keep_alive: bytes | None, seconds: float) -> None:
+        self._outlet, self._keep_alive, self._seconds = outlet, keep_alive, seconds
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Future[None] | None = None  # held, since the loop holds tasks only weakly
+
+    def __enter__(self) -> Self:
         if self._keep_alive is not None:
-            self._sent_at = asyncio.get_running_loop().time()
-            self._task = asyncio.create_task(self._beat(self._keep_alive))
+            self._outlet.wrote_at = self._loop.time()
+            self._timer = self._loop.call_later(self._seconds, self._look)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beating is not None:
+            self._beating.cancel()
 
-    async def send(self, item: bytes) -> None:
-        """Send `item`, once the client has read what came before. Nothing is not sent, and does not count as a sign of life."""
-        if not item:
-            return
-        async with self._lock:
-            await self._send({"type": "http.response.body", "body": item, "more_body": True})
-        self._sent_at = asyncio.get_running_loop().time()
-
-    async def _beat(self, keep_alive: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            wait_s = self._sent_at + self._seconds - loop.time()
-            if wait_s > 0:
-                await asyncio.sleep(wait_s)
-            elif self._lock.locked():
-                await asyncio.sleep(self._seconds)
-            else:
-                await self.send(keep_alive)
+    def _look(self) -> None:
+        outlet, keep_alive = self._outlet, self._keep_alive
+        assert keep_alive is not None
+        left_s = outlet.wrote_at + self._seconds - self._loop.time()
+        if left_s <= 0 and not outlet.is_held:
+            waiting = outlet.write(keep_alive)
+            if waiting is not None:
+                self._beating = asyncio.ensure_future(waiting)
+        self._timer = self._loop.call_later(left_s if left_s > 0 else self._seconds, self._look)

@@ -20,7 +20,8 @@ from pulse_gateway.types.catalog import Capabilities, Model, Price, Rates
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.units import usd
 from pulse_host.anonymous import AnonymousLimit
-from pulse_host.ingress import authenticated, request_id_of
+from pulse_host.ingress import authenticated
+from pulse_host.request_head import credential_of, request_id_of
 
 __all__ = ["AdminModel", "AdminModels", "AdminPrice", "admin_models", "admin_models_route", "require_scope"]
 
@@ -111,7 +112,7 @@ def admin_models_route(gateway: Gateway, keys: Authenticator, anonymous: Anonymo
     ) -> Response[AdminModels]:
         # The parameters are described above and read below, where each mistake gets a name.
         headers = dict(request.headers.items())
-        require_scope(await authenticated(request.scope, headers, keys, anonymous), ADMIN)
+        require_scope(await authenticated(request.scope, credential_of(headers), keys, anonymous), ADMIN)
         page = admin_models(gateway.router, request.query_params.dict())
         return Response(page, headers={"x-request-id": request_id_of(headers)})
 

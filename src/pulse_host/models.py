@@ -23,7 +23,8 @@ from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
 from pulse_host.anonymous import AnonymousLimit
 from pulse_host.endpoints import gemini_methods
-from pulse_host.ingress import authenticated, headers_of, request_id_of
+from pulse_host.ingress import authenticated
+from pulse_host.request_head import credential_of, headers_of, request_id_of
 
 __all__ = ["dialect_of", "list_models", "send_models", "show_model", "usable"]
 
@@ -49,7 +50,7 @@ async def send_models(
     try:
         if scope["method"] not in {"GET", "HEAD"}:
             raise MethodNotAllowed(f"{scope['method']} is not served here; use GET", allowed="GET")
-        principal = await authenticated(scope, headers, keys, anonymous)
+        principal = await authenticated(scope, credential_of(headers), keys, anonymous)
         models = usable(gateway, principal)
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if name and (spelled := _spelled_out(gateway, principal, name)) is not None:

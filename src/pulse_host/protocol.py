@@ -5,16 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import socket
 import struct
 import sys
 import termios
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
 
-__all__ = ["BoundedHttp", "answer", "break_off", "is_gone", "is_stalled"]
+from pulse_host.cycle import Cycle
+from pulse_host.remembered_head import RememberedHead, remember
+
+__all__ = ["BoundedHttp", "answer", "break_off", "cycle_of", "is_stalled"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
@@ -23,103 +33,179 @@ UNREAD_BYTES = 16 * 1024  # here, beside what the kernel takes; beyond it nothin
 STALL_S = 30.0
 LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
+_log = logging.getLogger("uvicorn.error")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
-_JOINED_BYTES = 64 * 1024  # the longest body that is copied behind its head
-_EXTENSION = "pulse.client"  # of the ASGI scope; and what it holds:
-_STALLED, _GONE, _BREAK_OFF, _ANSWER = "stalled", "gone", "break_off", "answer"
+_EXTENSION = "pulse.client"  # of the ASGI scope: the cycle
+_MOST_IN_VAIN = 8  # heads remembered that did not come again; then the connection's client is one that changes them
+_defaults: tuple[object, bytes | None] = (None, None)  # headers of every answer, which hold the time, and their lines
+
+
+def cycle_of(scope: Mapping[str, Any]) -> Cycle | None:
+    """The request as our own connection knows it; None on another server than ours."""
+    own: Cycle | None = scope.get("extensions", {}).get(_EXTENSION)
+    return own
 
 
 def is_stalled(scope: Mapping[str, Any]) -> bool:
     """Whether the connection was closed because its client did not read what it had asked for."""
-    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_STALLED))
-
-
-def is_gone(scope: Mapping[str, Any]) -> bool:
-    """Whether the connection is closed."""
-    return bool(scope.get("extensions", {}).get(_EXTENSION, {}).get(_GONE))
+    own = cycle_of(scope)
+    return own is not None and own.connection.stalled
 
 
 def break_off(scope: Mapping[str, Any]) -> None:
     """Close the connection in the middle of an answer of bytes, in which nothing can be said: nobody shall take it for whole."""
-    own = scope.get("extensions", {}).get(_EXTENSION, {}).get(_BREAK_OFF)
+    own = cycle_of(scope)
     if own is not None:  # another server than ours closes it by itself, since the answer has no end
-        own()
+        own.break_off()
 
 
 def answer(scope: Mapping[str, Any], status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
     """Write a whole answer, whose headers tell its length, at once. False: it is to be sent as ASGI has it, and nothing was written."""
-    own = scope.get("extensions", {}).get(_EXTENSION, {}).get(_ANSWER)
-    return own is not None and own(status, headers, body)
+    own = cycle_of(scope)
+    return own is not None and own.answer(status, headers, body)
 
 
-class _WhileOpen:
-    """A transport as an answer is written to it. uvloop raises for what is written between the end of a connection and the moment
-    at which the protocol is told of it."""
+class BoundedHttp(asyncio.Protocol):
+    """A connection for uvicorn's server, as its `http` class. uvicorn's own waits for ever (for a request to begin, for the rest of a
+    body after it was answered, for a client to read), keeps as much of a head as a client cares to send, and costs more."""
 
-    __slots__ = ("_transport", "close")
+    __slots__ = (
+        "_answering", "_app", "_app_state", "_client", "_cycle", "_drained", "_expects_continue", "_head_bytes", "_head_timer", "_headers",
+        "_idle_since", "_idle_timer", "_in_body", "_in_head", "_in_vain", "_keep_alive_s", "_linger_timer", "_parser", "_queued",
+        "_reading_paused", "_remembered", "_root_path", "_scheme", "_server", "_unread_timer", "_url", "gone", "loop", "server_state",
+        "stalled", "tasks", "transport", "write_paused",
+    )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport, self.close = transport, transport.close
-
-    def write(self, data: bytes) -> None:
-        if not self._transport.is_closing():
-            self._transport.write(data)
-
-
-class BoundedHttp(HttpToolsProtocol):
-    """uvicorn's protocol waits for ever: for a request to begin, for the rest of a body after it was answered, and for a client to
-    read. It also keeps as much of a head as a client cares to send."""
-
-    _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
-    _linger_timer: asyncio.TimerHandle | None = None
-    _unread_timer: asyncio.TimerHandle | None = None
-    _answering: RequestResponseCycle | None = None
-    _in_head = True
-    _in_body = False
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self.loop = _loop or asyncio.get_event_loop()
+        self.server_state, self.tasks = server_state, server_state.tasks
+        self.transport: asyncio.Transport  # from `connection_made` on
+        self.gone = self.stalled = self.write_paused = False
+        self._app = getattr(
+            config.loaded_app, "entry", config.loaded_app
+        )  # one that is no coroutine function is cheaper
+        self._app_state, self._root_path, self._keep_alive_s = app_state, config.root_path, config.timeout_keep_alive
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_data_after_close=True
+        )  # else the last of several requests at once is an error
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_bytes = 0
+        self._in_head, self._in_body = True, False
+        self._expects_continue = self._reading_paused = False
+        self._cycle: Cycle | None = None  # of the last request that came
+        self._answering: Cycle | None = None  # of the last one that was begun with
+        self._queued: deque[Cycle] | None = None  # which few clients make use of
+        self._drained: asyncio.Event | None = None
+        self._remembered: RememberedHead | None = None
+        self._in_vain = 0
+        self._idle_since = 0.0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self.transport = transport
+        self.server_state.connections.add(self)  # type: ignore[arg-type]  # it names its own classes
+        self._server, self._client = get_local_addr(transport), get_remote_addr(transport)
+        self._scheme = "https" if is_ssl(transport) else "http"
         transport.set_write_buffer_limits(UNREAD_BYTES)
-        self._told: dict[object, object] = {_BREAK_OFF: self._break_off, _ANSWER: self._answer}
-        self._while_open = _WhileOpen(transport)
         self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._linger_timer, self._unread_timer):
+        self.server_state.connections.discard(self)
+        for timer in (self._head_timer, self._idle_timer, self._linger_timer, self._unread_timer):
             if timer is not None:
                 timer.cancel()
-        self._told.pop(_BREAK_OFF, None)
-        self._told.pop(_ANSWER, None)
-        self._told[_GONE] = True
-        self._unset_keepalive_if_required()  # which uvicorn leaves to run out when the connection broke
-        answering = self._answering
-        if answering is not None and not answering.response_complete:  # uvicorn tells the last request that came
-            answering.disconnected = True
-            answering.message_event.set()
-        super().connection_lost(exc)
+        self.gone = True
+        self._let_write()
+        if self._answering is not None:
+            self._answering.disconnect()
+        if exc is None:
+            self.transport.close()
+        self._parser = self._queued = self._remembered = None
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answering = cycle
-        super()._start_asgi_task(cycle, app)
+    def shutdown(self) -> None:
+        """Called by the server when it ends: closes the connection, once the request under way is answered."""
+        if self._cycle is None or self._cycle.response_complete:
+            self.transport.close()
+        else:
+            self._cycle.keep_alive = False
 
-    # ── the head ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
+        last, at_start = self._cycle, False
+        if last is not None and last.response_complete and not self._in_head and not self._in_body:
+            at_start, remembered = True, self._remembered
+            if remembered is not None and (body_at := remembered.body_at(data)):
+                self._in_vain = 0
+                self._begin_remembered(remembered, data[body_at:])
+                return
         if self._in_head:
             self._head_bytes += len(data)
             # A body may come in the same slice as its head; beyond the bound the slice alone says nothing yet.
             if self._head_bytes > MAX_HEAD_BYTES + len(data):
                 self._refuse(b"431 Request Header Fields Too Large")
                 return
-        super().data_received(data)
-        if self._in_head and self._head_timer is None and not self.transport.is_closing():
-            self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            _log.warning("Unsupported upgrade request.")
+        except httptools.HttpParserError:
+            self._invalid()
+            return
+        if self._in_head:
+            if self._head_timer is None and not self.transport.is_closing():
+                self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
+        elif at_start and not self._in_body and self._in_vain < _MOST_IN_VAIN:
+            self._remember(data)
+
+    def _begin_remembered(self, remembered: RememberedHead, body: bytes) -> None:
+        """As all callbacks of the parser do it for a request that is whole."""
+        if self._unread_timer is not None and not self.transport.get_write_buffer_size():
+            self._stop_watching()
+        scope = remembered.scope_of(len(body))
+        scope["state"] = self._app_state.copy()
+        self._cycle = self._answering = cycle = Cycle(self, scope, remembered, keep_alive=True)
+        scope["extensions"] = {_EXTENSION: cycle}
+        if body:
+            cycle.feed(body)
+        cycle.end_of_body()
+        cycle.start(self._app)
+
+    def _remember(self, data: bytes) -> None:
+        """What `data`, read from the start of a request to the end of it, has in its head."""
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete or self._queued or not cycle.keep_alive:
+            return
+        scope = cycle.scope
+        if scope["method"] == "POST" and scope["http_version"] == "1.1" and not self._parser.should_upgrade():
+            self._in_vain += 1
+            self._remembered = cycle.remembered = remember(data, scope)
 
     def on_message_begin(self) -> None:
         self._in_head = True
-        super().on_message_begin()
-        self.scope["extensions"] = {_EXTENSION: self._told}
+        self._url, self._headers, self._expects_continue = b"", [], False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head, self._head_bytes, self._in_body = False, 0, True
@@ -128,8 +214,60 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
         if self._unread_timer is not None and not self.transport.get_write_buffer_size():
             self._stop_watching()
-        super().on_headers_complete()
-        self.cycle.transport = self._while_open  # type: ignore[assignment]
+        version = self._parser.get_http_version()
+        url = httptools.parse_url(self._url)
+        path = url.path.decode("ascii")
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "method": self._parser.get_method().decode("ascii"),
+            "root_path": self._root_path,
+            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._root_path.encode("ascii") + url.path,
+            "query_string": url.query or b"",
+            "headers": self._headers,
+            "state": self._app_state.copy(),
+        }
+        keep_alive = version != "1.0" and self._parser.should_keep_alive()
+        before, self._cycle = self._cycle, Cycle(self, scope, None, keep_alive=keep_alive)
+        cycle = self._cycle
+        cycle.expects_continue = self._expects_continue
+        scope["extensions"] = {_EXTENSION: cycle}
+        if before is None or before.response_complete:
+            self._answering = cycle
+            cycle.start(self._app)
+        else:  # several requests at once are answered one after the other
+            self.pause_reading()
+            self._queued = self._queued or deque()
+            self._queued.append(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        assert self._cycle is not None
+        if not self._cycle.response_complete:
+            self._cycle.feed(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+        assert self._cycle is not None
+        if not self._cycle.response_complete:
+            self._cycle.end_of_body()
+
+    def pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -143,66 +281,89 @@ class BoundedHttp(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self._close()
 
-    # ── the body ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def on_message_complete(self) -> None:
-        self._in_body = False
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
-            self._linger_timer = None
-        super().on_message_complete()
-
-    def on_response_complete(self) -> None:
-        answered_early = self._in_body and not self.pipeline  # of several requests at once, the last is not this one
-        super().on_response_complete()
-        self.loop.call_soon(self._watch_reading)  # in this turn uvloop has not written anything yet
-        if answered_early and not self.transport.is_closing():
-            self._linger_timer = self.loop.call_later(LINGER_S, self._close)
+    def _invalid(self) -> None:
+        said = b"Invalid HTTP request received."
+        _log.warning(said.decode())
+        lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        lines += (
+            b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(said),
+            said,
+        )
+        self.write(STATUS_LINE[400] + b"".join(lines))
+        self.transport.close()
 
     # ── the answer ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
-        """As uvicorn does it in two steps and for each header, in what is by far the most usual case."""
-        cycle = self._answering
+    def write(self, data: bytes) -> None:
+        """uvloop raises for what is written between the end of a connection and the moment at which its protocol is told of it."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def default_lines(self) -> bytes | None:
+        """The headers that every answer has, as lines. None: they say something of the connection."""
+        global _defaults  # noqa: PLW0603 -- one for all connections, as the list is
+        headers = self.server_state.default_headers  # a list of its own in each second
+        made_of, lines = _defaults
+        if made_of is not headers:
+            says_more = any(name == b"connection" for name, _ in headers)
+            lines = None if says_more else b"".join([b"%b: %b\r\n" % pair for pair in headers])
+            _defaults = headers, lines
+        return lines
+
+    async def drain(self) -> None:
+        """Wait until the client has read, or is gone."""
+        if self.write_paused and not self.gone:
+            self._drained = self._drained or asyncio.Event()
+            await self._drained.wait()
+
+    def answered(self, cycle: Cycle) -> None:
+        """Called by the cycle whose answer has been written to its end."""
+        self.server_state.total_requests += 1
+        answered_early = self._in_body and not self._queued  # of several requests at once, the last is not this one
+        if self.transport.is_closing():
+            self.loop.call_soon(self._watch_reading)  # in this turn uvloop has not written anything yet
+            return
+        self.resume_reading()
+        if self._queued:
+            self._answering = self._queued.popleft()
+            self._answering.start(self._app)
+            return
+        self._idle_since = self.loop.time()
         if (
-            cycle is None
-            or cycle.response_started
-            or cycle.disconnected
-            or not cycle.keep_alive
-            or cycle.flow.write_paused
-            or cycle.scope["method"] != "POST"
-        ):
-            return False
-        fields = [f"{name}: {value}" for name, value in headers]
-        if not "".join(fields).isprintable():
-            return False  # where uvicorn looks closer
-        head = [STATUS_LINE[status]]
-        for name, value in cycle.default_headers:
-            if name == b"connection":
-                return False
-            head += name, b": ", value, b"\r\n"
-        head += "\r\n".join(fields).encode("latin-1", "replace"), b"\r\n\r\n"
-        if len(body) <= _JOINED_BYTES:
-            head.append(body)
-        cycle.response_started = True
-        cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join(head))
-        if len(body) > _JOINED_BYTES:
-            cycle.transport.write(body)
-        cycle.response_complete = True
-        cycle.message_event.set()
-        cycle.on_response()
-        return True
+            self._idle_timer is None
+        ):  # one that runs is looked at when its time has come: mostly another request has come by then
+            self._idle_timer = self.loop.call_later(min(STALL_S, self._keep_alive_s), self._look_at_idling)
+        if answered_early:
+            self._linger_timer = self.loop.call_later(LINGER_S, self._close)
+
+    def _look_at_idling(self) -> None:
+        """Nothing may have come since the last answer for as long as a connection is kept, nor its end be left unread."""
+        self._idle_timer = None
+        if self._in_head or self._cycle is None or not self._cycle.response_complete or self.transport.is_closing():
+            return  # the next answer sets it again
+        if self._unread_timer is None:
+            self._watch_reading()
+        left_s = self._idle_since + self._keep_alive_s - self.loop.time()
+        if left_s > 0:
+            self._idle_timer = self.loop.call_later(min(STALL_S, left_s), self._look_at_idling)
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self.write_paused = True
         self._watch_reading()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self._let_write()
         self._stop_watching()
-        if self.cycle is None or self.cycle.response_complete or self.transport.is_closing():
+        if self._cycle is None or self._cycle.response_complete or self.transport.is_closing():
             self._watch_reading()  # the rest; before that, more is written to it, and its size says nothing
+
+    def _let_write(self) -> None:
+        self.write_paused = False
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
 
     def _close(self) -> None:
         self.transport.close()  # once all is read that was written
@@ -222,19 +383,16 @@ class BoundedHttp(HttpToolsProtocol):
         self._unread_timer = None
         unread = self._unread_bytes()
         if unread > max(0, unread_before - LEAST_READ_BYTES):
-            self._told[_STALLED] = True
+            self.stalled = True
             if (connection := self._socket()) is not None:  # else the kernel goes on trying to get rid of what it holds
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.transport.abort()
         else:
             self._watch_reading()
 
-    def _break_off(self) -> None:
-        answering = self._answering
-        if answering is None or answering.response_complete:
-            return
-        answering.disconnected = True  # else uvicorn complains of an answer without an end
-        self._close()  # what was written arrives; the chunk that ends an answer does not
+    def break_off(self) -> None:
+        """What was written arrives; the chunk that ends an answer does not."""
+        self._close()
 
     def _unread_bytes(self) -> int:
         """Here and in the kernel, which lets us write on only once much of what it holds has gone: our own part alone would not move

@@ -22,8 +22,9 @@ from pulse_gateway.types.videos import VideoFile
 from pulse_gateway.wire.openai_chat.errors import encode_error
 from pulse_gateway.wire.videos.openai import video_object
 from pulse_host.anonymous import AnonymousLimit
-from pulse_host.ingress import authenticated, headers_of, request_id_of
+from pulse_host.ingress import authenticated
 from pulse_host.protocol import break_off
+from pulse_host.request_head import credential_of, headers_of, request_id_of
 
 __all__ = ["Videos"]
 
@@ -47,7 +48,7 @@ class Videos:
             handle, allowed = self._route(rest)
             if scope["method"] not in allowed:
                 raise MethodNotAllowed(f"{scope['method']} is not served here", allowed=", ".join(sorted(allowed)))
-            principal = await authenticated(scope, headers, self._keys, self._anonymous)
+            principal = await authenticated(scope, credential_of(headers), self._keys, self._anonymous)
             await handle(principal, scope, receive, send, request_id)
         except PulseError as error:
             more = list(refusal_headers(error))

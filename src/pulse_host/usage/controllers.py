@@ -12,7 +12,8 @@ from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.gateway import Gateway
 from pulse_gateway.pipeline.authenticate import Authenticator
 from pulse_host.anonymous import AnonymousLimit
-from pulse_host.ingress import authenticated, request_id_of
+from pulse_host.ingress import authenticated
+from pulse_host.request_head import credential_of, request_id_of
 from pulse_host.usage.history import GROUPS, History, HistorySource, read_range
 from pulse_host.usage.overview import Overview, overview_of
 
@@ -23,7 +24,7 @@ def usage_route(gateway: Gateway, keys: Authenticator, anonymous: AnonymousLimit
     @get("/v1/usage/me", summary="What the caller has used this month, and what is left", tags=["usage"])
     async def usage_me(request: Request[Any, Any, Any]) -> Response[Overview]:
         headers = dict(request.headers.items())
-        principal = await authenticated(request.scope, headers, keys, anonymous)
+        principal = await authenticated(request.scope, credential_of(headers), keys, anonymous)
         overview = overview_of(principal, await gateway.usage(principal))
         return Response(overview, headers={"x-request-id": request_id_of(headers)})
 
@@ -48,7 +49,7 @@ def history_route(
     ) -> Response[History]:
         # The parameters are described above and read below, where each mistake gets a name.
         headers = dict(request.headers.items())
-        principal = await authenticated(request.scope, headers, keys, anonymous)
+        principal = await authenticated(request.scope, credential_of(headers), keys, anonymous)
         asked = read_range(request.query_params.dict(), datetime.fromtimestamp(gateway.clock.now(), UTC).date())
         if source is None:
             raise StoreUnavailable("this server keeps no history")

@@ -14,6 +14,7 @@ import uvicorn
 
 from pulse_host import protocol
 from pulse_host.heartbeat import Heartbeat
+from pulse_host.outlet import AsgiOutlet
 from pulse_host.protocol import is_stalled
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
@@ -246,17 +247,51 @@ class Sink:
         self.arrived.set()
 
 
-async def test_a_silent_stream_gets_keep_alives_and_empty_items_do_not_count() -> None:
+async def nothing() -> Any:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_silent_stream_gets_keep_alives() -> None:
     sink = Sink()
-    async with asyncio.timeout(10), Heartbeat(sink, b": ping\n\n", 0.05) as beating:
-        while not sink.sent:
-            await beating.send(b"")
-            await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        with Heartbeat(AsgiOutlet(nothing, sink), b": ping\n\n", 0.05):
+            await sink.arrived.wait()
     assert sink.sent[0] == b": ping\n\n"
+
+
+async def test_a_stream_that_is_not_silent_gets_none() -> None:
+    sink = Sink()
+    outlet = AsgiOutlet(nothing, sink)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 0.4
+    with Heartbeat(outlet, b": ping\n\n", 0.2):
+        while loop.time() < until:
+            await outlet.write(b"item")
+            await asyncio.sleep(0.01)
+    assert set(sink.sent) == {b"item"}
+
+
+async def test_a_keep_alive_waits_for_no_one_who_reads_nothing() -> None:
+    sink = Sink()
+    sink.open.clear()
+    outlet = AsgiOutlet(nothing, sink)
+    loop = asyncio.get_running_loop()
+    with Heartbeat(outlet, b": ping\n\n", 0.02):
+        writing = asyncio.create_task(outlet.write(b"item"))
+        await asyncio.sleep(0.1)  # several keep-alives long
+        sink.open.set()
+        await writing
+        assert sink.sent == [b"item"]
+        before = loop.time()
+        while len(sink.sent) == 1:
+            await asyncio.sleep(0.005)
+        assert loop.time() - before < 5
+    assert sink.sent[1] == b": ping\n\n"
 
 
 async def test_a_dialect_without_keep_alives_gets_none() -> None:
     sink = Sink()
-    async with Heartbeat(sink, None, 0.001) as beating:
-        await beating.send(b"item")
+    outlet = AsgiOutlet(nothing, sink)
+    with Heartbeat(outlet, None, 0.001):
+        await outlet.write(b"item")
     assert sink.sent == [b"item"]
