@@ -27,6 +27,7 @@ from pulse_host.client_address import ClientAddresses
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import ignores_policies, open_connection
 from pulse_host.redis_reach import reached_redis
+from pulse_host.traces import why_not
 
 __all__ = ["Row", "check_everything"]
 
@@ -56,6 +57,7 @@ async def check_everything(config: Config) -> list[Row]:
             _database(config),
             _redis(config),
             asyncio.to_thread(_journal, config),
+            *([asyncio.to_thread(_traces)] if why_not(os.environ)[0] else []),
             *(_provider(transport, row) for row in router.providers() if row.kind != "echo"),
         )
     finally:
@@ -150,6 +152,21 @@ def _journal(config: Config) -> Row:
         advice = f"{folder}: only {free // 1_000_000} MB are free, less than stores.journal_max_mb"
         return Row("journal", True, advice, warning=True)
     return Row("journal", True, f"{folder} is writable")
+
+
+def _traces() -> Row:
+    """A server runs without its collector, so this is a warning at most."""
+    _, reason = why_not(os.environ)
+    if reason is None:
+        from pulse_host.otel import refusal  # imported late, as everywhere: it is dear, and seldom needed
+
+        try:
+            reason = refusal()
+        except (ValueError, RuntimeError, OSError) as error:
+            reason = f"OpenTelemetry refuses its settings: {type(error).__name__}"
+    if reason is None:
+        return Row("traces", True, "the collector takes them")
+    return Row("traces", True, f"are not exported: {reason}", warning=True)
 
 
 async def _provider(transport: NetworkTransport, row: ProviderRow) -> Row:

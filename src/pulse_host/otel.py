@@ -27,7 +27,7 @@ from pulse_gateway.telemetry.spans import AttributeValue, Span, spans_of
 from pulse_gateway.telemetry.traced import TracedExchange
 from pulse_host.endpoints import route_of
 
-__all__ = ["SpanExport"]
+__all__ = ["SpanExport", "refusal"]
 
 _log = structlog.get_logger("pulse")
 _SCOPE = InstrumentationScope("pulse", __version__)
@@ -36,6 +36,7 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNNAMED = "unknown_service"
 _MOST_WAITING = 2048  # spans, as the SDK has it too
 _MOST = 2**63 - 1
+_PROBE_S = 5.0
 _SILENCE_S = 60.0  # between two lines that say the same
 
 
@@ -128,6 +129,20 @@ class SpanExport:
         if self._is_away:
             self._is_away = False
             _log.info("traces are exported again", dropped=sum(self.dropped.values()))
+
+
+def refusal() -> str | None:
+    """Why the collector does not take spans; None: it does. It is sent none, and waited for up to 5 s.
+
+    Raises: ValueError, RuntimeError, OSError for settings that the SDK refuses.
+    """
+    reasons = _Reasons(lambda told: None)
+    _take_over(reasons)
+    exporter = OTLPSpanExporter(timeout=_PROBE_S)
+    try:
+        return None if exporter.export([]) is SpanExportResult.SUCCESS else reasons.last
+    finally:
+        exporter.shutdown()
 
 
 class _Counted(SpanExporter):

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from collector import Collector
-from pulse_process import Pulse, Simulation, entries_of, open_folder, run_pulse
+from pulse_process import STORES, Pulse, Simulation, entries_of, open_folder, run_pulse
 
 PARENT = "00f067aa0ba902b7"
 PROMPT = "the prompt nobody may trace سر كبير"
@@ -381,3 +381,20 @@ def test_a_share_that_is_none_stops_the_start(database_url: str) -> None:
         done = run_pulse("serve", env={"PULSE_DATABASE_URL": database_url, "PULSE_TRACES_SAMPLE": value})
         assert done.returncode == 1
         assert "PULSE_TRACES_SAMPLE" in done.stderr and "from 0 to 1" in done.stderr
+
+
+def test_check_asks_the_collector(database_url: str, collector: Collector) -> None:
+    def row(**settings: str) -> list[str]:
+        env = {"PULSE_DATABASE_URL": database_url, **STORES.environment(database_url), **settings}
+        done = run_pulse("check", env=env)
+        assert done.returncode == 0, done.stdout
+        return [line for line in done.stdout.splitlines() if re.search(r"\btraces\b", line)]
+
+    assert row() == []
+    (well,) = row(OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    assert "ok" in well and "the collector takes them" in well
+    (lost,) = row(OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{collector.url}/elsewhere?key=key-of-the-collector")
+    assert "WARN" in lost and "the collector answers with status 404" in lost
+    assert "key-of-the-collector" not in lost
+    (away,) = row(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_EXPORTER_OTLP_PROTOCOL="grpc")
+    assert "WARN" in away and "http/protobuf" in away
