@@ -142,7 +142,7 @@ def refusal() -> str | None:
     try:
         return None if exporter.export([]) is SpanExportResult.SUCCESS else reasons.last
     finally:
-        exporter.shutdown()
+        exporter.shutdown()  # type: ignore[no-untyped-call]
 
 
 class _Counted(SpanExporter):

@@ -30,3 +30,16 @@ def test_the_public_names_are_there() -> None:
     import pulse_gateway
 
     assert set(pulse_gateway.__all__) <= set(dir(pulse_gateway))
+
+
+def test_a_server_without_a_collector_loads_no_sdk_of_opentelemetry_and_whoever_wants_it_gets_it_later() -> None:
+    code = """
+import sys
+from pulse_host.redis_import import load_redis
+load_redis()
+import pulse_host.serve, pulse_host.dev.run
+assert "redis" in sys.modules
+assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
+import opentelemetry.sdk.metrics
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
