@@ -41,7 +41,10 @@ class TraceContext(msgspec.Struct, frozen=True):
 
     def upstream_headers(self) -> Headers:
         """What the provider gets: this exchange as the parent, the rest as the caller sent it."""
-        headers = [("traceparent", f"00-{self.trace_id}-{self.span_id}-{self.flags}")]
+        parent = ("traceparent", f"00-{self.trace_id}-{self.span_id}-{self.flags}")
+        if self.tracestate is None and self.amzn is None:
+            return (parent,)
+        headers = [parent]
         if self.tracestate:
             headers.append(("tracestate", self.tracestate))
         if self.amzn:
@@ -51,6 +54,8 @@ class TraceContext(msgspec.Struct, frozen=True):
 
 def read_trace(traceparent: str | None, tracestate: str | None, amzn: str | None) -> TraceContext:
     """The caller's trace, or a new one. An invalid traceparent takes its tracestate with it, as the standard says."""
+    if traceparent is None and amzn is None:
+        return TraceContext(new_trace_id(), new_span_id())
     tracestate, amzn = _clean(tracestate), _clean(amzn)
     match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
     if match and match[1] != "ff" and not (match[1] == "00" and match[5]) and int(match[2], 16) and int(match[3], 16):
