@@ -364,7 +364,7 @@ class Gateway(Operations):
                     clock=clock,
                     on_alert=self._on_alert,
                 ),
-                partial(Moderate, chain=chain),
+                partial(Moderate, chain=chain, clock=clock),
                 partial(Fallback, max_attempts=config.retries.attempts),
                 partial(
                     Retry,

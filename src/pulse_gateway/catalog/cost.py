@@ -18,6 +18,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 # Everything is summed in three-millionths of a nano-dollar, which every price divides into without a rest: tokens and characters
 # are priced by the million, images and searches by one, video by 1,000 ms, audio by 60,000 ms.
 _PARTS = 3_000_000
+_MILLION = 1_000_000
 _PER_MILLION, _EACH, _VIDEO_MS, _AUDIO_MS = 3, _PARTS, _PARTS // 1_000, _PARTS // 60_000
 
 _MOST_PREPARED = 4096  # prices
@@ -29,10 +30,10 @@ def cost(usage: Usage, at: Price, /) -> NanoUSD:
     The long-context rates apply to the whole request as soon as its input, cached or not, exceeds their threshold.
     Source: the pricing pages of OpenAI, Anthropic and Google, which all price the whole request by its length (read 2026-11-24).
     """
-    return cost_at(usage, prepare(at))
+    return NanoUSD(cost_at(usage, prepare(at)))
 
 
-def cost_at(usage: Usage, prepared: Prepared, /) -> NanoUSD:
+def cost_at(usage: Usage, prepared: Prepared, /) -> int:
     """The same, at a price that is prepared."""
     rates = prepared.rates
     if prepared.long_rates is not None and usage.input_total > prepared.long_above_tokens:
@@ -62,10 +63,10 @@ def cost_at(usage: Usage, prepared: Prepared, /) -> NanoUSD:
         parts += count * rates.image_output
     if count := usage.video_output_tokens:
         parts += count * rates.video_output
-    parts *= _PER_MILLION
-    if prepared.price.units is not None:
-        parts += _of_units(usage, prepared.price.units)
-    return NanoUSD(-(-parts // _PARTS))
+    units = prepared.price.units
+    if units is None:
+        return -(-parts // _MILLION)
+    return -(-(parts * _PER_MILLION + _of_units(usage, units)) // _PARTS)
 
 
 def _of_units(usage: Usage, rates: UnitRates) -> int:

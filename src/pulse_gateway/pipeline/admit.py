@@ -54,26 +54,28 @@ class Admit:
         if caller.needs_price:
             _keep_priced(exchange)
         need = self._quote(exchange, priced=caller.counts_money)
+        asked = self._clock.monotonic()
         try:
             acquiring = self._limiter.acquire(caller.charges(need), tenant=principal.tenant_id)
         except QuotaExceeded as error:
             self._tell_of_the_end(exchange, error)
             raise
         if not isinstance(acquiring, Ready):
-            return self._waiting(exchange, acquiring)
-        self._admit(exchange, acquiring.value)
+            return self._waiting(exchange, acquiring, asked)
+        self._admit(exchange, acquiring.value, asked)
         return self._inner(exchange)
 
-    async def _waiting(self, exchange: Exchange, acquiring: Awaitable[Permit]) -> Reply:
+    async def _waiting(self, exchange: Exchange, acquiring: Awaitable[Permit], asked: float) -> Reply:
         try:
             permit = await acquiring
         except QuotaExceeded as error:
             self._tell_of_the_end(exchange, error)
             raise
-        self._admit(exchange, permit)
+        self._admit(exchange, permit, asked)
         return await self._inner(exchange)
 
-    def _admit(self, exchange: Exchange, permit: Permit) -> None:
+    def _admit(self, exchange: Exchange, permit: Permit, asked: float) -> None:
+        exchange.limits_ms = (self._clock.monotonic() - asked) * 1000
         exchange.permit, exchange.period = permit, permit.period
         exchange.defer(self._settle)
 

@@ -11,6 +11,7 @@ import msgspec
 
 from pulse_gateway.ids import new_request_id
 from pulse_gateway.limits.limiter import Permit, Standing
+from pulse_gateway.pipeline.kind import Kind
 from pulse_gateway.telemetry.trace import TraceContext, read_trace
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.http import Headers, Payload
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["CHAT", "Exchange", "Finalizer", "Inbound"]
 
 CHAT = "chat"  # the operation whose dialects are `Codec`s; those of all others are `OperationFace`s
+
+_REFUSED, _UNUSED = Outcome.REFUSED, UsageSource.NONE  # looked up once: members of enums are slow to come by
 
 _log = logging.getLogger("pulse_gateway")
 
@@ -76,6 +79,7 @@ class Exchange:
         "attempts",
         "candidates",
         "candidates_left",
+        "chat",
         "client",
         "cost_nano_usd",
         "deadline",
@@ -90,6 +94,9 @@ class Exchange:
         "foreseen_nano_usd",
         "gone",
         "inbound",
+        "kind",
+        "limits_ms",
+        "moderation_ms",
         "outcome",
         "period",
         "permit",
@@ -112,6 +119,7 @@ class Exchange:
     def __init__(self, inbound: Inbound, client: Codec | OperationFace | None, started: float) -> None:
         self.inbound = inbound
         self.client = client  # None: the caller is a program, and gets values instead of bytes
+        self.chat: Codec | None = client  # type: ignore[assignment]  # the same, for those who know that it is a chat
         self.request_id = inbound.request_id or new_request_id()
         self.trace = inbound.trace or read_trace(None, None, None)
         self.started = started
@@ -123,6 +131,7 @@ class Exchange:
         self.candidates: Sequence[Deployment] = ()
         self.candidates_left = 0  # how many stand behind the one that is being tried
         self.deployment: Deployment | None = None
+        self.kind: Kind | None = None  # of the last attempt
         self.permit: Permit | None = None
         self.period = 0
         self.prompt_tokens = 0  # of the prompt, by estimate, as it was held
@@ -132,11 +141,11 @@ class Exchange:
         self.gone = False  # the client has left
         self.drained = False  # and its stream was read on without it
         self.replayed = False  # the answer is that of another exchange with the same idempotency key
-        self.outcome = Outcome.REFUSED
+        self.outcome = _REFUSED
         self.error: PulseError | None = None
         self.status = 0
         self.usage: Usage | None = None
-        self.source = UsageSource.NONE
+        self.source = _UNUSED
         self.used_tokens = 0
         self.used_images = 0
         self.used_videos = 0
@@ -144,6 +153,8 @@ class Exchange:
         self.foreseen_nano_usd: int | None = None  # what a stream will cost, if that is settled
         self.first_byte_ms: float | None = None
         self.upstream_ms = 0.0  # waited for providers, up to the commit point
+        self.limits_ms: float | None = None  # waited for the limiter
+        self.moderation_ms: float | None = None  # and for the prompt's review
         self._request = inbound.request
         self._deferred: list[Finalizer] = []
         self._closed = False
@@ -165,11 +176,6 @@ class Exchange:
     def payload(self) -> Payload:
         """What the client sent, with what it said that it is."""
         return Payload(self.inbound.body, self.inbound.content_type)
-
-    @property
-    def chat(self) -> Codec | None:
-        """The client's dialect, of a chat."""
-        return cast("Codec | None", self.client)
 
     @property
     def face(self) -> OperationFace | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from pulse_gateway.clock import Clock
 from pulse_gateway.moderation.chain import Chain, Stage, content_blocked
 from pulse_gateway.moderation.moderator import Content
 from pulse_gateway.moderation.window import AnswerWindow
@@ -16,15 +17,19 @@ __all__ = ["Moderate", "answer_window", "review"]
 class Moderate:
     """Review the prompt before anything is sent. Answers are reviewed where they arrive, in `Call`."""
 
-    def __init__(self, inner: Handler, *, chain: Chain) -> None:
-        self._inner, self._chain = inner, chain
+    def __init__(self, inner: Handler, *, chain: Chain, clock: Clock) -> None:
+        self._inner, self._chain, self._clock = inner, chain, clock
 
     def __call__(self, exchange: Exchange) -> Awaitable[Reply]:
         return self._reviewed(exchange) if self._chain.reviews_prompts else self._inner(exchange)
 
     async def _reviewed(self, exchange: Exchange) -> Reply:
         assert exchange.envelope is not None  # Resolve stands before
-        await review(self._chain, exchange, exchange.envelope.text, "prompt")
+        asked = self._clock.monotonic()
+        try:
+            await review(self._chain, exchange, exchange.envelope.text, "prompt")
+        finally:
+            exchange.moderation_ms = (self._clock.monotonic() - asked) * 1000
         return await self._inner(exchange)
 
 

@@ -19,9 +19,10 @@ from pulse_gateway.limits.headers import limit_headers, refusal_headers
 from pulse_gateway.pipeline.compose import Handler
 from pulse_gateway.pipeline.exchange import Exchange
 from pulse_gateway.pipeline.reply import Reply
+from pulse_gateway.pipeline.report import report
 from pulse_gateway.pipeline.steps import ClientLeft
 from pulse_gateway.pipeline.supervisor import Supervisor
-from pulse_gateway.telemetry.record import ExchangeRecord, Observer
+from pulse_gateway.telemetry.record import Observer
 from pulse_gateway.telemetry.traced import Recording, Sampler
 from pulse_gateway.types.usage import Outcome
 from pulse_gateway.units import usd
@@ -30,7 +31,7 @@ from pulse_gateway.wire.client_spelling import as_spelled
 __all__ = ["Observe"]
 
 _log = logging.getLogger("pulse_gateway")
-_LONGEST_NAME = 200  # characters of the model a client names that are reported: it may be any text
+_COMPLETED = Outcome.COMPLETED
 
 
 class Observe:
@@ -72,7 +73,7 @@ class Observe:
             )
         exchange.status = reply.status
         if reply.stream is None:
-            await self._end(exchange, Outcome.COMPLETED)
+            await self._end(exchange, _COMPLETED)
         else:
             reply.settle_with(self._supervisor, exchange.close)
         reply.headers += self._headers(exchange)
@@ -96,8 +97,10 @@ class Observe:
         headers = [("x-request-id", exchange.request_id)]
         if exchange.client is not None and exchange.client.dialect.startswith("anthropic."):
             headers.append(("request-id", exchange.request_id))  # the name Anthropic's SDKs read
-        deployment = exchange.deployment
-        if deployment is not None and exchange.attempts:
+        deployment, kind = exchange.deployment, exchange.kind
+        if kind is not None and kind.deployment is deployment and exchange.attempts == 1:
+            headers += kind.headers
+        elif deployment is not None and exchange.attempts:
             headers += (
                 ("x-pulse-provider", deployment.provider),
                 ("x-pulse-model", deployment.model.name),
@@ -113,11 +116,7 @@ class Observe:
             headers += limit_headers(exchange.standings or permit.standings)
             if permit.degraded is not None:
                 headers.append(("x-pulse-limits", permit.degraded))
-        total_ms = (self._clock.monotonic() - exchange.started) * 1000
-        upstream_ms = exchange.upstream_ms
-        headers.append(
-            ("server-timing", f"gateway;dur={max(0.0, total_ms - upstream_ms):.3f}, upstream;dur={upstream_ms:.3f}")
-        )
+        headers.append(("server-timing", _timing(exchange, self._clock.monotonic())))
         return headers
 
     async def _end(self, exchange: Exchange, outcome: Outcome, error: PulseError | None = None) -> None:
@@ -131,12 +130,24 @@ class Observe:
             observers = (*observers, trace.ended)
         if not observers:
             return
-        record = _record(exchange, (self._clock.monotonic() - exchange.started) * 1000)
+        record = report(exchange, self._clock.monotonic())
         for observer in observers:
             try:
                 observer(record)
             except Exception:  # noqa: BLE001 -- observers are not ours, and one must not silence the next
                 _log.exception("an observer failed", extra={"request_id": exchange.request_id})
+
+
+def _timing(exchange: Exchange, now: float) -> str:
+    """What took how many milliseconds so far: the provider; the gateway, which is all the rest; and of that, the stages that may wait."""
+    upstream_ms = exchange.upstream_ms
+    gateway_ms = (now - exchange.started) * 1000 - upstream_ms
+    timing = f"gateway;dur={gateway_ms if gateway_ms > 0 else 0.0:.3f}, upstream;dur={upstream_ms:.3f}"
+    if exchange.limits_ms is not None:
+        timing += f", limits;dur={exchange.limits_ms:.3f}"
+    if exchange.moderation_ms is not None:
+        timing += f", moderation;dur={exchange.moderation_ms:.3f}"
+    return timing
 
 
 def _spell(error: InvalidRequest, exchange: Exchange) -> None:
@@ -156,37 +167,3 @@ def _outcome(exchange: Exchange, error: PulseError) -> Outcome:
     if isinstance(error, UpstreamError) or exchange.attempts:
         return Outcome.FAILED
     return Outcome.REFUSED if isinstance(error, CallerError | AdmissionError) else Outcome.FAILED
-
-
-def _record(exchange: Exchange, total_ms: float) -> ExchangeRecord:
-    principal, deployment, usage, error = exchange.principal, exchange.deployment, exchange.usage, exchange.error
-    inbound, envelope = exchange.inbound, exchange.envelope
-    return ExchangeRecord(
-        request_id=exchange.request_id,
-        trace_id=exchange.trace.trace_id,
-        tenant_id=principal.tenant_id if principal else None,
-        user_id=principal.user_id if principal else None,
-        key_id=principal.key_id if principal else None,
-        dialect=inbound.dialect or "native",
-        operation=inbound.operation,
-        stream=envelope.stream if envelope else bool(inbound.stream),
-        model=(envelope.model if envelope else inbound.model or "")[:_LONGEST_NAME] or None,
-        provider=deployment.provider if deployment else None,
-        provider_model=deployment.model.name if deployment else None,
-        attempts=exchange.attempts,
-        outcome=exchange.outcome._value_,  # as `value` does, which is a property written in Python
-        status=exchange.status,
-        error_code=error.code if error else None,
-        upstream_status=error.upstream_status if isinstance(error, UpstreamError) else None,
-        input_tokens=usage.input_total if usage else None,
-        cached_input_tokens=usage.cached_input_tokens if usage else None,
-        output_tokens=usage.output_total if usage else None,
-        reasoning_tokens=usage.reasoning_tokens if usage else None,
-        total_tokens=exchange.used_tokens,
-        usage_source=exchange.source._value_,
-        cost_nano_usd=exchange.cost_nano_usd,
-        first_byte_ms=None if exchange.first_byte_ms is None else round(exchange.first_byte_ms, 3),
-        total_ms=round(total_ms, 3),
-        tags=dict(inbound.tags) if inbound.tags else {},
-        replayed=exchange.replayed,
-    )

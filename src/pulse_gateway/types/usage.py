@@ -50,29 +50,43 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_
             or self.video_input_tokens is not None
         )
 
+    # Written out, and not as a sum of what may be None: most classes are, and are asked several times for each request.
+
     @property
     def input_total(self) -> int:
         """All input tokens, cached or not; unknown classes count as zero."""
-        return (
-            (self.input_tokens or 0)
-            + (self.cached_input_tokens or 0)
-            + (self.cache_write_tokens or 0)
-            + (self.cache_write_long_tokens or 0)
-            + (self.audio_input_tokens or 0)
-            + (self.image_input_tokens or 0)
-            + (self.video_input_tokens or 0)
-        )
+        total = 0
+        if count := self.input_tokens:
+            total += count
+        if count := self.cached_input_tokens:
+            total += count
+        if count := self.cache_write_tokens:
+            total += count
+        if count := self.cache_write_long_tokens:
+            total += count
+        if count := self.audio_input_tokens:
+            total += count
+        if count := self.image_input_tokens:
+            total += count
+        if count := self.video_input_tokens:
+            total += count
+        return total
 
     @property
     def output_total(self) -> int:
         """All output tokens, reasoning included; unknown classes count as zero."""
-        return (
-            (self.output_tokens or 0)
-            + (self.reasoning_tokens or 0)
-            + (self.audio_output_tokens or 0)
-            + (self.image_output_tokens or 0)
-            + (self.video_output_tokens or 0)
-        )
+        total = 0
+        if count := self.output_tokens:
+            total += count
+        if count := self.reasoning_tokens:
+            total += count
+        if count := self.audio_output_tokens:
+            total += count
+        if count := self.image_output_tokens:
+            total += count
+        if count := self.video_output_tokens:
+            total += count
+        return total
 
     @property
     def total(self) -> int:
