@@ -51,6 +51,8 @@ from pulse_gateway.wire.relay import Native, Relay, Translate
 
 __all__ = ["Call"]
 
+_COMPLETED = Outcome.COMPLETED
+
 
 class Call:
     """Ask one deployment once. Returns at the commit point: with the whole answer, or with the first good event of a stream."""
@@ -147,7 +149,7 @@ class Call:
         attempt.reading = reading
         if self._chain.reviews_answers and text:
             try:
-                await review(self._chain, exchange, text, "answer")
+                await self._review(exchange, text)
             except ContentBlocked as error:
                 attempt.end(Outcome.BLOCKED, error)
                 raise
@@ -156,7 +158,7 @@ class Call:
                 body = exchange.chat.encode_reply(value)
             except UpstreamError as error:
                 raise AnswerNotExpressible(error.message) from error
-        attempt.end(Outcome.COMPLETED)
+        attempt.end(_COMPLETED)
         if value is not None and exchange.client is None:
             return Reply(200, [], value=msgspec.structs.replace(value, cost_nano_usd=exchange.cost_nano_usd))
         return Reply(200, [("content-type", "application/json")], body)
@@ -212,6 +214,16 @@ class Call:
         ]
         keep_alive = exchange.client.keep_alive if exchange.client is not None else None
         return Reply(200, headers, stream=body, keep_alive=keep_alive)
+
+    async def _review(self, exchange: Exchange, answer: str) -> None:
+        """Raises: ContentBlocked."""
+        asked = self._clock.monotonic()
+        try:
+            await review(self._chain, exchange, answer, "answer")
+        finally:
+            waited_ms = (self._clock.monotonic() - asked) * 1000
+            exchange.moderation_ms = waited_ms + (exchange.moderation_ms or 0.0)
+            exchange.upstream_ms -= waited_ms  # within whose time it lies
 
     async def _send_whole(self, deployment: Deployment, request: HttpRequest) -> HttpAnswer:
         return await send_whole(self._transport, request, deployment)

@@ -154,7 +154,7 @@ class Exchange:
         self.first_byte_ms: float | None = None
         self.upstream_ms = 0.0  # waited for providers, up to the commit point
         self.limits_ms: float | None = None  # waited for the limiter
-        self.moderation_ms: float | None = None  # and for the prompt's review
+        self.moderation_ms: float | None = None  # and for moderators, until the answer's head
         self._request = inbound.request
         self._deferred: list[Finalizer] = []
         self._closed = False
