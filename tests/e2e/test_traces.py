@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -333,14 +334,19 @@ async def test_a_collector_that_is_away_fails_no_request_and_its_return_is_told(
             assert "opentelemetry" not in pulse.process.output.lower()
 
 
-async def test_a_collector_that_is_nowhere_does_not_hold_up_the_end(serve: Serve) -> None:
+@pytest.mark.parametrize("listens", [False, True], ids=["refuses", "never answers"])
+async def test_a_collector_that_is_no_good_does_not_hold_up_the_end(serve: Serve, listens: bool) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and does not listen
+        taken.bind(("127.0.0.1", 0))
+        if listens:
+            taken.listen()
         endpoint = f"http://user:password-of-the-collector@127.0.0.1:{taken.getsockname()[1]}/?token=token-of-ours"
         settings = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": endpoint, "PULSE_TRACES_SAMPLE": "1"}
         with serve({**settings, "OTEL_BSP_SCHEDULE_DELAY": "50"}) as pulse:
             await asyncio.gather(*(ask(pulse, chat()) for _ in range(5)))
+            asked_at = time.monotonic()
             assert pulse.process.stop(signal.SIGTERM) == 0
+            assert time.monotonic() - asked_at < 15
             (line,) = pulse.log_lines("spans were not exported")
             assert line["spans"] == 10
             for secret in ("password-of-the-collector", "token-of-ours"):
