@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -35,7 +36,7 @@ from pulse_gateway.routing.router import Router
 from pulse_gateway.routing.targets import Alias, ProviderRow, Target
 from pulse_gateway.transport.public_addresses import Allowed
 from pulse_gateway.transport.public_fetch import PublicFetch
-from pulse_gateway.transport.transport import DIRECT
+from pulse_gateway.transport.transport import DIRECT, HTTP2
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.identity import Allowance
 
@@ -115,6 +116,8 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         _require_address(row.proxy, f"providers.{name}.proxy")
         if row.transport == "http1":
             raise ConfigError(f"providers.{name}.transport: http1 goes through no proxy, httpx does")
+    if row.transport == "http2" and find_spec("h2") is None:
+        raise ConfigError(f"providers.{name}.transport: http2 needs `pip install 'pulse-gateway[http2]'`")
     if row.key is not None and not _HEADER_VALUE.fullmatch(row.key) and not _is_document(row.key, described):
         raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
     if row.webhook_secret is not None:
@@ -133,9 +136,16 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         headers=tuple((header.lower(), value) for header, value in row.headers.items()),
         timeouts=row.timeouts,
         abandoned=row.abandoned,
-        proxy=DIRECT if row.proxy is None and row.transport == "httpx" else row.proxy,
+        proxy=_way(row),
         bucket=row.bucket,
     )
+
+
+def _way(row: ProviderConfig) -> str | None:
+    """What `Transport.send` is told as `proxy`; None: our own client, through none."""
+    if row.transport == "http2":
+        return HTTP2 + (row.proxy or DIRECT)
+    return DIRECT if row.proxy is None and row.transport == "httpx" else row.proxy
 
 
 def _is_document(key: str, described: Provider) -> bool:

@@ -139,9 +139,9 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = None
     transport: Annotated[
-        Literal["http1", "httpx"] | None,
+        Literal["http1", "httpx", "http2"] | None,
         Meta(
-            description="the client that carries its requests: `http1`, Pulse's own, or `httpx`; default: `httpx` where a proxy is set, else `http1`"
+            description="the client that carries its requests: `http1`, Pulse's own, `httpx`, or `http2`, which is httpx with HTTP/2 where the provider speaks it; default: `httpx` where a proxy is set, else `http1`"
         ),
     ] = None
     abandoned: Annotated[

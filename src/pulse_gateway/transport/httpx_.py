@@ -1,4 +1,4 @@
-"""The other transport, on httpx: through proxies, and for providers that are set to it. The one file that imports httpx.
+"""The other transport, on httpx: through proxies, by HTTP/2, and for providers that are set to it. The one file that imports httpx.
 
 It drives `AsyncHTTPTransport` and leaves httpx's client out: redirects, cookies and content decoding are not a gateway's
 business, and the client costs several times what the transport does.
@@ -10,9 +10,9 @@ import asyncio
 import math
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -24,7 +24,7 @@ from pulse_gateway.errors import (
     UpstreamUnreachable,
 )
 from pulse_gateway.transport.lanes import Lanes
-from pulse_gateway.transport.transport import DIRECT, OnSend
+from pulse_gateway.transport.transport import DIRECT, HTTP2, OnSend
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
 __all__ = ["HttpxTransport"]
@@ -33,6 +33,7 @@ __all__ = ["HttpxTransport"]
 # it may grow as it likes. Enough for 2.5 MB/s over 50 ms.
 _UNREAD_BYTES = 128 * 1024
 _HIGHEST_PORT = 65535
+_HTTP2_BREAKS = ("<StreamReset", "<ConnectionTerminated")  # httpcore's errors are h2's events, as text
 _UNWRITABLE = "a request to the provider has an address or a header that HTTP cannot carry"
 
 
@@ -40,16 +41,25 @@ class HttpxTransport:
     """Keep-alive connections per origin and proxy, at most `max_connections` in use at once to each.
 
     Each connection is an httpx transport of its own: httpcore's pool looks at every connection for every request, which at 32
-    connections costs several times what the request does. The handshake of TLS has `connect_s`, too: httpcore knows no other.
+    connections costs several times what the request does. By HTTP/2, too, a connection carries one request at a time: in httpcore a
+    time-out of one stream breaks all others of its connection. The handshake of TLS has `connect_s`, too: httpcore knows no other.
+
+    `client` carries what is to go through no proxy, with whatever it is set to; it stays its owner's to close.
     """
 
     def __init__(
-        self, *, max_connections: int = 10_000, keepalive_expiry_s: float = 30.0, verify: ssl.SSLContext | None = None
+        self,
+        *,
+        max_connections: int = 10_000,
+        keepalive_expiry_s: float = 30.0,
+        verify: ssl.SSLContext | None = None,
+        client: httpx.AsyncClient | None = None,
     ) -> None:
         self._max_connections = max_connections
         self._keepalive_expiry_s = keepalive_expiry_s
         self._verify = verify or httpx.create_ssl_context(trust_env=False)
-        self._origins: dict[tuple[str, str | None], Lanes[httpx.AsyncHTTPTransport]] = {}
+        self._client = client
+        self._origins: dict[tuple[str, str | None], Lanes[_Lane]] = {}
 
     async def send(
         self, request: HttpRequest, timeouts: Timeouts, /, *, proxy: str | None = None, on_send: OnSend | None = None
@@ -77,6 +87,8 @@ class HttpxTransport:
             raise UpstreamProtocolError(_UNWRITABLE) from error
         if on_send is not None:
             outgoing.stream = _WatchedBody(request, on_send)
+            if not request.body and request.stream is None:
+                outgoing.extensions["trace"] = _BodilessHead(on_send)
         lanes = self._lanes(outgoing.url, proxy)
         lane = await lanes.take(timeouts.connect_s)
         try:
@@ -92,7 +104,7 @@ class HttpxTransport:
         for lanes in origins.values():
             await lanes.aclose()
 
-    def _lanes(self, url: httpx.URL, proxy: str | None) -> Lanes[httpx.AsyncHTTPTransport]:
+    def _lanes(self, url: httpx.URL, proxy: str | None) -> Lanes[_Lane]:
         key = (f"{url.scheme}://{url.netloc.decode()}", proxy)
         lanes = self._origins.get(key)
         if lanes is None:
@@ -101,16 +113,58 @@ class HttpxTransport:
             )
         return lanes
 
-    def _open_lane(self, proxy: str | None) -> httpx.AsyncHTTPTransport:
+    def _open_lane(self, proxy: str | None) -> _Lane:
+        by_http2 = proxy is not None and proxy.startswith(HTTP2)
+        through = None if proxy is None else proxy.removeprefix(HTTP2)
+        if through == DIRECT:
+            through = None
+        if self._client is not None and through is None and not by_http2:
+            return _ClientLane(self._client)
         limits = httpx.Limits(max_connections=1, keepalive_expiry=self._keepalive_expiry_s)
         return httpx.AsyncHTTPTransport(
             limits=limits,
+            http2=by_http2,
             verify=self._verify,
             trust_env=False,
             retries=0,
-            proxy=None if proxy is None or proxy == DIRECT else httpx.Proxy(proxy),
+            proxy=None if through is None else httpx.Proxy(through),
             socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _UNREAD_BYTES)],
         )
+
+
+class _Lane(Protocol):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response: ...
+
+    async def aclose(self) -> None: ...
+
+
+class _ClientLane:
+    """One request of somebody's own client, which keeps the connections itself."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self._response: httpx.Response | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self._response = None
+        self._response = await self._client.send(request, stream=True)
+        return self._response
+
+    async def aclose(self) -> None:
+        """Give the connection of an answer that is not read to its end back to the client."""
+        if self._response is not None:
+            await self._response.aclose()
+
+
+class _BodilessHead:
+    """`on_send` for a request that ends with its head, which asks for no body where it goes by HTTP/2."""
+
+    def __init__(self, on_send: OnSend) -> None:
+        self._on_send = on_send
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "http2.send_request_headers.started":
+            self._on_send()
 
 
 class _WatchedBody(httpx.AsyncByteStream):
@@ -131,9 +185,7 @@ class _WatchedBody(httpx.AsyncByteStream):
             yield last
 
 
-async def _head(
-    lane: httpx.AsyncHTTPTransport, request: httpx.Request, timeouts: Timeouts, total_at: float
-) -> httpx.Response:
+async def _head(lane: _Lane, request: httpx.Request, timeouts: Timeouts, total_at: float) -> httpx.Response:
     """The answer once its head is there."""
     now = asyncio.get_running_loop().time()
     whole_at = math.inf if timeouts.first_byte_s is None else now + timeouts.connect_s + timeouts.first_byte_s
@@ -146,6 +198,8 @@ async def _head(
         if total_at <= whole_at:
             raise _not_whole(timeouts) from error
         raise UpstreamTimeout(f"no answer within {timeouts.first_byte_s:g} s") from error
+    except httpx.PoolTimeout as error:  # of somebody's own client: ours waits for none
+        raise UpstreamUnreachable(f"every connection was busy for {timeouts.connect_s:g} s") from error
     except httpx.ConnectTimeout as error:
         raise UpstreamUnreachable(f"no connection within {timeouts.connect_s:g} s") from error
     except httpx.WriteTimeout as error:
@@ -159,9 +213,14 @@ async def _head(
     except httpx.LocalProtocolError as error:
         raise UpstreamProtocolError(_UNWRITABLE) from error
     except httpx.RemoteProtocolError as error:
-        if "without sending a response" in str(error):
+        said = str(error)
+        if said.startswith(_HTTP2_BREAKS):
+            raise UpstreamDisconnected("the connection broke before an answer") from error
+        if "without sending a response" in said or said == "Server disconnected":
             raise UpstreamDisconnected("the provider closed the connection without an answer") from error
         raise UpstreamProtocolError("the provider's answer is not HTTP") from error
+    except (httpx.DecodingError, httpx.TooManyRedirects) as error:  # of a client that follows redirects
+        raise UpstreamProtocolError("the provider's answer leads nowhere") from error
 
 
 def _not_whole(timeouts: Timeouts) -> UpstreamTimeout:
@@ -175,13 +234,13 @@ class _HttpxResponse:
         timeouts: Timeouts,
         phases: dict[str, float | None],
         total_at: float,
-        lanes: Lanes[httpx.AsyncHTTPTransport],
-        lane: httpx.AsyncHTTPTransport,
+        lanes: Lanes[_Lane],
+        lane: _Lane,
     ) -> None:
         self._response = response
         self._timeouts, self._phases, self._total_at = timeouts, phases, total_at
         self._lanes = lanes
-        self._lane: httpx.AsyncHTTPTransport | None = lane
+        self._lane: _Lane | None = lane
         self._read = False  # to its end
         self.status: int = response.status_code
         self.headers: Headers = tuple(
@@ -194,7 +253,8 @@ class _HttpxResponse:
             async with aclosing(aiter(stream)) as chunks:
                 self._bound_read()
                 async for chunk in chunks:
-                    yield chunk
+                    if chunk:  # none is what HTTP/2 may end with
+                        yield chunk
                     self._bound_read()
             self._read = True
         except httpx.TimeoutException as error:
@@ -237,12 +297,17 @@ class _HttpxResponse:
             self._lanes.drop(lane)
 
 
-def _is_clean(lane: httpx.AsyncHTTPTransport) -> bool:
+def _is_clean(lane: _Lane) -> bool:
     """Whether nothing followed the answer. httpcore would take what did for the beginning of the next one, which is another caller's;
-    nothing public tells, and where nothing at all tells the connection is not used again.
+    nothing public tells, and where nothing at all tells the connection is not used again. By HTTP/2 every frame says whose it is.
     """
+    if isinstance(lane, _ClientLane):
+        return True  # the client's business
     try:
-        rest, _ = lane._pool.connections[0]._connection._h11_state.trailing_data  # type: ignore[attr-defined]
+        connection = lane._pool.connections[0]._connection  # type: ignore[attr-defined]
+        if hasattr(connection, "_h2_state"):
+            return True
+        rest, _ = connection._h11_state.trailing_data
     except IndexError:
         return True  # it is closed already
     except AttributeError:

@@ -1,4 +1,4 @@
-"""Which of the two clients carries a request out: our own, or httpx where a proxy is set or the provider's configuration asks for it."""
+"""Which of the two clients carries a request out: our own, or httpx where a proxy is set or the provider's configuration asks for it, or for HTTP/2."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["NetworkTransport"]
 class NetworkTransport:
     """`Http1Transport`, and beside it `HttpxTransport` for every request that names a `proxy`, `DIRECT` among them.
 
-    Each has at most `max_connections` in use at once to one origin.
+    Each has at most `max_connections` in use at once to one origin. `httpx`: one that is set up otherwise than the one it would make.
     """
 
-    def __init__(self, *, max_connections: int = 10_000) -> None:
+    def __init__(self, *, max_connections: int = 10_000, httpx: HttpxTransport | None = None) -> None:
         self._max_connections = max_connections
         self._http1: Transport = Http1Transport(max_connections=max_connections)
-        self._httpx: HttpxTransport | None = None
+        self._httpx = httpx
 
     def prepare(self, proxies: Iterable[str | None]) -> None:
         """Load what requests with these will need now, rather than when the first of them waits for it: httpx is dear to import."""

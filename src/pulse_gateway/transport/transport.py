@@ -7,12 +7,15 @@ from typing import Protocol
 
 from pulse_gateway.types.http import Headers, HttpRequest, Timeouts
 
-__all__ = ["DIRECT", "HttpResponse", "OnSend", "Transport"]
+__all__ = ["DIRECT", "HTTP2", "HttpResponse", "OnSend", "Transport"]
 
 OnSend = Callable[[], None]
 
 DIRECT = "direct:"
 """For `proxy`: through none, but by the client that knows of proxies."""
+
+HTTP2 = "http2:"
+"""Before a `proxy`, or DIRECT: by HTTP/2 where the provider speaks it."""
 
 
 class HttpResponse(Protocol):
