@@ -50,10 +50,7 @@ SWEPT_MORE = 512  # and by one that would be refused while more may be overdue
 
 
 class Row(msgspec.Struct, gc=False):
-    """`wait_us` 0: nothing in the way; -1: no wait helps; a quota's is 1, since its month says when it ends. `reset_us` 0 for it.
-
-    Changed only by the step that made it.
-    """
+    """`wait_us` 0: nothing in the way; -1: no wait helps; a quota's is 1, since its month says when it ends. `reset_us` 0 for it."""
 
     used: int
     held: int
@@ -106,8 +103,7 @@ class Counters:
         self._quotas: dict[str, _Quota] = {}
         self._permits: dict[str, _Held] = {}
         self._latest_us = 0  # of all grants: none of them is newer
-        self.idle_from_us = 0
-        """Before that there is no window in which nothing counts any more, so nothing for `sweep` to do."""
+        self.idle_from_us = 0  # before that there is no window in which nothing counts any more: nothing to `sweep`
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
         self._look = {
             LOG: self._look_at_log,

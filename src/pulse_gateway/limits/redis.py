@@ -27,10 +27,12 @@ from pulse_gateway.limits.overdue import Overdue
 from pulse_gateway.limits.periods import Month, month_numbered
 from pulse_gateway.limits.policies import CLOSED, LOCAL, Policies
 from pulse_gateway.limits.reconcile import Reconciler
+from pulse_gateway.limits.redis_permit import RedisPermit
 from pulse_gateway.limits.replicas import ANNOUNCED_EVERY_S, Replicas
-from pulse_gateway.limits.scripts import ANOTHER_MONTH, Grant, Room, Scripts, room_of, rows_of
+from pulse_gateway.limits.scripts import ANOTHER_MONTH, Room, Scripts, room_of, rows_of, settled_rows
 from pulse_gateway.limits.settlements import Ending, Endings
 from pulse_gateway.limits.standings import Standings
+from pulse_gateway.limits.tally import Charges
 from pulse_gateway.limits.verdicts import amounts_used, refusal, settled_standings
 from pulse_gateway.transport.redis import RedisClient, RedisUnavailable
 
@@ -203,7 +205,7 @@ class RedisLimiter:
             seen = await self._stand_in.look(tenant, asks_of(room.prefix, charges, month.period), month)
             return Standings(seen.asks, seen.rows, month, self._scripts.now_s)
 
-    async def _decide(self, room: Room, permit_id: str, charges: Sequence[Charge]) -> _Permit:
+    async def _decide(self, room: Room, permit_id: str, charges: Sequence[Charge]) -> RedisPermit:
         """Ask the store; without a `permit_id`, only look.
 
         Raises: as `acquire`, and RedisUnavailable.
@@ -211,8 +213,8 @@ class RedisLimiter:
         asked = permit_id
         for _ in range(_TRIES):
             month = self._scripts.month
-            asks = asks_of(room.prefix, charges, month.period)
-            permit = _Permit(self, room, permit_id, month, asks, holds_of(asks))
+            permit = self._permit(room, permit_id, charges, month)
+            asks = permit.asks
             try:
                 reply = await self._scripts.acquire(permit, self._leases.lease_us, asked)
             except asyncio.CancelledError:
@@ -235,18 +237,27 @@ class RedisLimiter:
             ):  # the call was executed twice: the permit is ours already, and only its standing is to be asked
                 asked = ""
             else:
-                assert code == ANOTHER_MONTH  # the reply has taught us the time
+                assert code == ANOTHER_MONTH
+                self._scripts.learn(now_us)
         raise StoreUnavailable("the store of the limits does not come to a decision", retry_after_s=AWAY_S)
+
+    def _permit(self, room: Room, permit_id: str, charges: Sequence[Charge], month: Month) -> RedisPermit:
+        """Not granted yet."""
+        if isinstance(charges, Charges):
+            counted = charges.tally.counted(self._prefix, room.tenant, month.period)
+            if counted is not None:
+                return RedisPermit(self, room, permit_id, month, counted.asks(charges), "", counted)
+        return RedisPermit(self, room, permit_id, month, asks_of(room.prefix, charges, month.period), "")
 
     async def _decide_here(
         self, room: Room, permit_id: str, charges: Sequence[Charge], away: RedisUnavailable
-    ) -> _Permit:
+    ) -> RedisPermit:
         """What the policies say without Redis. A call that may have been executed all the same has then granted the same permit, or is
         taken back.
         """
         month = self._scripts.month
         asks = asks_of(room.prefix, charges, month.period)
-        permit = _Permit(self, room, permit_id, month, asks, holds_of(asks))
+        permit = RedisPermit(self, room, permit_id, month, asks, holds_of(asks))
         try:
             decision = await self._stand_in.acquire(room.tenant, permit_id, asks, month, self._scripts.now_s)
         except BaseException as error:  # cancelled too: a grant nobody has seen is looked for
@@ -315,43 +326,49 @@ class RedisLimiter:
 
     # ── what a permit does ──
 
-    async def _settle(self, permit: _Permit, used: Mapping[str, int]) -> Sequence[Standing]:
+    async def settle(self, permit: RedisPermit, used: Mapping[str, int]) -> Sequence[Standing]:
+        """As the permit says."""
         if self._leases.open.pop(permit.permit_id, None) is None:
             return permit.standings
         self._stand_in.settle(permit.permit_id, used)
-        ending = Ending(permit, "settle", amounts_used(permit.asks, used), self._clock.monotonic())
-        if (answer := await self._end(ending)) is not None:
-            code, rows = answer
-            permit.standings = self._settled(ending, rows)
-            if code == LOST and permit.known:
-                self._leases.renew_all_soon()
-        return permit.standings
-
-    async def _cancel(self, permit: _Permit) -> None:
-        if self._leases.open.pop(permit.permit_id, None) is not None:
-            self._stand_in.cancel(permit.permit_id)
-            await self._end(Ending(permit, "cancel", [0] * len(permit.asks), self._clock.monotonic()))
-
-    async def _end(self, ending: Ending) -> tuple[int, list[Row]] | None:
-        """None when Redis did not answer, and is told later."""
+        at_s, actual = self._clock.monotonic(), amounts_used(permit.asks, used)
         try:
-            return await self._scripts.settle(ending.grant, ending.mode, ending.actual)
+            reply = await self._scripts.settle(permit, actual)
+        except RedisUnavailable as away:  # it is told later
+            self._endings.postpone(Ending(permit, "settle", actual, at_s), maybe_done=away.maybe_done)
+            return permit.standings
+        except asyncio.CancelledError:
+            self._endings.postpone(Ending(permit, "settle", actual, at_s), maybe_done=True)
+            raise
+        self._scripts.learn(reply[1])
+        permit.standings = settled = self._settled(permit, reply, actual)
+        if reply[0] == LOST and permit.known:
+            self._leases.renew_all_soon()
+        return settled
+
+    async def cancel(self, permit: RedisPermit) -> None:
+        """As the permit says."""
+        if self._leases.open.pop(permit.permit_id, None) is None:
+            return
+        self._stand_in.cancel(permit.permit_id)
+        ending = Ending(permit, "cancel", [0] * len(permit.asks), self._clock.monotonic())
+        try:
+            await self._scripts.end(permit, "cancel", ending.actual)
         except RedisUnavailable as away:
             self._endings.postpone(ending, maybe_done=away.maybe_done)
-            return None
         except asyncio.CancelledError:
             self._endings.postpone(ending, maybe_done=True)
             raise
 
-    def _settled(self, ending: Ending, rows: Sequence[Row]) -> Sequence[Standing]:
+    def _settled(self, permit: RedisPermit, reply: Sequence[int], actual: Sequence[int]) -> Sequence[Standing]:
         """Where the counters stand after a settlement; what was not decided by Redis has no windows to tell of."""
-        permit, now_s = ending.grant, self._scripts.now_s
-        assert isinstance(permit, _Permit)
+        now_s, month = self._scripts.now_s, permit.month
         if permit.degraded is None:
-            return settled_standings(permit.asks, rows, permit.rows, ending.actual, permit.month, now_s)
-        told = [each for each in zip(permit.asks, rows, ending.actual, strict=True) if not each[0].window_us]
-        asks, rows, actual = [each[0] for each in told], [each[1] for each in told], [each[2] for each in told]
-        return settled_standings(asks, rows, rows, actual, permit.month, now_s)
+            rows = settled_rows(permit.asks, permit.reply, reply)
+            return settled_standings(permit.asks, rows, rows, actual, month, now_s, permit.counted)
+        told = [(ask, at) for at, ask in enumerate(permit.asks) if not ask.window_us]
+        rows = [Row(reply[2 + 2 * at], reply[3 + 2 * at], 0, 0) for _, at in told]
+        return settled_standings([ask for ask, _ in told], rows, rows, [actual[at] for _, at in told], month, now_s)
 
     def _ended_late(self, ending: Ending, _code: int, rows: Sequence[Row]) -> None:
         """A settlement that had to wait has reached Redis; who waited for it has left."""
@@ -384,12 +401,14 @@ class RedisLimiter:
             await self._announce()  # what is known of the others is to be new
             await self._reconciler.run(may_lower=not self._replicas.may_be_behind)
 
-    def _look_at(self, asks: Sequence[Ask], permit: _Permit) -> None:
+    def _look_at(self, asks: Sequence[Ask], permit: RedisPermit) -> None:
+        reconciler = self._reconciler
         for ask in asks:
-            if ask.form == QUOTA:
-                self._reconciler.touch(ask, permit)
-            elif ask.window_us > self._longest_window_us:
-                self._longest_window_us = ask.window_us
+            if ask.window_us:
+                if ask.window_us > self._longest_window_us:  # noqa: PLR1730 -- hardly ever
+                    self._longest_window_us = ask.window_us
+            elif ask.form == QUOTA and not reconciler.knows(ask.key):
+                reconciler.touch(ask, permit)
 
     def _availability_changed(self, available: bool) -> None:
         if available:
@@ -402,50 +421,3 @@ class RedisLimiter:
             _log.warning("redis is away: the policies for limits without it hold")
             for permit in self._leases.open.values():
                 self._stand_in.adopt(permit.room.tenant, permit.permit_id, permit.asks)
-
-
-class _Permit(Grant):
-    """A grant of a `RedisLimiter`."""
-
-    __slots__ = ("_limiter", "_reply", "_standings", "degraded")
-
-    def __init__(
-        self, limiter: RedisLimiter, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str
-    ) -> None:
-        super().__init__(room, permit_id, month, asks, holds)
-        self._limiter = limiter
-        self._reply: Sequence[int] = ()
-        self._standings: Sequence[Standing] | None = None
-        self.degraded: str | None = None
-
-    def granted(self, now_us: int, reply: Sequence[int]) -> None:
-        self.granted_us, self._reply, self.known = now_us, reply, True
-
-    @property
-    def period(self) -> int:
-        return self.month.period
-
-    @property
-    def rows(self) -> list[Row]:
-        """Where the counters stood when it was granted."""
-        return rows_of(self._reply)
-
-    @property
-    def standings(self) -> Sequence[Standing]:
-        if self._standings is None:
-            self._standings = Standings(self.asks, self.rows, self.month, self.granted_us / 1e6)
-        return self._standings
-
-    @standings.setter
-    def standings(self, found: Sequence[Standing]) -> None:
-        self._standings, self._reply = found, ()
-
-    async def settle(self, used: Mapping[str, int], /) -> Sequence[Standing]:
-        """Replace the hold by what was used, in the month of the grant. Places in windows stay taken. Where Redis does not answer,
-        it is told later, and the standings stay those of the grant.
-        """
-        return await self._limiter._settle(self, used)
-
-    async def cancel(self) -> None:
-        """Give everything back; where Redis does not answer, it is told later."""
-        await self._limiter._cancel(self)

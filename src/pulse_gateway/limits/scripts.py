@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Literal, NamedTuple
 
 from pulse_gateway.clock import Clock
-from pulse_gateway.limits.asks import Ask, key_prefix
+from pulse_gateway.limits.asks import Ask, holds_of, key_prefix
 from pulse_gateway.limits.counters import Row
+from pulse_gateway.limits.packed import Packed
 from pulse_gateway.limits.periods import Month, month_of
+from pulse_gateway.limits.tally import Charges, Counted, Tally
 from pulse_gateway.transport.redis import RedisClient, Script
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "Snapshot",
     "room_of",
     "rows_of",
+    "settled_rows",
 ]
 
 ANOTHER_MONTH = 4  # what acquire answers beside the codes of `counters`: by the server's clock it is not the month that was asked for
@@ -34,6 +37,7 @@ Mode = Literal["settle", "again", "cancel"]
 _KEPT_AFTER_MONTH_S = 40 * 86_400
 _LEAST_KEPT_MS = 60_000  # a counter of a month long past, looked at once more
 _UNKNOWN_MOMENT_US = 0
+_NO_AMOUNTS = Charges(Tally(()), 0, 0)
 
 
 def _script(name: str) -> Script:
@@ -65,15 +69,22 @@ class Grant:
     """What the server needs to know of a permit, again and again until it ends.
 
     `known`: the server has it, so that a repeated settlement can be told from a first one. `granted_us` is by the server's clock.
+    `counted` is what the asks were made by, if they were prepared. `holds` is as `holds_of` writes it.
     """
 
-    __slots__ = ("asks", "granted_us", "holds", "keys", "known", "month", "permit_id", "room")
+    __slots__ = ("asks", "counted", "granted_us", "holds", "known", "month", "permit_id", "room")
 
-    def __init__(self, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str) -> None:
+    def __init__(
+        self, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str, counted: Counted | None = None
+    ) -> None:
         self.room, self.permit_id, self.month, self.asks, self.holds = room, permit_id, month, asks, holds
-        self.keys = [room.leases, room.holds, *[ask.key for ask in asks]]
+        self.counted = counted
         self.granted_us = _UNKNOWN_MOMENT_US
         self.known = False
+
+    @property
+    def keys(self) -> list[str]:
+        return [self.room.leases, self.room.holds, *[ask.key for ask in self.asks]]
 
 
 class Snapshot(NamedTuple):
@@ -129,42 +140,59 @@ class Scripts:
     @property
     def month(self) -> Month:
         """What month it is on the server."""
-        now_s = self.now_s
+        now_s = self._clock.monotonic() + self._ahead_s
         if not self._month.starts_at <= now_s < self._month.resets_at:
             self._month = month_of(now_s)
         return self._month
 
-    async def acquire(self, grant: Grant, lease_us: int, permit_id: str) -> list[int]:
-        """The reply as it came: code, now_us, and four numbers a counter (`rows_of`). An empty `permit_id` only looks."""
+    def acquire(self, grant: Grant, lease_us: int, permit_id: str) -> Awaitable[list[int]]:
+        """The reply as it came: code, now_us, and four numbers a counter (`rows_of`). An empty `permit_id` only looks.
+
+        With ANOTHER_MONTH the moment is that of the server's clock, for `learn`; otherwise it may be that of the newest grant in a window.
+        """
         month = grant.month
-        begin_us, end_us = month.starts_at * 1_000_000, month.resets_at * 1_000_000
-        args: list[str | int] = [permit_id, lease_us, begin_us, end_us, grant.holds]
+        begin = (lease_us, month.starts_at * 1_000_000, month.resets_at * 1_000_000)
+        if (
+            permit_id
+            and grant.counted is not None
+            and (packed := _packed(grant.counted, grant.room, begin)) is not None
+        ):
+            grant.holds = packed.holds(grant.asks)
+            call = packed.acquire(permit_id, grant.holds, grant.asks)
+            return self._redis.run_packed(_ACQUIRE, grant.room.leases, call)
+        if not grant.holds:
+            grant.holds = holds_of(grant.asks)
+        args: list[str | int] = [permit_id, *begin, grant.holds]
         for ask in grant.asks:
             args += (ask.form, ask.amount, ask.cap, ask.window_us)
-        reply: list[int] = await self._redis.run(_ACQUIRE, grant.keys, args)
-        if reply[0] == ANOTHER_MONTH:
-            self._learn(reply[1])  # otherwise it may be the moment of the newest grant in a window
-        return reply
+        return self._redis.run(_ACQUIRE, grant.keys, args)
 
-    async def settle(
+    def settle(self, grant: Grant, actual: Sequence[int]) -> Awaitable[list[int]]:
+        """The reply as it came, to what ends a permit for the first time: SETTLED or LOST, now_us for `learn`, and two numbers a counter:
+        used, held. `actual` has one amount for each ask.
+        """
+        if grant.counted is not None and isinstance(packed := grant.counted.packed, Packed):
+            call = packed.settle(grant.permit_id, grant.granted_us, grant.asks, actual)
+            return self._redis.run_packed(_SETTLE, grant.room.leases, call)
+        return self._redis.run(_SETTLE, grant.keys, _settling(grant, "settle", actual))
+
+    async def end(
         self, grant: Grant, mode: Mode, actual: Sequence[int], *, in_ledger_us: int | None = None
     ) -> tuple[int, list[Row]]:
         """SETTLED, UNKNOWN or LOST, and where quotas and running calls stand. `actual` has one amount for each ask.
 
         `in_ledger_us`: from which moment of the server on the ledger has it. Quotas that were set by a later look at it are left.
         """
-        args: list[str | int] = [grant.permit_id, mode, grant.granted_us]
-        for ask, amount in zip(grant.asks, actual, strict=True):
-            args += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+        args = _settling(grant, mode, actual)
         if in_ledger_us is not None:
             args.append(in_ledger_us)
         reply: list[int] = await self._redis.run(_SETTLE, grant.keys, args)
-        self._learn(reply[1])
+        self.learn(reply[1])
         return reply[0], [Row(reply[i], reply[i + 1], 0, 0) for i in range(2, len(reply), 2)]
 
     async def cancel(self, grant: Grant) -> int:
         """SETTLED, or UNKNOWN when there was nothing to give back."""
-        code, _ = await self.settle(grant, "cancel", [0] * len(grant.asks))
+        code, _ = await self.end(grant, "cancel", [0] * len(grant.asks))
         return code
 
     async def renew(self, room: Room, grants: Sequence[Grant], lease_us: int) -> int:
@@ -215,7 +243,7 @@ class Scripts:
         """Say that `replica` lives. `epoch` begins where the server knows of none."""
         spans_us = [round(seconds * 1e6) for seconds in (holds_s, missed_after_s, missed_for_s, behind_for_s)]
         reply = await self._redis.run(_ANNOUNCE, [key], [replica, int(is_behind), *spans_us, epoch])
-        self._learn(reply[0])
+        self.learn(reply[0])
         return Announced(reply[1].decode(), *reply[2:])
 
     async def keys(self, room: Room, pattern: str) -> list[str]:
@@ -245,13 +273,46 @@ class Scripts:
             running={key: int(calls or 0) for key, calls in zip(running, counters[len(months) :], strict=True)},
         )
 
-    def _learn(self, now_us: int) -> None:
+    def learn(self, now_us: int) -> None:
+        """What time it is on the server, by a reply that has just come."""
         self._ahead_s = now_us / 1e6 - self._clock.monotonic()
 
     def _kept_ms(self, month: Month) -> int:
         return max(_LEAST_KEPT_MS, int((month.resets_at + _KEPT_AFTER_MONTH_S - self.now_s) * 1000))
 
 
+def _settling(grant: Grant, mode: Mode, actual: Sequence[int]) -> list[str | int]:
+    args: list[str | int] = [grant.permit_id, mode, grant.granted_us]
+    for ask, amount in zip(grant.asks, actual, strict=True):
+        args += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+    return args
+
+
+def _packed(counted: Counted, room: Room, begin: tuple[int, int, int]) -> Packed | None:
+    """None where a prefix of keys is not ASCII."""
+    packed = counted.packed
+    if isinstance(packed, Packed) and packed.begin == begin:
+        return packed
+    asks = counted.asks(_NO_AMOUNTS)
+    keys = [room.leases, room.holds, *[ask.key for ask in asks]]
+    if not "".join(keys).isascii():
+        return None
+    counted.packed = packed = Packed((_ACQUIRE, _SETTLE), keys, begin, asks, counted.differing)
+    return packed
+
+
 def rows_of(reply: Sequence[int]) -> list[Row]:
     """Where each counter stands by a reply of `Scripts.acquire`."""
     return [Row(reply[i], reply[i + 1], reply[i + 2], reply[i + 3]) for i in range(2, len(reply), 4)]
+
+
+def settled_rows(asks: Sequence[Ask], granted: Sequence[int], settled: Sequence[int]) -> list[Row]:
+    """Where each counter stands by the replies of `Scripts.acquire` and then `Scripts.settle`: windows as when it was granted."""
+    rows, was, then = [], 2, 2
+    for ask in asks:
+        if ask.window_us:
+            rows.append(Row(granted[was], granted[was + 1], granted[was + 2], granted[was + 3]))
+        else:
+            rows.append(Row(settled[then], settled[then + 1], 0, 0))
+        was, then = was + 4, then + 2
+    return rows

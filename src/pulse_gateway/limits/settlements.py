@@ -110,7 +110,7 @@ class Endings:
     async def _send_one(self, ending: Ending) -> RedisUnavailable | None:
         try:
             in_ledger_us = self._scripts.moment_us(ending.at_s + _IN_LEDGER_AFTER_S + self._lag_s())
-            code, rows = await self._scripts.settle(ending.grant, ending.mode, ending.actual, in_ledger_us=in_ledger_us)
+            code, rows = await self._scripts.end(ending.grant, ending.mode, ending.actual, in_ledger_us=in_ledger_us)
         except RedisUnavailable as error:
             self._put_back(ending, maybe_done=error.maybe_done)
             return error

@@ -21,17 +21,22 @@ _TOKENS = "tokens"
 
 class Counted:
     """The asks of a tally's charges in one month and under one prefix. `told` is kept here by `headers.py`, which alone looks at it,
-    and `keys` by `redis.py`.
+    and `packed` by `scripts.py`.
     """
 
-    __slots__ = ("_asks", "_differing", "keys", "period", "prefix", "tenant", "told")
+    __slots__ = ("_asks", "_differing", "packed", "period", "prefix", "tenant", "told")
 
     def __init__(self, prefix: str, tenant: str, period: int, asks: list[Ask]) -> None:
         self.prefix, self.tenant, self.period = prefix, tenant, period
         self._asks = asks
         self._differing = [(at, ask, ask.kind == COST) for at, ask in enumerate(asks) if ask.kind in {_TOKENS, COST}]
         self.told: object = None
-        self.keys: list[str] | None = None
+        self.packed: object = None
+
+    @property
+    def differing(self) -> list[int]:
+        """The places of the asks whose amounts differ from call to call."""
+        return [at for at, _, _ in self._differing]
 
     def asks(self, charges: Charges) -> list[Ask]:
         """Those that always are the same, and new ones of the amounts of this call.

@@ -26,18 +26,15 @@ class Breaker:
         self._probe_least_s, self._probe_most_s = probe_least_s, probe_most_s
         self._failures = 0
         self._failed_at = float("-inf")
-        self._opened_at: float | None = None
+        self.is_open = False
+        self._opened_at = float("-inf")
         self._closed_at = float("-inf")
         self._probe_s = probe_least_s
 
     @property
-    def is_open(self) -> bool:
-        return self._opened_at is not None
-
-    @property
     def open_s(self) -> float:
         """For how many seconds it has been open; zero when closed."""
-        return 0.0 if self._opened_at is None else self._clock.monotonic() - self._opened_at
+        return self._clock.monotonic() - self._opened_at if self.is_open else 0.0
 
     def succeed(self) -> None:
         """A call was answered. Does not close an open breaker: an answer may be late news."""
@@ -46,7 +43,7 @@ class Breaker:
     def fail(self, *, waited_s: float = 0.0) -> bool:
         """A call that had begun `waited_s` ago got no answer. True when this opened the breaker."""
         now = self._clock.monotonic()
-        if self._opened_at is not None or now - waited_s < self._failed_at:
+        if self.is_open or now - waited_s < self._failed_at:
             return False
         self._failures += 1
         self._failed_at = now
@@ -57,7 +54,8 @@ class Breaker:
 
     def trip(self) -> None:
         """Open at once, whatever was counted."""
-        if self._opened_at is None:
+        if not self.is_open:
+            self.is_open = True
             self._opened_at = self._clock.monotonic()
             if self._opened_at - self._closed_at > _STEADY_S:
                 self._probe_s = self._probe_least_s
@@ -70,6 +68,6 @@ class Breaker:
 
     def close(self) -> None:
         """The server is back."""
-        self._opened_at = None
+        self.is_open = False
         self._closed_at = self._clock.monotonic()
         self._failures = 0

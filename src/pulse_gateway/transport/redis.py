@@ -98,7 +98,14 @@ class RedisClient:
         Raises: RedisUnavailable; RedisRefused when the script fails.
         """
         packed = pack(("EVALSHA", script.sha1, len(keys), *keys, *args))
-        return await self._node_for(keys[0] if keys else None).call(packed, script, keys, args)
+        return await self._node_for(keys[0] if keys else None).call(packed, script)
+
+    def run_packed(self, script: Script, key: str, packed: bytes) -> asyncio.Future[Any]:
+        """The same of a call that is packed already: `EVALSHA`, the script's digest, its keys and arguments. `key` is one of its keys.
+
+        Raises: RedisUnavailable, at once or when it is awaited; RedisRefused.
+        """
+        return self._node_for(key).call(packed, script)
 
     async def command(self, *words: str | int | bytes) -> Any:
         """The reply to a command whose only key, if it has one, is its second word.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from asyncio import Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 import hiredis
@@ -66,43 +66,27 @@ pack: Callable[[tuple[Word, ...]], bytes] = cast(Any, hiredis.pack_command)  # i
 _ASKING = pack(("ASKING",))
 
 
-class Call:
-    """One command under way. `made_at` is in the clock's monotonic seconds; its deadline counts from there."""
+class Call(msgspec.Struct, eq=False):
+    """One command under way. `made_at` is in the clock's monotonic seconds; its deadline counts from there. `redirects`: how often a
+    cluster has sent it elsewhere; `skips`: replies that come before its own, to what is packed with it.
+    """
 
-    __slots__ = (
-        "args",
-        "ends_batch",
-        "future",
-        "is_check",
-        "keys",
-        "made_at",
-        "packed",
-        "redirects",
-        "script",
-        "skips",
-    )
-
-    def __init__(
-        self,
-        packed: bytes,
-        future: Future[Any],
-        made_at: float,
-        script: Script | None = None,
-        keys: Sequence[str] = (),
-        args: Sequence[str | int] = (),
-    ) -> None:
-        self.packed, self.future, self.made_at = packed, future, made_at
-        self.script, self.keys, self.args = script, keys, args
-        self.ends_batch = False
-        self.is_check = False
-        self.redirects = 0  # how often a cluster has sent it elsewhere
-        self.skips = 0  # replies that come before its own, to what is packed with it
+    packed: bytes
+    future: Future[Any]
+    made_at: float
+    script: Script | None = None
+    ends_batch: bool = False
+    is_check: bool = False
+    redirects: int = 0
+    skips: int = 0
 
     def say_the_source(self) -> None:
         """Run the script by its source, from which the server learns it."""
         assert self.script is not None
         asking = self.packed.startswith(_ASKING)
-        self.packed = pack(("EVAL", self.script.source, len(self.keys), *self.keys, *self.args))
+        source = self.script.source.encode()
+        words, _, rest = self.packed.removeprefix(_ASKING).partition(_by_digest(self.script))
+        self.packed = b"%b\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n%b" % (words, len(source), source, rest)
         self.script = None
         self._ask(asking)
 
@@ -121,6 +105,11 @@ class Call:
         """Tell the caller, unless it has left."""
         if not self.future.done():
             self.future.set_exception(error)
+
+
+def _by_digest(script: Script) -> bytes:
+    """How a call of `script` goes on behind the number of its words."""
+    return b"\r\n$7\r\nEVALSHA\r\n$%d\r\n%b\r\n" % (len(script.sha1), script.sha1.encode())
 
 
 UNAVAILABLE = frozenset({

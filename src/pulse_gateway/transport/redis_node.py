@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from pulse_gateway.clock import Clock
@@ -67,13 +67,11 @@ class Node:
 
     # ── calls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def call(
-        self, packed: bytes, script: Script | None = None, keys: Sequence[str] = (), args: Sequence[str | int] = ()
-    ) -> asyncio.Future[Any]:
+    def call(self, packed: bytes, script: Script | None = None) -> asyncio.Future[Any]:
         """Raises: RedisUnavailable when the breaker is open or the node closed."""
         if self.breaker.is_open or self._is_closed:
             raise RedisUnavailable("Redis is away", maybe_done=False)
-        call = Call(packed, self._loop.create_future(), self._clock.monotonic(), script, keys, args)
+        call = Call(packed, self._loop.create_future(), self._clock.monotonic(), script)
         self._add(call)
         return call.future
 
