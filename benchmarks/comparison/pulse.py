@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -63,8 +63,19 @@ class Pulse:
     benchmark runs in. Its own source is this checkout's in either.
     """
 
-    def __init__(self, rooms: Rooms, *, redis: bool, own: Interpreter | None = None) -> None:
+    def __init__(
+        self,
+        rooms: Rooms,
+        *,
+        redis: bool,
+        own: Interpreter | None = None,
+        workers: int = 1,
+        under: Sequence[str] = (),
+        more: Mapping[str, str] | None = None,
+    ) -> None:
+        """`under` is a command that runs the server, as valgrind does; `more` are further variables of its environment."""
         self._rooms, self._redis, self._own = rooms, redis, own
+        self._workers, self._under, self._more = workers, under, more or {}
         self.name = "pulse-redis" if redis else "pulse"
         on = f"; on {own.told}" if own else ""
         self.settings = f"{_ON}; counted in {'Valkey' if redis else 'its own memory'}{on}"
@@ -90,13 +101,15 @@ class Pulse:
             "PULSE_JOURNAL_DIR": str(folder / "journal"),
             "PULSE_RATE_LIMIT": "100000000/60s",
             "BENCH_KEY": "sk-benchmark",
+            **self._more,
         }
         if self._redis:
             settings["PULSE_REDIS_URL"] = self._rooms.redis()
         pulse = [self.python(home), "-m", "pulse_host"]
         settings = of_this_checkout(settings)
         key = self._key(pulse, settings)
-        with running([*pulse, "serve", "--port", "0"], settings, folder, self.name, core) as tree:
+        serve = [*self._under, *pulse, "serve", "--port", "0", "--workers", str(self._workers)]
+        with running(serve, settings, folder, self.name, core) as tree:
             yield Gateway(
                 tree=tree,
                 port=_port(tree),

@@ -22,7 +22,7 @@ from benchmarks.comparison.process import Tree, cores, running
 
 __all__ = ["Session", "ask_of", "asked_once", "under_load"]
 
-_READY_S = 90.0
+_READY_S = 180.0
 _LOAD = [sys.executable, "-m", "benchmarks.comparison.load"]
 
 
