@@ -10,7 +10,7 @@ import structlog
 
 from pulse_gateway.config import Config
 from pulse_gateway.errors import ConfigError
-from pulse_host import garbage
+from pulse_host import descriptors, garbage
 from pulse_host.app import create_app
 from pulse_host.assembly import assembled
 from pulse_host.logs import configure_logs
@@ -31,6 +31,7 @@ async def run_serve(source: Source, signals: Signals) -> None:
     """
     config = source.read()
     configure_logs(config.telemetry)
+    descriptors.allow(config.network.max_connections)
     listener = bind(config.server.host, config.server.port)
     try:
         await _serve(source, config, listener, signals, None)
@@ -45,6 +46,7 @@ def run_workers(source: Source, count: int) -> int:
     """
     config = source.read()
     configure_logs(config.telemetry)
+    descriptors.allow(config.network.max_connections)
     if config.limits.store == "local":
         raise ConfigError(
             'limits.store = "local" counts in the memory of one process, and a second one would grant everything again: '

@@ -34,6 +34,6 @@ class NetworkConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_connections: Annotated[
         Positive,
         Meta(
-            description="requests and streams under way at once to one address (scheme, host and port), per process; one more waits up to `timeouts.connect_s` for a place. Each takes two descriptors (`ulimit -n`), its client's and its provider's"
+            description="requests and streams under way at once to one address (scheme, host and port), per process; one more waits up to `timeouts.connect_s` for a place. Each takes two descriptors (`ulimit -n`), its client's and its provider's; `pulse serve` raises the soft limit to the hard one, and warns where that is too low"
         ),
     ] = 10_000
