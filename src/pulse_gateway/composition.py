@@ -118,6 +118,10 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
             raise ConfigError(f"providers.{name}.transport: http1 goes through no proxy, httpx does")
     if row.transport == "http2" and find_spec("h2") is None:
         raise ConfigError(f"providers.{name}.transport: http2 needs `pip install 'pulse-gateway[http2]'`")
+    if row.warm_connections and (_way(row) is not None or base_url.startswith("echo:")):
+        raise ConfigError(
+            f"providers.{name}.warm_connections: only http1 opens connections ahead, and goes through no proxy"
+        )
     if row.key is not None and not _HEADER_VALUE.fullmatch(row.key) and not _is_document(row.key, described):
         raise ConfigError(f"providers.{name}.key holds a character that no header can carry, such as a line break")
     if row.webhook_secret is not None:
@@ -138,6 +142,7 @@ def _provider_row(name: str, row: ProviderConfig, own_providers: Mapping[str, Pr
         abandoned=row.abandoned,
         proxy=_way(row),
         bucket=row.bucket,
+        warm_connections=row.warm_connections,
     )
 
 

@@ -144,6 +144,9 @@ class ProviderConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="the client that carries its requests: `http1`, Pulse's own, `httpx`, or `http2`, which is httpx with HTTP/2 where the provider speaks it; default: `httpx` where a proxy is set, else `http1`"
         ),
     ] = None
+    warm_connections: Annotated[
+        int, Meta(ge=0, description="connections opened at the start and kept open, per process; for `http1` alone")
+    ] = 0
     abandoned: Annotated[
         Literal["abort", "drain"],
         Meta(

@@ -159,7 +159,7 @@ class Gateway(Operations):
         ratio, told = config.telemetry.traces_sample, self._on_traced
         self._sampler = None if told is None else Sampler(ratio, told, self.clock)
         if self._network is not None:
-            self._network.prepare(row.proxy for row in router.providers())
+            self._network.prepare(router.providers())
         self._handler = None if self._handler is None else self._compose(chain)
         self._chain = chain
 
@@ -171,7 +171,7 @@ class Gateway(Operations):
             )
 
             self._network = self._transport = NetworkTransport(max_connections=self.config.network.max_connections)
-            self._network.prepare(row.proxy for row in self.router.providers())
+            self._network.prepare(self.router.providers())
         for dialect in wire.DIALECTS:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it
         self._handler = self._compose(self._chain)

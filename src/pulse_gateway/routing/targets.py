@@ -24,6 +24,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     abandoned: Literal["abort", "drain"] = "abort"
     proxy: str | None = None
     bucket: str | None = None
+    warm_connections: int = 0
 
     def __repr__(self) -> str:
         return f"ProviderRow({self.name!r}, kind={self.kind!r}, base_url={self.base_url!r})"

@@ -12,6 +12,7 @@ from misbehaving import QUICK, collected, read_request, request, server, serving
 from pulse_gateway import Gateway
 from pulse_gateway.config import Config, NetworkConfig, ProviderConfig
 from pulse_gateway.errors import ConfigError, UpstreamUnreachable
+from pulse_gateway.routing.targets import ProviderRow
 from pulse_gateway.transport.network import NetworkTransport
 from pulse_gateway.transport.transport import DIRECT
 from pulse_gateway.types.http import Timeouts
@@ -39,7 +40,7 @@ async def test_a_proxy_takes_httpx_and_everything_else_does_not() -> None:
 
 async def test_it_serves_on_after_it_was_closed() -> None:
     transport = NetworkTransport()
-    transport.prepare([None, DIRECT])
+    transport.prepare([ProviderRow(name="a", kind="openai", base_url="", proxy=each) for each in (None, DIRECT)])
     async with server(serving_ok) as served:
         for _ in range(2):
             assert await collected(transport, request(served.url)) == (200, b"ok")

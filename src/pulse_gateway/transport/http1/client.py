@@ -82,7 +82,8 @@ class Http1Transport:
         return await _begun(self._ask(connection, pool, request, head, timeouts, total_at, None))
 
     async def warm(self, url: str, connections: int, timeouts: Timeouts) -> None:
-        """Have so many connections to the origin of `url` open before they are needed.
+        """Have so many connections to the origin of `url` open before they are needed, and close them for their age alone, not for being
+        idle.
 
         Raises: UpstreamUnreachable, UpstreamProtocolError.
         """

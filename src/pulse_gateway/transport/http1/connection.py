@@ -29,6 +29,9 @@ class Owner(Protocol):
     def free(self, connection: Connection, *, reusable: bool) -> None:
         """Its request is over."""
 
+    def keeps(self) -> bool:
+        """Whether one that is idle for long stays open."""
+
     def lost(self, connection: Connection) -> None:
         """It is closed, in whatever state it was."""
 
@@ -330,8 +333,11 @@ class Connection(asyncio.Protocol):
         now, answer = self._loop.time(), self._answer
         if self._deadline > now:
             self._expect_by(self._deadline)
-        elif answer is None:
-            self.close()  # idle for long
+        elif answer is None:  # idle for long
+            if self._owner.keeps() and now < self._too_old_at:
+                self.rest()
+            else:
+                self.close()
         elif answer.is_waited_for:
             self.fail(answer, answer.overdue(now))
 

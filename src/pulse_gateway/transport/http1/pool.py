@@ -32,6 +32,7 @@ class Pool:
         self._idle: dict[Connection, None] = {}  # the one used last at the end
         self._open: set[Connection] = set()
         self._queue: deque[asyncio.Future[None]] = deque()
+        self.kept = 0  # so many connections are not closed for being idle
         self._is_closed = False
         self._all_lost: asyncio.Future[None] | None = None
 
@@ -91,6 +92,10 @@ class Pool:
         connection.rest()
         self.free(connection, reusable=True)
 
+    def keeps(self) -> bool:
+        """Whether one that is idle for long stays open."""
+        return len(self._open) <= self.kept
+
     def lost(self, connection: Connection) -> None:
         self._idle.pop(connection, None)
         self._open.discard(connection)
@@ -98,10 +103,11 @@ class Pool:
             self._all_lost.set_result(None)
 
     async def warm(self, connections: int, timeouts: Timeouts) -> None:
-        """Have at least so many connections open, within the limit.
+        """Have at least so many connections open, within the limit, and keep as many.
 
         Raises: UpstreamUnreachable.
         """
+        self.kept = connections
         missing = min(connections, self._limit) - len(self._open)
         made = await asyncio.gather(*(self.get(timeouts, anew=True) for _ in range(missing)), return_exceptions=True)
         for each in made:
