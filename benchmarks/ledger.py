@@ -122,7 +122,7 @@ async def journal_alone(folder: Path, entries: int) -> float:
     for start in range(0, entries, AT_ONCE):
         batch = made[start : start + AT_ONCE]
         for entry in batch:
-            journal.open(entry, sent=True)
+            journal.open(entry)
             journal.close(entry)
         journal.done([entry.entry_id for entry in batch])
         await asyncio.sleep(0)

@@ -55,7 +55,7 @@ class _JournalOnly(MemoryLedger):
         self._announced[entry.entry_id] = entry
 
     def sent(self, entry_id: str, /) -> None:
-        self._journal.open(self._announced.pop(entry_id), sent=True)
+        self._journal.open(self._announced.pop(entry_id))
 
     def mark(self, entry: UsageEntry, /) -> None:
         self._journal.mark(entry)

@@ -33,24 +33,16 @@ async def write(folder: Path, seed: int) -> None:
     recovered = journal.recovered()
     opened = {each.entry_id: each.tokens for each in recovered.open}
     ended = [each.entry_id for each in recovered.closed]
-    announced: list[str] = []
     say("ready", len(recovered.open), len(recovered.closed))
     number = steps = 0
     while True:
-        step = chance.choices(("open", "sent", "mark", "close", "done"), (4, 4, 6, 3 if len(opened) > 50 else 1, 0.05))[
-            0
-        ]
+        step = chance.choices(("open", "mark", "close", "done"), (3, 6, 3 if len(opened) > 50 else 1, 0.05))[0]
         tokens = chance.randrange(10**6)
-        if step == "open" and len(announced) < 40:
+        if step == "open":
             number += 1
             entry_id = f"{seed}-{number}"
             say("?", step, entry_id, tokens)
             journal.open(entry(entry_id, tokens=tokens))
-            announced.append(entry_id)
-        elif step == "sent" and announced:
-            entry_id = announced.pop(chance.randrange(len(announced)))
-            say("?", step, entry_id, tokens)
-            journal.sent(entry_id)
             opened[entry_id] = tokens
         elif step == "mark" and opened:
             entry_id = chance.choice(list(opened))
@@ -122,7 +114,6 @@ async def full(folder: Path, how: str) -> None:
             said = entry(tokens=0)
             journal.open(said)
             begun.append(said.entry_id)
-            journal.sent(said.entry_id)
             await asyncio.sleep(0)
     except StoreUnavailable:
         say("refused after", len(begun))

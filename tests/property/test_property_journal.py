@@ -118,8 +118,6 @@ class JournalMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.directory = Path(tempfile.mkdtemp())
-        self.announced: dict[str, UsageEntry] = {}
-        self.gone: set[str] = set()
         self.running: dict[str, UsageEntry] = {}
         self.ended: dict[str, UsageEntry] = {}
         self.loop = asyncio.new_event_loop()
@@ -128,18 +126,12 @@ class JournalMachine(RuleBasedStateMachine):
     def open_journal(self) -> None:
         self.journal = Journal(self.directory, max_bytes=2**21, segment_bytes=2**16)
 
-    @rule(count=st.integers(1, 200), sent=st.booleans())
-    def begin(self, count: int, sent: bool) -> None:
+    @rule(count=st.integers(1, 200))
+    def begin(self, count: int) -> None:
         for _ in range(count):
             said = entry(tokens=0, tags=(("padding", "x" * 200),))
-            self.journal.open(said, sent=sent)
-            (self.running if sent else self.announced)[said.entry_id] = said
-
-    @rule(pick=st.randoms(use_true_random=False), count=st.integers(1, 200))
-    def send(self, pick: random.Random, count: int) -> None:
-        for entry_id in self.some(pick, self.announced, count):
-            self.journal.sent(entry_id)
-            self.running[entry_id] = self.announced.pop(entry_id)
+            self.journal.open(said)
+            self.running[said.entry_id] = said
 
     @rule(pick=st.randoms(use_true_random=False), count=st.integers(1, 50))
     def mark(self, pick: random.Random, count: int) -> None:
@@ -171,7 +163,6 @@ class JournalMachine(RuleBasedStateMachine):
         self.loop.run_until_complete(self.journal.aclose())
         self.open_journal()
         self.compare(self.journal.recovered())
-        self.forget_announced()
 
     @rule(garbage=st.binary(max_size=30))
     def be_killed(self, garbage: bytes) -> None:
@@ -187,28 +178,21 @@ class JournalMachine(RuleBasedStateMachine):
         self.directory = copy
         self.open_journal()
         self.compare(self.journal.recovered())
-        self.forget_announced()
-
-    def forget_announced(self) -> None:
-        """What never left is nobody's; it is gone when its file is."""
-        self.gone |= self.announced.keys()
-        self.announced = {}
 
     @invariant()
     def what_it_holds_is_what_was_said(self) -> None:
         self.compare(read_journal(self.directory))
-        assert self.journal.open_entries == len(self.running) + len(self.announced)
+        assert self.journal.open_entries == len(self.running)
         assert self.journal.closed_entries == len(self.ended)
         assert self.journal.waiting == 0
         held = self.journal._holdings
         assert held.needed_bytes <= self.journal._segments.used_bytes
         if not len(held):
             assert (held.needed_bytes, held.promised_bytes) == (0, 0)
-            assert self.journal._unsent == {}
 
     def compare(self, found: Recovered) -> None:
         assert {each.entry_id: each for each in found.open} == self.running
-        assert {each.entry_id: each for each in found.unsent if each.entry_id not in self.gone} == self.announced
+        assert found.unsent == []
         assert {each.entry_id: each for each in found.closed} == self.ended
         assert len(found.closed) == len(self.ended)
         assert found.damaged == []

@@ -55,10 +55,8 @@ class Backlog:
         self._back: list[Pending] = []
         self._file: IO[bytes] | None = None
         self._end = 0  # of the file
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
+        """How many items there are."""
 
     @property
     def spilled(self) -> int:
@@ -66,7 +64,7 @@ class Backlog:
         return sum(items for _, _, items in self._chunks)
 
     def append(self, item: Pending) -> None:
-        self._count += 1
+        self.count += 1
         if not self._chunks and not self._back and (len(self._front) < self._in_memory or self._directory is None):
             self._front.append(item)
             return
@@ -76,7 +74,7 @@ class Backlog:
 
     def head(self, items: int) -> list[Pending]:
         """The oldest items, at most so many; none only when there are none."""
-        while not self._front and self._count:
+        while not self._front and self.count:
             self._refill()
         return list(islice(self._front, items))
 
@@ -84,7 +82,7 @@ class Backlog:
         """Take away as many of the oldest: those that `head` gave."""
         for _ in range(items):
             self._front.popleft()
-        self._count -= items
+        self.count -= items
 
     @property
     def oldest_since(self) -> float | None:
@@ -97,7 +95,7 @@ class Backlog:
         self._front.clear()
         self._chunks.clear()
         self._back.clear()
-        self._count = self._end = 0
+        self.count = self._end = 0
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -130,7 +128,7 @@ class Backlog:
             self._front.extend(_decoder.decode(self._file.read(length)))
         except (OSError, msgspec.DecodeError):
             _log.exception("%d usage entries cannot be read back; they are written after the next start", items)
-            self._count -= items
+            self.count -= items
         if not self._chunks and self._file is not None:
             self._file.truncate(0)
             self._end = 0

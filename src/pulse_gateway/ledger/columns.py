@@ -20,7 +20,7 @@ JOURNAL, PERMIT = (
     "permit",
 )  # what an entry was recovered from, when not the process that made the call has written it
 
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _FIELDS = UsageEntry.__struct_fields__
 # In the order of record.sql, which takes them as $1, $2 …
 _BEFORE_USAGE = [
@@ -89,7 +89,7 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
     used = zip(*map(msgspec.structs.astuple, fields["usage"]), strict=True)
     fields.update((name, column) for name, column in zip(_USAGE_FIELDS, used, strict=True) if name in _OF_USAGE)
     fields["recovered"] = recovered
-    fields["entry_id"] = [as_uuid(entry_id) for entry_id in fields["entry_id"]]
+    fields["entry_id"] = [each if _is_uuid(each) else as_uuid(each) for each in fields["entry_id"]]
     fields["reverses"] = [None if entry_id is None else as_uuid(entry_id) for entry_id in fields["reverses"]]
     fields["outcome"] = [outcome._value_ for outcome in fields["outcome"]]
     fields["source"] = [source._value_ for source in fields["source"]]
@@ -99,12 +99,12 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
         fields[name] = _texts(fields[name])
     columns = [fields[name] for name in (*_BEFORE_USAGE, *_OF_USAGE, *_AFTER_USAGE)]
     # The driver looks at every single value: more than a third of the columns is usually empty, and costs nothing this way.
-    return [None if column.count(None) == len(column) else column for column in columns]
+    return [None if column[0] is None and column.count(None) == len(column) else column for column in columns]
 
 
 def as_uuid(entry_id: str) -> str:
     """The id in the form of a UUID; an id of another form maps to one that is always the same."""
-    return entry_id if _UUID.fullmatch(entry_id) else str(_foreign_uuid(entry_id))
+    return entry_id if _is_uuid(entry_id) else str(_foreign_uuid(entry_id))
 
 
 def correction_id(entry_id: str, recovered: str | None) -> str:
@@ -132,7 +132,7 @@ def _foreign_uuid(entry_id: str) -> uuid.UUID:
 
 def _texts(values: Sequence[str | None]) -> Sequence[str | None]:
     """A column without what Postgres cannot hold; nearly always it is fine, which one look at all of it tells."""
-    together = "".join(filter(None, values))
+    together = "".join(filter(None, set(values)))  # most columns say the same few things over and over
     if together.isascii() and "\x00" not in together:
         return values
     return [None if value is None else _text(value) for value in values]

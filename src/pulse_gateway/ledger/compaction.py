@@ -48,8 +48,8 @@ def move_some(source: Segment, holdings: Holdings, put: Callable[[int, str, byte
             found = unframe(data, 0, source.salt, held.offset)
             if found is None:
                 _log.error("%s: entry %s at %d can no longer be read", source.path, entry_id, held.offset)
-                holdings.forget(entry_id)
-            elif not put(found[0], entry_id, found[1]):
+                holdings.forget([entry_id])
+            elif not put(held.kind, entry_id, found[1]):
                 return False
     finally:
         os.close(descriptor)

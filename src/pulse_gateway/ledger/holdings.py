@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 
 import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment
-from pulse_gateway.ledger.segments import CLOSE, OPEN
+from pulse_gateway.ledger.segments import CLOSE, RECORD_HEAD_BYTES
 
 __all__ = ["Held", "Holdings"]
 
 _GROWTH_BYTES = 512  # by how much the record of an attempt's end may be longer than that of its beginning
 
 
-class Held(msgspec.Struct):
-    """The newest record of an entry. `promised_bytes` are kept free for its end, and before that for its being sent."""
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """The newest record of an entry."""
 
     segment: Segment
     offset: int
     size_bytes: int
     kind: int
-    promised_bytes: int
 
 
 class Holdings:
-    """The entries that are not done. `needed_bytes` are their newest records, `promised_bytes` the room for those still to come.
+    """The entries that are not done. `needed_bytes` are their newest records, `promised_bytes` the room kept free for their ends.
 
     `open_entries` counts those that are not closed.
     """
@@ -44,37 +44,35 @@ class Holdings:
 
     def hold(self, entry_id: str, segment: Segment, offset: int, size_bytes: int, kind: int) -> None:
         """Its newest record is this one."""
-        promised_bytes = 0
-        if kind != CLOSE:
-            promised_bytes = self.room_for(size_bytes, kind) - size_bytes
-            self.promised_bytes += promised_bytes
-            self.open_entries += 1
+        before = self._held.get(entry_id)
+        self._held[entry_id] = Held(segment, offset, size_bytes, kind)
+        if before is None:
+            segment.entry_ids.add(entry_id)
+        else:
+            self._no_longer(before)
+            if before.segment is not segment:
+                before.segment.entry_ids.discard(entry_id)
+                segment.entry_ids.add(entry_id)
         self.needed_bytes += size_bytes
-        held = self._held.get(entry_id)
-        if held is None:
-            self._held[entry_id] = Held(segment, offset, size_bytes, kind, promised_bytes)
-            segment.entry_ids.add(entry_id)
-            return
-        self._no_longer(held)
-        if held.segment is not segment:
-            held.segment.entry_ids.discard(entry_id)
-            segment.entry_ids.add(entry_id)
-            held.segment = segment
-        held.offset, held.size_bytes, held.kind, held.promised_bytes = offset, size_bytes, kind, promised_bytes
+        if kind != CLOSE:
+            self.promised_bytes += size_bytes + _GROWTH_BYTES
+            self.open_entries += 1
 
-    def forget(self, entry_id: str) -> bool:
-        """False: it was not held."""
-        held = self._held.pop(entry_id, None)
-        if held is None:
-            return False
-        held.segment.entry_ids.discard(entry_id)
-        self._no_longer(held)
-        return True
+    def forget(self, entry_ids: Iterable[str]) -> list[str]:
+        """Those of them that were held."""
+        forgotten = []
+        for entry_id in entry_ids:
+            held = self._held.pop(entry_id, None)
+            if held is not None:
+                held.segment.entry_ids.discard(entry_id)
+                self._no_longer(held)
+                forgotten.append(entry_id)
+        return forgotten
 
     def _no_longer(self, held: Held) -> None:
         self.needed_bytes -= held.size_bytes
         if held.kind != CLOSE:
-            self.promised_bytes -= held.promised_bytes
+            self.promised_bytes -= held.size_bytes + _GROWTH_BYTES
             self.open_entries -= 1
 
     def some_in(self, segment: Segment, at_most: int) -> list[tuple[str, Held]]:
@@ -82,6 +80,6 @@ class Holdings:
         return [(entry_id, self._held[entry_id]) for entry_id in islice(segment.entry_ids, at_most)]
 
     @staticmethod
-    def room_for(size_bytes: int, kind: int) -> int:
-        """What must be free for an attempt whose first record has that size: it ends, and before that it is sent, where it is not yet."""
-        return size_bytes * (3 if kind == OPEN else 2) + _GROWTH_BYTES
+    def room_for(payload: bytes) -> int:
+        """What must be free for an attempt that begins with this: for its record, and for the one of its end."""
+        return 2 * (RECORD_HEAD_BYTES + len(payload)) + _GROWTH_BYTES

@@ -14,17 +14,12 @@ from typing import Self
 
 from pulse_gateway.clock import Clock, SystemClock
 from pulse_gateway.errors import StoreUnavailable
-from pulse_gateway.ledger.holdings import Holdings
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.ledger.readiness import Readiness
 from pulse_gateway.ledger.record_writer import RecordWriter
 from pulse_gateway.ledger.recovery import take_over
 from pulse_gateway.ledger.segment_log import SegmentLog
 from pulse_gateway.ledger.segments import (
-    CLOSE,
-    MARK,
-    OPEN,
-    RECORD_HEAD_BYTES,
     JournalError,
     Recovered,
     encode_entry,
@@ -77,7 +72,6 @@ class Journal:
         self._sync_s = sync_s
         self._readiness = Readiness(directory, max_bytes)
         self._closed = False
-        self._unsent: dict[str, bytes] = {}  # entry id → payload of its `open`
         self._waiters: list[asyncio.Future[None]] = []
         self._one_round = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -141,56 +135,35 @@ class Journal:
         if self._closed or self._readiness.refusal is not None:
             raise _unavailable()
 
-    def open(self, entry: UsageEntry, *, sent: bool = False) -> None:
-        """What to record should nothing more be heard of the attempt. `sent`: its request leaves now; one record says both.
+    def open(self, entry: UsageEntry) -> None:
+        """The attempt's request is about to leave: what to record should nothing more be heard of it.
 
         Raises: StoreUnavailable; nothing was kept then.
         """
-        self.check()
-        entry_id, payload = entry.entry_id, encode_entry(entry)
-        kind, writer = MARK if sent else OPEN, self._writer
-        room_bytes = Holdings.room_for(RECORD_HEAD_BYTES + len(payload), kind)
-        if not writer.has_room(room_bytes) or not writer.put_entry(kind, entry_id, payload):
+        if self._closed or self._readiness.refusal is not None:
+            raise _unavailable()
+        if not self._writer.begin(entry.entry_id, encode_entry(entry)):
             self._wake.set()
             raise _unavailable()
-        if not sent:
-            self._unsent[entry_id] = payload
-
-    def sent(self, entry_id: str) -> None:
-        """The attempt's request leaves. One that was opened and never sent is recovered as such.
-
-        Raises: StoreUnavailable only once closed.
-        """
-        self._refuse_if_closed()
-        payload = self._unsent.pop(entry_id, None)
-        if payload is not None:
-            self._writer.put_mark(entry_id, payload)
 
     def mark(self, entry: UsageEntry) -> None:
         """What to record instead. Ignored for an attempt that is not open. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
-        self._unsent.pop(entry.entry_id, None)
         self._writer.put_mark(entry.entry_id, encode_entry(entry))
 
     def close(self, entry: UsageEntry) -> None:
         """The attempt has ended. Takes entries that were never opened as well. Raises: StoreUnavailable only once closed."""
-        self._refuse_if_closed()
-        entry_id, payload, writer = entry.entry_id, encode_entry(entry), self._writer
-        self._unsent.pop(entry_id, None)
-        writer.waiting.pop(entry_id, None)
-        if not writer.put_entry(CLOSE, entry_id, payload):
-            writer.let_wait(CLOSE, entry_id, payload)
+        if self._closed:
+            raise _unavailable()
+        self._writer.end(entry.entry_id, encode_entry(entry))
 
     def done(self, entry_ids: Sequence[str]) -> None:
         """These are where the ledger keeps them, and are forgotten here. Raises: StoreUnavailable only once closed."""
         self._refuse_if_closed()
-        on_disk = []
-        for entry_id in entry_ids:
-            self._unsent.pop(entry_id, None)
-            self._writer.waiting.pop(entry_id, None)
-            if self._holdings.forget(entry_id):
-                on_disk.append(entry_id)
-        self._writer.put_done(on_disk)
+        if self._writer.waiting:
+            for entry_id in entry_ids:
+                self._writer.waiting.pop(entry_id, None)
+        self._writer.put_done(self._holdings.forget(entry_ids))
         self._writer.sweep()
 
     async def sync(self) -> None:

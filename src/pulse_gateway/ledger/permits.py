@@ -12,7 +12,7 @@ from pulse_gateway.ledger.ledger import UsageEntry
 __all__ = ["OpenPermits"]
 
 
-class _Open(msgspec.Struct):
+class _Open(msgspec.Struct, gc=False):
     entry: UsageEntry
     due: float  # when it is to be written, by the monotonic clock
 
@@ -39,15 +39,14 @@ class OpenPermits:
         """What was opened and not sent yet."""
         return self._unsent.get(entry_id)
 
-    @property
-    def any_sent(self) -> bool:
-        """One or more that were sent are under way."""
-        return bool(self._young or self._kept)
-
-    def sent(self, entry_id: str, now: float) -> None:
+    def sent(self, entry_id: str, now: float) -> bool:
+        """Whether it is the only one under way that was sent: what waits for `next_due` has something to wait for then."""
         entry = self._unsent.pop(entry_id, None)
-        if entry is not None:
-            self._young[entry_id] = _Open(entry, now + self._after_s)
+        if entry is None:
+            return False
+        first = not self._young and not self._kept
+        self._young[entry_id] = _Open(entry, now + self._after_s)
+        return first
 
     def marked(self, entry: UsageEntry) -> None:
         held = self._young.get(entry.entry_id) or self._kept.get(entry.entry_id)
@@ -58,7 +57,7 @@ class OpenPermits:
         """Whether there may be a row to delete."""
         if self._young.pop(entry_id, None) is None and self._unsent.pop(entry_id, None) is None:
             self._kept.pop(entry_id, None)
-        if entry_id in self._told:
+        if self._told and entry_id in self._told:
             self._told.remove(entry_id)
             return True
         return False

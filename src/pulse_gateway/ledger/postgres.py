@@ -116,7 +116,7 @@ class PostgresLedger:
             raise _unavailable()
         if self._journal is not None:
             self._journal.check()
-        elif len(self._backlog) >= self._max_backlog:
+        elif self._backlog.count >= self._max_backlog:
             raise _unavailable()
 
     def open(self, entry: UsageEntry, /) -> None:
@@ -133,13 +133,11 @@ class PostgresLedger:
             return
         if self._journal is not None:
             try:
-                self._journal.open(entry, sent=True)
+                self._journal.open(entry)
             except StoreUnavailable:
                 permits.closed(entry_id)
                 raise
-        first = not permits.any_sent
-        permits.sent(entry_id, self._clock.monotonic())
-        if first:
+        if permits.sent(entry_id, self._clock.monotonic()):
             self._wake()
 
     def mark(self, entry: UsageEntry, /) -> None:
@@ -155,7 +153,7 @@ class PostgresLedger:
             return
         if self._journal is not None:
             self._journal.close(entry)
-        self._enqueue(Pending(entry, self._clock.monotonic(), permit=self._permits.closed(entry.entry_id)))
+        self._enqueue(Pending(entry, self._clock.monotonic(), None, self._permits.closed(entry.entry_id)))
 
     async def balances(self, tenant_id: str, accounts: Sequence[str], period: int) -> dict[str, dict[str, int]]:
         try:
@@ -176,7 +174,7 @@ class PostgresLedger:
         self._hurry.set()
         try:
             async with self._progress:
-                await self._progress.wait_for(lambda: self._recorded - len(self._backlog) >= target)
+                await self._progress.wait_for(lambda: self._recorded - self._backlog.count >= target)
         finally:
             self._flushes -= 1
 
@@ -204,11 +202,11 @@ class PostgresLedger:
         self._closing = True
         try:
             async with asyncio.timeout(self._close_timeout_s):
-                while self._backlog:
+                while self._backlog.count:
                     await self.flush()
         except TimeoutError:
             where = "cannot be written before the end" if self._journal is None else "stay in the journal"
-            _log.error("%s: %d usage entries %s", self._trouble, len(self._backlog), where)
+            _log.error("%s: %d usage entries %s", self._trouble, self._backlog.count, where)
         finally:
             self._closed = True
             if self._restart is not None:
@@ -223,7 +221,7 @@ class PostgresLedger:
             if self._journal is not None:
                 await self._journal.aclose()
             else:
-                for item in self._backlog.head(len(self._backlog)):
+                for item in self._backlog.head(self._backlog.count):
                     log_whole(item.entry, f"{self._trouble} before the end")
             self._backlog.drop_all()
 
@@ -232,7 +230,7 @@ class PostgresLedger:
     @property
     def backlog(self) -> int:
         """Entries recorded but not yet written, those left by other processes included."""
-        return len(self._backlog)
+        return self._backlog.count
 
     @property
     def lag_s(self) -> float:
@@ -267,11 +265,13 @@ class PostgresLedger:
     # ── the queue ──
 
     def _enqueue(self, item: Pending) -> None:
-        self._backlog.append(item)
+        backlog = self._backlog
+        backlog.append(item)
         self._recorded += 1
-        if len(self._backlog) >= _BATCH_ROWS:
+        if backlog.count == 1:  # else the writer has been woken, and has not found the queue empty since
+            self._wake()
+        elif backlog.count >= _BATCH_ROWS:
             self._hurry.set()
-        self._wake()
 
     def _wake(self) -> None:
         self._pending.set()
@@ -312,19 +312,19 @@ class PostgresLedger:
                 await self._pause_after(error)
                 continue
             if self._failures:
-                _log.info("usage is written again; %d entries wait", len(self._backlog))
+                _log.info("usage is written again; %d entries wait", self._backlog.count)
                 self._failures = 0
 
     async def _gather(self) -> None:
         """Wait until there is something to write, and then, if there is little, for more: few statements cost less."""
-        while not self._backlog:
+        while not self._backlog.count:
             self._pending.clear()
             due = self._permits.next_due()
             wait_s = None if due is None else due - self._clock.monotonic()
             if wait_s is not None and wait_s <= 0:
                 break
             await _wait(self._pending, wait_s)
-        if len(self._backlog) < self._batch_rows and not self._flushes:
+        if self._backlog.count < self._batch_rows and not self._flushes:
             self._hurry.clear()
             await _wait(self._hurry, self._last_batch + self._gather_s - self._clock.monotonic())
         self._last_batch = self._clock.monotonic()
@@ -335,11 +335,11 @@ class PostgresLedger:
         if self._failures == 0 and refused:
             _log.error(
                 "usage cannot be written: %s; where row-level security is what refuses it, %s; %d entries wait",
-                *(self._trouble, ADVICE, len(self._backlog)),
+                *(self._trouble, ADVICE, self._backlog.count),
             )
         elif self._failures == 0:
             _log.warning(
-                "usage cannot be written (%s: %s); %d entries wait", type(error).__name__, error, len(self._backlog)
+                "usage cannot be written (%s: %s); %d entries wait", type(error).__name__, error, self._backlog.count
             )
         self._failures += 1
         if self._failures > 1 and isinstance(error, TimeoutError | asyncpg.QueryCanceledError):

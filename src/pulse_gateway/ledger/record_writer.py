@@ -19,7 +19,6 @@ from pulse_gateway.ledger.segments import (
     DONE,
     HEADER,
     MARK,
-    OPEN,
     RECORD_HEAD_BYTES,
     decode_entry,
     encode_ids,
@@ -29,6 +28,7 @@ __all__ = ["RecordWriter"]
 
 _log = logging.getLogger(__name__)
 
+_FIRST = len(HEADER)  # the offset of a segment's first record
 _DONE_AT_ONCE = 500  # ids: a record should be small beside a segment
 
 
@@ -99,11 +99,25 @@ class RecordWriter:
         if self._unsynced_since is None:
             self._unsynced_since = self._clock.monotonic()
             self._wake()
-        if offset == len(HEADER):  # the segment made ahead was taken: the next one is wanted before it is needed
+        if offset == _FIRST:  # the segment made ahead was taken: the next one is wanted before it is needed
             self._hurry()
         if segments.used_bytes >= self.readiness.judge_at_bytes:
             self.judge()
         return offset
+
+    def begin(self, entry_id: str, payload: bytes) -> bool:
+        """Write the first record of an attempt; False when there is no room for it and its end, or it could not be written."""
+        room_bytes = self.holdings.room_for(payload)
+        if self.segments.room_bytes - self.holdings.promised_bytes < room_bytes and not self.has_room(room_bytes):
+            return False
+        return self.put_entry(MARK, entry_id, payload)
+
+    def end(self, entry_id: str, payload: bytes) -> None:
+        """Write the last record of an attempt, or keep it in memory."""
+        if self.waiting:
+            self.waiting.pop(entry_id, None)
+        if not self.put_entry(CLOSE, entry_id, payload):
+            self.let_wait(CLOSE, entry_id, payload)
 
     def put_entry(self, kind: int, entry_id: str, payload: bytes) -> bool:
         """Write the newest record of an entry; False when that could not be done."""
@@ -120,8 +134,7 @@ class RecordWriter:
         if held is None or held.kind == CLOSE or (waiting is not None and waiting[0] == CLOSE):
             return
         size_bytes = RECORD_HEAD_BYTES + len(payload)
-        has_room = held.kind == OPEN or self.has_room(size_bytes)  # the first one has its room since the opening
-        if waiting or not has_room or not self.put_entry(MARK, entry_id, payload):
+        if waiting or not self.has_room(size_bytes) or not self.put_entry(MARK, entry_id, payload):
             self.let_wait(MARK, entry_id, payload)
 
     def put_done(self, entry_ids: Sequence[str] = ()) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment, cut, remove
 from pulse_gateway.ledger.holdings import Holdings
-from pulse_gateway.ledger.segments import RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
+from pulse_gateway.ledger.segments import CLOSE, MARK, RECORD_HEAD_BYTES, Recovered, Replay, Scan, segment_files
 
 __all__ = ["Estate", "take_over"]
 
@@ -68,7 +68,8 @@ def take_over(directory: Path) -> Estate:
     for entry_id, newest in replay.newest.items():
         if entry_id not in unreadable and entry_id not in unsent:
             size_bytes = RECORD_HEAD_BYTES + len(newest.payload)
-            holdings.hold(entry_id, segments[newest.number], newest.offset, size_bytes, newest.kind)
+            kind = CLOSE if newest.kind == CLOSE else MARK  # an `OPEN` that is held counts as sent
+            holdings.hold(entry_id, segments[newest.number], newest.offset, size_bytes, kind)
     if len(holdings):
         said_left = (directory, len(left.closed), len(left.open), len(left.unsent))
         _log.info("%s: left from before: %d closed entries, %d open ones, %d never sent", *said_left)

@@ -25,7 +25,7 @@ class SegmentLog:
     """Writes records to the newest segment and goes on in one made ahead. Never waits, except when it is made.
 
     What may wait for the disk is handed out as `work`, to be done in a thread or at once, and to be brought back to `apply`.
-    `used_bytes` is what records take up, needed or not.
+    `used_bytes` is what records take up, needed or not; `room_bytes` what can surely be written without asking the disk for room.
 
     Raises: OSError when the first segments cannot be made.
     """
@@ -38,7 +38,7 @@ class SegmentLog:
         self._sealed: list[Segment] = []  # full, not yet forced to the disk
         self._trash: list[Segment] = []  # no longer needed, to be removed
         self._next_number = next_number
-        self._usable_bytes = segment_bytes  # of a segment: the next record may not fit into what is left at its end
+        self._left_over_bytes = 0  # of a segment: the next record may not fit into what is left at its end
         try:
             for queue in (self.segments, self._spares):
                 queue.append(make_segment(directory, self._next_number, segment_bytes))
@@ -47,23 +47,19 @@ class SegmentLog:
         except OSError:
             self.close()
             raise
+        self.newest = self.segments[-1]
         self.used_bytes = sum(segment.end for segment in self.segments)
-
-    @property
-    def newest(self) -> Segment:
-        return self.segments[-1]
+        self.room_bytes = self._room_bytes()
 
     @property
     def size_bytes(self) -> int:
         """What the files take up, room made ahead included."""
         return sum(each.size_bytes for each in (*self.segments, *self._spares, *self._trash))
 
-    @property
-    def room_bytes(self) -> int:
-        """What can surely be written without asking the disk for room."""
-        newest, usable_bytes = self.segments[-1], self._usable_bytes
-        left_over_bytes = self.segment_bytes - usable_bytes
-        return newest.size_bytes - newest.end - left_over_bytes + len(self._spares) * usable_bytes
+    def _room_bytes(self) -> int:
+        newest, left_over_bytes = self.newest, self._left_over_bytes
+        spare_bytes = len(self._spares) * (self.segment_bytes - left_over_bytes)
+        return newest.size_bytes - newest.end - left_over_bytes + spare_bytes
 
     @property
     def has_spare(self) -> bool:
@@ -71,32 +67,34 @@ class SegmentLog:
 
     def append(self, kind: int, payload: bytes) -> int:
         """Write one record; returns where it is in the newest segment. Raises: NoSpare; OSError when the disk refuses."""
-        segment = self.segments[-1]
+        segment = self.newest
         size_bytes = RECORD_HEAD_BYTES + len(payload)
         offset = segment.end
         if offset + size_bytes > segment.size_bytes:
             self.roll()
-            segment = self.segments[-1]
+            segment = self.newest
             offset = segment.end
         assert segment.descriptor is not None, "the newest segment is open"
         if os.pwrite(segment.descriptor, frame(kind, payload, segment.salt, offset), offset) != size_bytes:
             raise OSError(errno.ENOSPC, "the disk took a part of a record only")
-        segment.end = end = offset + size_bytes
-        segment.size_bytes = max(segment.size_bytes, end)  # a record can be larger than a segment
+        segment.end = offset + size_bytes
         self.used_bytes += size_bytes
-        if size_bytes + self._usable_bytes > self.segment_bytes:
-            self._usable_bytes = self.segment_bytes - min(
-                size_bytes, self.segment_bytes // 4
-            )  # only rare ones are larger
+        self.room_bytes -= size_bytes
+        if size_bytes > self._left_over_bytes:
+            segment.size_bytes = max(segment.size_bytes, segment.end)  # a record can be larger than a segment
+            self._left_over_bytes = min(size_bytes, self.segment_bytes // 4)  # only rare ones are larger
+            self.room_bytes = self._room_bytes()
         return offset
 
     def roll(self) -> None:
         """Go on in the next segment. Raises: NoSpare."""
         if not self._spares:
             raise NoSpare
-        self._sealed.append(self.segments[-1])
-        self.segments.append(self._spares.popleft())
-        self.used_bytes += self.segments[-1].end
+        self._sealed.append(self.newest)
+        self.newest = self._spares.popleft()
+        self.segments.append(self.newest)
+        self.used_bytes += self.newest.end
+        self.room_bytes = self._room_bytes()
 
     def sweep(self) -> bool:
         """Give up the oldest segments as long as nothing in them is needed; False: there was none.
@@ -114,11 +112,12 @@ class SegmentLog:
     def work(self, room_bytes: int, *, force: bool) -> DiskWork:
         """What is to be done, so that there is that much room, and one segment's more. `force`: what the newest one holds as well."""
         missing_bytes = room_bytes + self.segment_bytes - self.room_bytes
-        missing = max(-(-missing_bytes // self._usable_bytes), 1 - len(self._spares))
+        usable_bytes = self.segment_bytes - self._left_over_bytes
+        missing = max(-(-missing_bytes // usable_bytes), 1 - len(self._spares))
         work = DiskWork(
             self._directory,
             sealed=self._sealed,
-            newest=self.segments[-1] if force else None,
+            newest=self.newest if force else None,
             trash=self._trash,
             numbers=range(self._next_number, self._next_number + max(missing, 0)),
             segment_bytes=self.segment_bytes,
@@ -135,6 +134,7 @@ class SegmentLog:
             segment.size_bytes = segment.end
         for segment, _ in work.failed:
             segment.suspect = True
+        self.room_bytes = self._room_bytes()
         if work.failed:
             self._trash = work.trash + self._trash
 

@@ -9,8 +9,8 @@ reading can go on behind damage, at the next offset that checks. CRC-32 rather t
 standard library; both find every error burst of up to 32 bits and miss one in 2³² of the rest.
 
 No record needs another to be understood. `OPEN`, `MARK` and `CLOSE` hold a whole entry, `DONE` a list of entry ids; the
-newest record of an entry holds, except that nothing opens it again after its `CLOSE`. An `OPEN` that is the newest says that the
-request has not left: the first `MARK` is written when it does.
+newest record of an entry holds, except that nothing opens it again after its `CLOSE`. A `MARK` is written when the request leaves,
+and whenever more is known. An `OPEN` stood before it in earlier releases: where it is the newest, the request had not left.
 """
 
 from __future__ import annotations
@@ -74,7 +74,10 @@ _FIELDS: Final = (
     *("price_version", "images", "videos", "first_byte_ms", "total_ms", "at", "error_code", "tags", "accounts", "reverses"),
 )  # fmt: skip
 assert UsageEntry.__struct_fields__ == _FIELDS  # so that a record is an entry's fields as they stand
-_encode = msgspec.msgpack.Encoder().encode
+_encoder = msgspec.msgpack.Encoder()
+_scratch = (
+    bytearray()
+)  # what is encoded is copied out of here: a buffer that begins empty has to grow several times for an entry
 _decode_values = msgspec.msgpack.Decoder(list).decode
 _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
 
@@ -109,7 +112,8 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_entry(entry: UsageEntry) -> bytes:
-    return _encode(msgspec.structs.astuple(entry))
+    _encoder.encode_into(msgspec.structs.astuple(entry), _scratch)
+    return bytes(_scratch)
 
 
 def decode_entry(payload: bytes) -> UsageEntry:
@@ -121,7 +125,7 @@ def decode_entry(payload: bytes) -> UsageEntry:
 
 
 def encode_ids(entry_ids: list[str]) -> bytes:
-    return _encode(entry_ids)
+    return _encoder.encode(entry_ids)
 
 
 def frame(kind: int, payload: bytes, salt: int, offset: int) -> bytes:

@@ -47,7 +47,7 @@ def test_items_come_out_whole_and_in_order(
         assert bool(head) == bool(fewer and came > went)
         backlog.drop(len(head))
         went += len(head)
-        assert len(backlog) == came - went
+        assert backlog.count == came - went
         assert backlog.oldest_since == (None if came == went else float(went))
     assert drained(backlog) == [item(number) for number in range(went, came)]
     backlog.drop_all()
@@ -60,7 +60,7 @@ def test_what_is_beyond_memory_is_in_a_file_without_a_name(tmp_path: Path) -> No
     assert backlog.spilled == 4000
     assert list(tmp_path.iterdir()) == []
     assert drained(backlog, 700) == [item(number) for number in range(5000)]
-    assert (len(backlog), backlog.spilled) == (0, 0)
+    assert (backlog.count, backlog.spilled) == (0, 0)
     backlog.append(item(1))  # and begins anew
     assert backlog.spilled == 0
     backlog.drop_all()
@@ -97,5 +97,5 @@ def test_what_the_disk_does_not_give_back_is_left_to_the_journal(
     file.truncate(10)
     assert drained(backlog) == [item(number) for number in (*range(100), *range(1600, 1700))]
     assert "500 usage entries cannot be read back" in caplog.text
-    assert len(backlog) == 0
+    assert backlog.count == 0
     backlog.drop_all()

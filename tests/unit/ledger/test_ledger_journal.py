@@ -39,11 +39,6 @@ async def journal(directory: Path, *, started: bool = True, **options: Any) -> A
         await opened.aclose()
 
 
-def send(journal: Journal, entry: UsageEntry) -> None:
-    journal.open(entry)
-    journal.sent(entry.entry_id)
-
-
 async def left(directory: Path) -> tuple[list[UsageEntry], list[UsageEntry]]:
     """The closed and the open entries that the next process finds."""
     async with journal(directory, started=False) as opened:
@@ -110,8 +105,7 @@ async def test_an_entry_is_kept_as_it_was_last_said_until_it_is_done(tmp_path: P
     end = entry(closed.entry_id, tokens=99)
     async with journal(tmp_path) as first:
         for each in (opened, marked, closed, done):
-            send(first, each)
-            first.sent(each.entry_id)
+            first.open(each)
         first.mark(entry(marked.entry_id, tokens=3))
         first.mark(more)
         first.mark(entry(closed.entry_id, tokens=3))
@@ -122,45 +116,14 @@ async def test_an_entry_is_kept_as_it_was_last_said_until_it_is_done(tmp_path: P
     assert await left(tmp_path) == ([end], sorted([opened, more], key=lambda each: each.at))
 
 
-async def test_an_attempt_whose_request_never_left_is_told_from_one_that_was_sent(tmp_path: Path) -> None:
-    announced, sent, marked = (entry(tokens=0) for _ in range(3))
-    more = entry(marked.entry_id, tokens=4)
-    async with journal(tmp_path) as first:
-        for each in (announced, sent, marked):
-            first.open(each)
-        first.sent(sent.entry_id)
-        first.sent(sent.entry_id)
-        first.mark(more)
-        first.sent(marked.entry_id)
-        first.sent("unheard of")
-    async with journal(tmp_path) as second:
-        found = second.recovered()
-        assert (found.unsent, found.closed) == ([announced], [])
-        assert {each.entry_id: each for each in found.open} == {sent.entry_id: sent, marked.entry_id: more}
-        assert second.open_entries == 2, "nobody has to bring the other to an end"
-
-
-async def test_an_attempt_that_is_opened_as_its_request_leaves_is_one_record(tmp_path: Path) -> None:
+async def test_an_attempt_that_begins_is_one_record(tmp_path: Path) -> None:
     said = entry(tokens=0)
     async with journal(tmp_path) as first:
         before = first._segments.used_bytes
-        first.open(said, sent=True)
-        first.sent(said.entry_id)
+        first.open(said)
         assert first._segments.used_bytes - before == RECORD_HEAD_BYTES + len(encode_entry(said))
-        assert (first.open_entries, first._unsent) == (1, {})
+        assert first.open_entries == 1
     assert await left(tmp_path) == ([], [said])
-
-
-async def test_an_attempt_that_failed_before_it_was_sent_leaves_nothing_in_memory(tmp_path: Path) -> None:
-    async with journal(tmp_path) as live:
-        failed, given_up = entry(), entry()
-        live.open(failed)
-        live.open(given_up)
-        live.close(failed)
-        live.done([failed.entry_id, given_up.entry_id])
-        assert live._unsent == {}
-        live.sent(failed.entry_id)
-        assert (live.open_entries, live.closed_entries) == (0, 0)
 
 
 async def test_an_entry_that_was_never_opened_is_kept_too(tmp_path: Path) -> None:
@@ -174,8 +137,7 @@ async def test_nothing_opens_an_attempt_again_once_it_has_ended(tmp_path: Path) 
     closed, done, never = entry(), entry(), entry()
     async with journal(tmp_path) as first:
         for each in (closed, done):
-            send(first, each)
-            first.sent(each.entry_id)
+            first.open(each)
             first.close(each)
         first.done([done.entry_id, "unheard of"])
         for each in (closed, done, never):
@@ -187,8 +149,7 @@ async def test_entries_survive_any_number_of_processes_until_they_are_done(tmp_p
     ended, running = entry(), entry()
     async with journal(tmp_path) as first:
         first.close(ended)
-        send(first, running)
-        first.sent(running.entry_id)
+        first.open(running)
     for _ in range(3):
         assert await left(tmp_path) == ([ended], [running])
     async with journal(tmp_path) as last:
@@ -222,8 +183,7 @@ async def test_an_entry_larger_than_a_segment_is_kept(tmp_path: Path) -> None:
 async def test_nothing_remains_of_a_journal_whose_entries_are_done(tmp_path: Path) -> None:
     async with journal(tmp_path) as first:
         said = entry()
-        send(first, said)
-        first.sent(said.entry_id)
+        first.open(said)
         first.close(said)
         first.done([said.entry_id])
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
@@ -236,8 +196,7 @@ async def test_files_stay_small_however_many_entries_pass(tmp_path: Path, starte
         for _ in range(80):
             batch = [entry() for _ in range(50)]
             for each in batch:
-                send(passing, each)
-                passing.sent(each.entry_id)
+                passing.open(each)
                 passing.close(each)
             passing.done([each.entry_id for each in batch])
             await asyncio.sleep(0)
@@ -253,14 +212,12 @@ async def test_one_long_attempt_does_not_keep_the_files_of_all_later_ones(tmp_pa
     long = [entry(tokens=0) for _ in range(3)]
     async with journal(tmp_path, **SMALL) as passing:
         for each in long:
-            send(passing, each)
-            passing.sent(each.entry_id)
+            passing.open(each)
         largest = 0
         for _ in range(80):
             batch = [entry() for _ in range(50)]
             for each in batch:
-                send(passing, each)
-                passing.sent(each.entry_id)
+                passing.open(each)
                 passing.close(each)
             passing.done([each.entry_id for each in batch])
             await passing.sync()
@@ -275,7 +232,7 @@ async def test_a_backlog_takes_little_more_than_its_newest_records(tmp_path: Pat
     async with journal(tmp_path, **SMALL) as waiting:
         for number in range(1000):
             said = entry()
-            send(waiting, said)
+            waiting.open(said)
             for tokens in range(20):
                 waiting.mark(entry(said.entry_id, tokens=tokens))
             waiting.close(said)
@@ -350,8 +307,7 @@ async def test_a_journal_can_be_read_while_it_is_written(tmp_path: Path) -> None
     ended, running = entry(), entry()
     async with journal(tmp_path) as live:
         live.close(ended)
-        send(live, running)
-        live.sent(running.entry_id)
+        live.open(running)
         before = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in tmp_path.iterdir())
         found = read_journal(tmp_path)
         assert (found.closed, found.open, found.damaged) == ([ended], [running], [])
@@ -402,12 +358,11 @@ async def test_a_disk_that_does_not_keep_what_it_took_closes_admission_until_it_
     caplog.set_level(logging.INFO, "pulse_gateway.ledger")
     said, late = entry(), entry()
     async with journal(tmp_path, started=started, sync_s=0.01) as live:
-        send(live, said)
-        live.sent(said.entry_id)
+        live.open(said)
         await live.sync()
         first = segments(tmp_path)[0]
         disk.sync_error = errno.EIO
-        send(live, late)
+        live.open(late)
         with pytest.raises(StoreUnavailable):
             await live.sync()
         with pytest.raises(StoreUnavailable):
@@ -433,9 +388,9 @@ async def test_a_disk_that_does_not_keep_what_it_took_closes_admission_until_it_
 # ── no room ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize(("error", "at_once"), [(errno.ENOSPC, False), (errno.EDQUOT, True)])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
 async def test_without_new_room_what_was_begun_can_still_end(
-    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture, error: int, at_once: bool
+    tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture, error: int
 ) -> None:
     caplog.set_level(logging.INFO, "pulse_gateway.ledger")
     async with journal(tmp_path, sync_s=0.005, **SMALL) as live:
@@ -444,8 +399,7 @@ async def test_without_new_room_what_was_begun_can_still_end(
         with pytest.raises(StoreUnavailable):
             while True:
                 said = entry(outcome=Outcome.CANCELLED)
-                live.open(said, sent=at_once)
-                live.sent(said.entry_id)
+                live.open(said)
                 begun.append(said)
                 await asyncio.sleep(0)
         assert len(begun) > 50
@@ -471,12 +425,9 @@ async def test_what_cannot_be_written_waits_and_is_written_when_the_disk_is_back
     running, marked, ended, done = (entry(tokens=0) for _ in range(4))
     async with journal(tmp_path, sync_s=0.005) as live:
         for each in (running, marked, ended, done):
-            send(live, each)
-            live.sent(each.entry_id)
+            live.open(each)
         live.close(done)
         disk.write_error = errno.EIO
-        with pytest.raises(StoreUnavailable):
-            live.open(entry(), sent=True)
         with pytest.raises(StoreUnavailable):
             live.open(entry())
         live.mark(entry(marked.entry_id, tokens=1))
@@ -496,23 +447,6 @@ async def test_what_cannot_be_written_waits_and_is_written_when_the_disk_is_back
         found = read_journal(tmp_path)
     assert [(each.entry_id, each.tokens) for each in found.closed] == [(ended.entry_id, 3)]
     assert {each.entry_id: each.tokens for each in found.open} == {running.entry_id: 0, marked.entry_id: 2}
-
-
-async def test_what_was_announced_and_never_sent_is_nobodys_to_bring_to_an_end(tmp_path: Path) -> None:
-    announced, left = entry(), entry()
-    async with journal(tmp_path) as first:
-        first.open(announced)
-        first.open(left)
-        first.sent(left.entry_id)
-        found = read_journal(tmp_path)
-        assert ([each.entry_id for each in found.open], [each.entry_id for each in found.unsent]) == (
-            [left.entry_id],
-            [announced.entry_id],
-        )
-    async with journal(tmp_path) as second:
-        assert [each.entry_id for each in second.recovered().open] == [left.entry_id]
-        assert second.open_entries == 1
-        second.done([left.entry_id])
 
 
 async def test_an_entry_done_before_it_could_be_written_is_forgotten(tmp_path: Path, disk: Disk) -> None:
@@ -547,7 +481,7 @@ async def test_half_full_is_an_alarm_nine_tenths_a_refusal_and_both_pass(
         with pytest.raises(StoreUnavailable):
             while True:
                 said = entry()
-                send(filling, said)
+                filling.open(said)
                 filling.close(said)
                 kept.append(said)
                 if len(kept) % 20 == 0:
@@ -584,7 +518,6 @@ async def test_a_closed_journal_refuses_everything(tmp_path: Path) -> None:
     for refused in (
         live.check,
         lambda: live.open(said),
-        lambda: live.sent(said.entry_id),
         lambda: live.mark(said),
         lambda: live.close(said),
         lambda: live.done([said.entry_id]),
@@ -617,7 +550,7 @@ async def test_a_task_that_ends_too_early_is_an_alarm_and_nothing_is_lost(
 ) -> None:
     said = entry()
     async with journal(tmp_path) as live:
-        send(live, said)
+        live.open(said)
         tasks = [task for task in asyncio.all_tasks() if task.get_name() == "pulse-journal"]
         tasks[0].cancel()
         await asyncio.wait(tasks)

@@ -245,3 +245,35 @@ async def test_files_that_are_not_segments_are_left_alone(tmp_path: Path) -> Non
         (tmp_path / name).write_text("mine")
     assert await taken_over(tmp_path) == Recovered(closed=[], open=[])
     assert len(list(tmp_path.iterdir())) == 4
+
+
+async def test_what_an_earlier_release_announced_and_never_sent_is_nobodys_to_bring_to_an_end(tmp_path: Path) -> None:
+    announced, sent = entry(tokens=0), entry(tokens=1)
+    written = Written().add(OPEN, encode_entry(announced)).add(OPEN, encode_entry(sent)).add(MARK, encode_entry(sent))
+    written.save(tmp_path)
+    found = read_journal(tmp_path)
+    assert (found.open, found.unsent) == ([sent], [announced])
+    opened = Journal(tmp_path)
+    recovered = opened.recovered()
+    assert (recovered.open, recovered.unsent) == ([sent], [announced])
+    assert opened.open_entries == 1
+    opened.close(sent)
+    opened.done([sent.entry_id, announced.entry_id])
+    await opened.aclose()
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+async def test_what_counts_as_sent_does_so_wherever_it_is_written_again(tmp_path: Path) -> None:
+    doubtful, broken = entry(tokens=0), entry(tokens=0)
+    written = Written().add(OPEN, encode_entry(doubtful)).add(MARK, encode_entry(broken)).close(broken)
+    path = written.save(tmp_path, spoiled(written.data, written.offsets[1] + 40))
+    opened = Journal(tmp_path, max_bytes=2 * 2**20, segment_bytes=64 * 1024)
+    while path.exists():
+        passing = entry()
+        opened.open(passing)
+        opened.close(passing)
+        opened.done([passing.entry_id, broken.entry_id])
+        await opened.sync()
+    await opened.aclose()
+    found = read_journal(tmp_path)
+    assert (found.open, found.unsent) == ([doubtful], [])
