@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 from pulse_gateway.errors import StreamInterrupted, UpstreamError, UpstreamProtocolError, UpstreamTimeout
@@ -13,7 +13,7 @@ from pulse_gateway.types.http import HttpAnswer, HttpRequest
 from pulse_gateway.wire.relay import Relay
 from pulse_gateway.wire.sse import MAX_EVENT_BYTES
 
-__all__ = ["MAX_ERROR_BYTES", "MAX_REPLY_BYTES", "read_out", "read_whole", "send_whole", "until_committed"]
+__all__ = ["MAX_ERROR_BYTES", "MAX_REPLY_BYTES", "closing", "read_out", "read_whole", "send_whole", "until_committed"]
 
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_ERROR_BYTES = 64 * 1024
@@ -82,6 +82,14 @@ async def read_out(chunks: AsyncIterator[bytes]) -> None:
                 pass
     except (UpstreamError, TimeoutError):
         return  # the answer was whole; only the connection is lost
+
+
+def closing(response: HttpResponse) -> Awaitable[None] | None:
+    """Leave the answer. What is returned has still to be awaited; None: it was one that never waits, as those of our own client."""
+    if (abandon := getattr(response, "abandon", None)) is None:
+        return response.aclose()
+    abandon()
+    return None
 
 
 async def read_whole(response: HttpResponse, limit_bytes: int, *, cut: bool = False) -> bytes:

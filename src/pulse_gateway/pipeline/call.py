@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from pulse_gateway.moderation.chain import Chain
 from pulse_gateway.pipeline.answer import (
     MAX_ERROR_BYTES,
     MAX_REPLY_BYTES,
+    closing,
     read_out,
     read_whole,
     send_whole,
@@ -126,7 +127,8 @@ class Call:
             raise
         finally:
             exchange.upstream_ms += (self._clock.monotonic() - sent) * 1000
-        await response.aclose()
+        if (leaving := closing(response)) is not None:
+            await leaving
         return reply
 
     async def _whole(
@@ -187,11 +189,11 @@ class Call:
                 attempt.reading = relay.reading
         attempt.first_byte()
 
-        async def finish(exchange: Exchange) -> None:
+        def finish(exchange: Exchange) -> Awaitable[None] | None:
             attempt.end(exchange.outcome, exchange.error)  # first: closing may hang or fail
             if relay.reading.ended and response.read_now() is None:
-                await read_out(chunks)
-            await response.aclose()
+                return _read_out(chunks, response)
+            return closing(response)
 
         exchange.defer(finish)
         body = StreamBody(
@@ -232,6 +234,11 @@ class Call:
         """Close on a task of our own: the current one may be in the middle of being cancelled."""
         if response is not None:
             await asyncio.shield(self._supervisor.spawn(response.aclose()))
+
+
+async def _read_out(chunks: AsyncIterator[bytes], response: HttpResponse) -> None:
+    await read_out(chunks)
+    await response.aclose()
 
 
 def _named_by_the_client(

@@ -36,7 +36,7 @@ class Guard:
             exchange.defer(self._streamed)
         return reply
 
-    async def _streamed(self, exchange: Exchange) -> None:
+    def _streamed(self, exchange: Exchange) -> None:
         """What began well may break off."""
         assert exchange.deployment is not None
         if exchange.outcome is Outcome.INTERRUPTED and isinstance(exchange.error, UpstreamError):

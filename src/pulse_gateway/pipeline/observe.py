@@ -75,7 +75,7 @@ class Observe:
         if reply.stream is None:
             await self._end(exchange, _COMPLETED)
         else:
-            reply.settle_with(self._supervisor, exchange.close)
+            reply.settle_with(self._supervisor, exchange.end)
         reply.headers += self._headers(exchange)
         return reply
 

@@ -63,7 +63,7 @@ class Reply:
         self._supervisor: Supervisor | None = None
 
     def settle_with(self, supervisor: Supervisor, close: Any) -> None:
-        """`close(outcome, error)` is run, on a task of its own, when the reply is left."""
+        """`close(outcome, error)` is called when the reply is left. What it returns, if anything, is awaited on a task of its own."""
         self._supervisor, self._close = supervisor, close
 
     def abandon(self, *, slow: bool = False) -> bool:
@@ -94,8 +94,10 @@ class Reply:
         if self.stream is None or self._close is None or self._supervisor is None:
             return
         ending = self.stream.ending or (Outcome.CANCELLED, None)
-        # A task of its own, because a cancelled one is cancelled again at each further await.
-        await asyncio.shield(self._supervisor.spawn(self._close(*ending)))
+        rest = self._close(*ending)
+        if rest is not None:
+            # A task of its own, because a cancelled one is cancelled again at each further await.
+            await asyncio.shield(self._supervisor.spawn(rest))
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self._whole() if self.stream is None else aiter(self.stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from math import inf
 from typing import Any, Generic, TypeVar
 
 from pulse_gateway.clock import Clock
@@ -91,7 +92,10 @@ class StreamBody(Generic[T]):
 
     async def __aiter__(self) -> AsyncIterator[T]:
         relay, window, exchange = self._relay, self._window, self._exchange
-        reading = relay.reading
+        reading, next_chunk, monotonic = relay.reading, self._chunks.__anext__, self._clock.monotonic
+        # Without a window and with a bound on silence. Then the loop waits for the transport itself, with no coroutine in between,
+        # which would be two more for each chunk, and two more to be woken.
+        idle_s = self._idle_s if window is None and self._idle_s is not None else inf
         try:
             items, self._held = self._held if window is None else await self._review(self._held), []
             while True:
@@ -104,14 +108,20 @@ class StreamBody(Generic[T]):
                     self._end(Outcome.COMPLETED if reading.ended else Outcome.INTERRUPTED, reading.failed)
                     self._said_all = True
                 if items and not exchange.gone:
-                    item = relay.join(items)
+                    item = items[0] if len(items) == 1 else relay.join(items)
                     items = []  # while a client is slow, one copy of what it is to read is enough
                     yield item
                 if at_end:
                     return
                 if relay.broken is not None:
                     raise relay.broken
-                items = await self._more()
+                if exchange.deadline - monotonic() > idle_s and self._drain_until is None and not self._ended_upstream:
+                    try:
+                        items = relay.feed(await next_chunk())  # the transport's own time-out comes first
+                    except StopAsyncIteration:
+                        items = self._ended()
+                else:
+                    items = await self._more()
         except UpstreamError as error:
             self._end(Outcome.INTERRUPTED, error)
             self._said_all = True
@@ -131,19 +141,24 @@ class StreamBody(Generic[T]):
 
         Raises: StreamInterrupted when there is nothing more and the answer is not whole.
         """
-        chunk = await self._next()
+        chunk, relay, window = await self._next(), self._relay, self._window
         if chunk is not None:
-            relay = self._relay
-            return relay.feed(chunk) if self._window is None else await self._review(relay.feed_pieces(chunk))
+            return relay.feed(chunk) if window is None else await self._review(relay.feed_pieces(chunk))
         if self._ended_upstream:
             raise StreamInterrupted("the provider's stream ended before it was complete")
+        if window is None:
+            return self._ended()
         self._ended_upstream = True
         return await self._review(self._relay.finish())
 
+    def _ended(self) -> list[T]:
+        """What the end of the upstream adds."""
+        self._ended_upstream = True
+        return [piece.item for piece in self._relay.finish()]
+
     async def _review(self, pieces: list[Piece[T]]) -> list[T]:
         window = self._window
-        if window is None:
-            return [piece.item for piece in pieces]
+        assert window is not None  # only then are there pieces
         released: list[T | None] = []
         for piece in pieces:
             choices = sorted(piece.texts.keys() | piece.ended) or [0]
@@ -165,7 +180,7 @@ class StreamBody(Generic[T]):
             until = min(until, self._drain_until)
         left_s = until - now
         if self._idle_s is not None and left_s > self._idle_s:
-            return await anext(self._chunks, None)  # the transport's own time-out comes first
+            return await anext(self._chunks, None)
         try:
             async with asyncio.timeout(max(0.0, left_s)) as timer:
                 return await anext(self._chunks, None)

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pulse_gateway.errors import RateLimited
+from pulse_gateway.errors import PulseError, RateLimited
 from pulse_gateway.pipeline.exchange import Exchange, Finalizer, Inbound
+from pulse_gateway.pipeline.reply import Reply
 from pulse_gateway.pipeline.stream import Drains, StreamBody
 from pulse_gateway.pipeline.supervisor import Supervisor
 from pulse_gateway.testing import FakeClock
@@ -232,3 +233,44 @@ async def test_the_supervisor_does_not_wait_for_ever() -> None:
     task = supervisor.spawn(asyncio.Event().wait())
     await supervisor.drain(0.01)
     assert task.cancelled()
+
+
+async def test_a_stream_whose_end_waits_for_nothing_is_settled_as_it_is_left() -> None:
+    settled: list[Outcome] = []
+    supervisor = Supervisor()
+    reply = Reply(200, [], stream=body_of(Upstream(), FakeClock()))
+
+    def close(outcome: Outcome, error: PulseError | None) -> None:
+        settled.append(outcome)
+        assert len(supervisor) == 0
+
+    reply.settle_with(supervisor, close)
+    async with reply:
+        pass
+    assert settled == [Outcome.CANCELLED]
+
+
+async def test_a_stream_whose_end_waits_is_settled_on_a_task_that_the_leaving_one_cannot_take_along() -> None:
+    settled: list[Outcome] = []
+    supervisor, reached, go = Supervisor(), asyncio.Event(), asyncio.Event()
+    reply = Reply(200, [], stream=body_of(Upstream(), FakeClock()))
+
+    async def close(outcome: Outcome, error: PulseError | None) -> None:
+        reached.set()
+        await go.wait()
+        settled.append(outcome)
+
+    reply.settle_with(supervisor, close)
+
+    async def leave() -> None:
+        async with reply:
+            pass
+
+    leaving = asyncio.create_task(leave())
+    await reached.wait()
+    leaving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    go.set()
+    await supervisor.drain(1.0)
+    assert settled == [Outcome.CANCELLED]
