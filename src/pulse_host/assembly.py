@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,9 +23,7 @@ from pulse_gateway.limits.limiter import Limiter
 from pulse_gateway.limits.memory import MemoryLimiter
 from pulse_gateway.limits.periods import month_of
 from pulse_gateway.limits.policies import Policies
-from pulse_gateway.limits.redis import RedisLimiter
 from pulse_gateway.store.postgres import PostgresKeyStore
-from pulse_gateway.transport.redis import RedisClient
 from pulse_gateway.videos.postgres import PostgresVideoStore
 from pulse_host.alerts import Alerts
 from pulse_host.app import Services
@@ -34,12 +32,17 @@ from pulse_host.database.chores import database_chores
 from pulse_host.database.migrate import require_migrated
 from pulse_host.database.pool import create_pool
 from pulse_host.health import Probe, Readiness
+from pulse_host.lean_imports import load_redis
 from pulse_host.logs import log_exchange, set_log_level
 from pulse_host.maintenance import Maintenance
 from pulse_host.metrics import Metrics
 from pulse_host.probes import journal_probe, ledger_probe, postgres_probe, redis_probe
 from pulse_host.traces import exporting
 from pulse_host.usage.history import PostgresHistory
+
+if TYPE_CHECKING:
+    from pulse_gateway.limits.redis import RedisLimiter
+    from pulse_gateway.transport.redis import RedisClient
 
 __all__ = ["Assembly", "assembled"]
 
@@ -111,6 +114,9 @@ async def assembled(
             limiter = await _local_limiter(pool, ledger, clock, metrics)
             ledger.on_recovered = None
         else:
+            load_redis()  # not earlier: a server that counts in its own memory does without its 60 ms and 6 MiB
+            from pulse_gateway.transport.redis import RedisClient
+
             redis = RedisClient(config.stores.redis_url, clock=clock, deadline_s=config.limits.deadline_ms / 1000)
             opened.push_async_callback(redis.aclose)
             await redis.open()
@@ -186,6 +192,8 @@ async def _redis_limiter(
     config: Config, redis: RedisClient, ledger: PostgresLedger, clock: Clock, metrics: Metrics
 ) -> RedisLimiter:
     limits = config.limits
+    from pulse_gateway.limits.redis import RedisLimiter
+
     limiter = RedisLimiter(
         redis,
         ledger=ledger,

@@ -61,9 +61,9 @@ def dev(host: str | None, port: int | None, data_dir: str, config_file: str | No
 
     Environment: PULSE_DEV_API_KEY uses this key instead of a generated one; PULSE_DEV_PLAN puts its user on this plan.
     """
-    from pulse_host.redis_import import load_redis
+    from pulse_host.lean_imports import load_structlog
 
-    load_redis()
+    load_structlog()
     from pulse_host.dev.run import run_dev
     from pulse_host.server import run_async
 
@@ -90,9 +90,9 @@ def serve(host: str | None, port: int | None, workers: int, config_file: str | N
     do. SIGTERM drains: no new work, running streams finish, usage is settled, exit 0. With several workers a process of its own
     watches over them, starts another when one dies, and passes signals on.
     """
-    from pulse_host.redis_import import load_redis
+    from pulse_host.lean_imports import load_structlog
 
-    load_redis()
+    load_structlog()
     from pulse_host.serve import run_serve, run_workers
     from pulse_host.server import run_async
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import msgspec
@@ -12,8 +12,11 @@ from pulse_gateway.config import WithoutRedisConfig
 from pulse_gateway.errors import StoreUnavailable
 from pulse_gateway.ledger.journal import Journal
 from pulse_gateway.ledger.postgres import PostgresLedger
-from pulse_gateway.transport.redis import RedisClient, RedisRefused
+from pulse_gateway.transport.redis_calls import RedisRefused
 from pulse_host.health import OK, Probe
+
+if TYPE_CHECKING:
+    from pulse_gateway.transport.redis import RedisClient
 
 __all__ = ["journal_probe", "ledger_probe", "postgres_probe", "redis_probe"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import AsyncExitStack
+from importlib import import_module
 
 import structlog
 
@@ -13,6 +14,7 @@ from pulse_gateway.errors import ConfigError
 from pulse_host import descriptors, garbage
 from pulse_host.app import create_app
 from pulse_host.assembly import assembled
+from pulse_host.lean_imports import load_redis
 from pulse_host.logs import configure_logs
 from pulse_host.reload import Source, reloading
 from pulse_host.server import Signals, address_of, bind, run_async, serve
@@ -52,6 +54,10 @@ def run_workers(source: Source, count: int) -> int:
             'limits.store = "local" counts in the memory of one process, and a second one would grant everything again: '
             "leave --workers at 1, or set PULSE_REDIS_URL and leave limits.store out"
         )
+    load_redis()
+    import_module(
+        "pulse_gateway.limits.redis"
+    )  # what is loaded before workers are made is in memory once for all of them
     listener = bind(config.server.host, config.server.port)
 
     def work(worker: Worker) -> None:

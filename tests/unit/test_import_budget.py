@@ -35,11 +35,13 @@ def test_the_public_names_are_there() -> None:
 def test_a_server_without_a_collector_loads_no_sdk_of_opentelemetry_and_whoever_wants_it_gets_it_later() -> None:
     code = """
 import sys
-from pulse_host.redis_import import load_redis
-load_redis()
+from pulse_host.lean_imports import load_redis, load_structlog
+load_structlog()
 import pulse_host.serve, pulse_host.dev.run
+assert not [name for name in ("redis", "rich") if name in sys.modules]
+load_redis()
 assert "redis" in sys.modules
 assert not [name for name in sys.modules if name.startswith("opentelemetry.sdk")]
-import opentelemetry.sdk.metrics
+import opentelemetry.sdk.metrics, rich
 """
     subprocess.run([sys.executable, "-c", code], check=True)
