@@ -92,14 +92,13 @@ class _Prepared(msgspec.Struct, frozen=True):
     """What is said of the counters of one caller, as far as it is the same whatever they count.
 
     `windows` have their place among the rows, cap, what their member of `ratelimit` begins with, and the names of OpenAI's headers
-    for what is left and how long; `at_once` and `quotas` the same, as far as they have it. Money, which is written in dollars, begins
-    with nothing.
+    for what is left and how long; the others the same, as far as they have it, and whether they are money.
     """
 
     fixed: Headers
     windows: list[tuple[int, int, str, tuple[str, str] | None]]
     at_once: list[tuple[int, int, str]]
-    quotas: list[tuple[int, int, str, tuple[str, str] | None]]
+    quotas: list[tuple[int, int, str, tuple[str, str] | None, bool]]
 
 
 _CANNOT: Final = "which of two counters of one kind is told is known once they have counted"
@@ -115,42 +114,40 @@ def _told(standings: Standings) -> Headers | None:
         prepared = counted.told = _prepared(standings.asks) or _CANNOT
     if type(prepared) is not _Prepared:
         return None
-    rows = standings.rows
+    rows, found = standings.rows, list(prepared.fixed)
     places = quotas = ""
-    found = list(prepared.fixed)
     for at, cap, begin, names in prepared.windows:
         row = rows[at]
         remaining = cap - row.used
-        remaining = max(remaining, 0)
-        seconds = row.reset_us / 1e6 - _EDGE_S
-        whole = math.ceil(seconds) if seconds > 0 else 0
-        places = f"{places}, {begin}{remaining};t={whole}"
+        left = f"{remaining}" if remaining > 0 else "0"
+        seconds = row.reset_us / 1e6
+        until, lasts = _until(math.ceil(seconds - _EDGE_S)) if seconds > 1 else _soon(seconds)
+        places = f"{places}{begin}{left};t={until}"
         if names is not None:
-            lasts = _spelled(whole) if seconds > 0.999 else _duration(row.reset_us / 1e6)
-            found.append((names[0], f"{remaining}"))
+            found.append((names[0], left))
             found.append((names[1], lasts))
     for at, cap, begin in prepared.at_once:
-        places = f"{places}, {begin}{max(0, cap - rows[at].used)}"
-    left_s = standings.until_month_ends_s
-    whole = math.ceil(left_s - _EDGE_S) if left_s > _EDGE_S else 0
-    for at, cap, begin, names in prepared.quotas:
+        places = f"{places}{begin}{max(0, cap - rows[at].used)}"
+    seconds = standings.month.resets_at - standings.now_s
+    until, lasts = _until(math.ceil(seconds - _EDGE_S)) if seconds > 1 else _soon(seconds)
+    for at, cap, begin, names, is_money in prepared.quotas:
         row = rows[at]
-        if not begin:
-            quotas = f"{quotas}, {_money(None if cap < 0 else cap, row.used, row.held, whole)}"
-            continue
-        if cap < 0:
-            quotas = f"{quotas}, {begin}{row.used};h={row.held};t={whole}"
-            continue
-        remaining = cap - row.used - row.held
-        remaining = max(remaining, 0)
-        quotas = f"{quotas}, {begin}{row.used};h={row.held};r={remaining};t={whole}"
-        if names is not None:
-            found.append((names[0], f"{remaining}"))
-            found.append((names[1], _spelled(whole) if left_s > 1 else _duration(left_s)))
+        used, held = row.used, row.held
+        if is_money:
+            quotas = f"{quotas}{begin}{_money(None if cap < 0 else cap, used, held, until)}"
+        elif cap < 0:
+            quotas = f"{quotas}{begin}{used};h={held};t={until}"
+        else:
+            remaining = cap - used - held
+            left = f"{remaining}" if remaining > 0 else "0"
+            quotas = f"{quotas}{begin}{used};h={held};r={left};t={until}"
+            if names is not None:
+                found.append((names[0], left))
+                found.append((names[1], lasts))
     if places:
-        found.append(("ratelimit", places[2:]))
+        found.append(("ratelimit", places))
     if quotas:
-        found.append(("pulse-quota", quotas[2:]))
+        found.append(("pulse-quota", quotas))
     return tuple(found)
 
 
@@ -172,14 +169,17 @@ def _prepared(asks: Sequence[Ask]) -> _Prepared | None:
             fixed.append((limit, f"{cap}"))
             names = (rest[0], rest[1])
         if ask.form == QUOTA:
-            begin = f'"{kind}";u=' if cap < 0 else f'"{kind}";q={cap};u='
-            prepared.quotas.append((at, cap, "" if kind == COST else begin, names))
+            begin = ", " if prepared.quotas else ""
+            if kind != COST:
+                begin = f'{begin}"{kind}";u=' if cap < 0 else f'{begin}"{kind}";q={cap};u='
+            prepared.quotas.append((at, cap, begin, names, kind == COST))
         elif cap >= 0:
+            begin = f'{", " if policies else ""}"{kind}";r='
             policies.append(_policy(kind, cap, ask.window_us / 1e6 if is_window else None))
             if is_window:
-                prepared.windows.append((at, cap, f'"{kind}";r=', names))
+                prepared.windows.append((at, cap, begin, names))
             else:
-                prepared.at_once.append((at, cap, f'"{kind}";r='))
+                prepared.at_once.append((at, cap, begin))
     if prepared.at_once and prepared.windows and prepared.at_once[0][0] < prepared.windows[-1][0]:
         return None
     if policies:
@@ -234,13 +234,13 @@ def _quota(standing: Standing, remaining: int | None) -> str:
     kind, limit, used, held = standing.kind, standing.limit, standing.used, standing.reserved
     until = _whole(standing.reset_s)
     if kind == COST:
-        return _money(limit, used, held, until)
+        return _money(limit, used, held, f"{until}")
     if limit is None:
         return f'"{kind}";u={used};h={held};t={until}'
     return f'"{kind}";q={limit};u={used};h={held};r={remaining};t={until}'
 
 
-def _money(limit: int | None, used: int, held: int, until: int) -> str:
+def _money(limit: int | None, used: int, held: int, until: str) -> str:
     if limit is None:
         return f'"cost_usd";u="{usd(used)}";h="{usd(held)}";t={until}'
     left = usd(max(0, limit - used - held))
@@ -262,6 +262,17 @@ def _duration(seconds: float) -> str:
     """As OpenAI writes it: `12ms`, `1s`, `6m0s`, `164h3m20s`; rounded up."""
     seconds -= _EDGE_S
     return f"{max(0, math.ceil(seconds * 1000))}ms" if seconds <= 0.999 else _spelled(math.ceil(seconds))
+
+
+@lru_cache(maxsize=1_024)
+def _until(seconds: int) -> tuple[str, str]:
+    """In seconds, and as OpenAI writes it."""
+    return f"{seconds}", _spelled(seconds)
+
+
+def _soon(seconds: float) -> tuple[str, str]:
+    """The same of less than a second or so."""
+    return f"{_whole(seconds)}", _duration(seconds)
 
 
 @lru_cache(maxsize=1_024)

@@ -59,13 +59,10 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
         return None if self.limit is None else max(0, self.limit - self.used - self.reserved)
 
 
-class Ready(Generic[T]):
+class Ready(msgspec.Struct, Generic[T], eq=False):
     """A `value` that is there already: nobody who awaits it waits."""
 
-    __slots__ = ("value",)
-
-    def __init__(self, value: T) -> None:
-        self.value = value
+    value: T
 
     def __await__(self) -> Generator[Any, Any, T]:
         yield from ()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from pulse_gateway.clock import Clock
 from pulse_gateway.limits.asks import QUOTA, Ask, asks_of, key_prefix
-from pulse_gateway.limits.counters import COLD, GRANTED, Counters, Verdict
+from pulse_gateway.limits.counters import COLD, GRANTED, Counters, Row, Verdict
 from pulse_gateway.limits.limiter import Charge, Permit, Ready, Standing
 from pulse_gateway.limits.periods import Month, month_of
 from pulse_gateway.limits.standings import Standings
@@ -34,7 +36,7 @@ class MemoryLimiter:
         self._clock = clock
         self._counters = Counters()
         self._latest_us = 0
-        self._month = month_of(clock.now())
+        self._begin_month(clock.now())
         self._granted = self._ended = 0
 
     @property
@@ -76,7 +78,8 @@ class MemoryLimiter:
         if verdict.code != GRANTED:
             raise refusal(asks, verdict.rows, month, now_s)
         self._granted += 1
-        return Ready(_Permit(self, permit_id, asks, verdict, month, now_s, counted))
+        permit = _Permit(self, permit_id, asks, counted, verdict.now_us, verdict.rows, month, month.period, now_s)
+        return Ready(permit)
 
     async def standings(self, charges: Sequence[Charge], /, *, tenant: str = "default") -> Sequence[Standing]:
         """Where the counters stand; `amount` is ignored and nothing is taken."""
@@ -132,6 +135,12 @@ class MemoryLimiter:
 
     # ── looking ──
 
+    def _begin_month(self, now_s: float) -> Month:
+        self._month = month = month_of(now_s)
+        # Each call compares two moments with these: floats are compared with floats several times as fast as with integers.
+        self._month_starts_s, self._month_ends_s = float(month.starts_at), float(month.resets_at)
+        return month
+
     def _acquire_warmed(self, now_us: int, permit_id: str, asks: Sequence[Ask], cold: Verdict) -> Verdict:
         """What nobody has said anything of has not been used: there is no other place to ask."""
         for ask, row in zip(asks, cold.rows, strict=True):
@@ -145,50 +154,40 @@ class MemoryLimiter:
         now_us, now_s = int(clock.monotonic() * 1e6 + 0.5), clock.now()
         if now_us > latest_us:
             self._latest_us = latest_us = now_us
-        if not month.starts_at <= now_s < month.resets_at:
-            month = self._month = month_of(now_s)
+        if not self._month_starts_s <= now_s < self._month_ends_s:
+            month = self._begin_month(now_s)
             self._counters.forget_quotas(month.period)
         return latest_us, now_s, month
 
 
-class _Permit:
-    """A grant of a `MemoryLimiter`."""
+class _Permit(msgspec.Struct, eq=False):
+    """A grant of a `MemoryLimiter`. `rows` is where its counters stood then."""
 
-    __slots__ = ("_granted_s", "_limiter", "_open", "asks", "counted", "granted_us", "month", "permit_id", "rows")
-
+    limiter: MemoryLimiter
+    permit_id: str
+    asks: Sequence[Ask]
+    counted: Counted | None
+    granted_us: int
+    rows: Sequence[Row]
+    month: Month
+    period: int
+    granted_s: float
+    is_open: bool = True
     degraded: str | None = None
-
-    def __init__(
-        self,
-        limiter: MemoryLimiter,
-        permit_id: str,
-        asks: Sequence[Ask],
-        verdict: Verdict,
-        month: Month,
-        now_s: float,
-        counted: Counted | None,
-    ) -> None:
-        self._limiter, self._open, self._granted_s = limiter, True, now_s
-        self.permit_id, self.asks, self.month, self.counted = permit_id, asks, month, counted
-        self.granted_us, self.rows = verdict.now_us, verdict.rows
-
-    @property
-    def period(self) -> int:
-        return self.month.period
 
     @property
     def standings(self) -> Sequence[Standing]:
-        return Standings(self.asks, self.rows, self.month, self._granted_s, self.counted)
+        return Standings(self.asks, self.rows, self.month, self.granted_s, self.counted)
 
     def close(self) -> bool:
         """Whether this was the first to end the permit."""
-        was_open, self._open = self._open, False
+        was_open, self.is_open = self.is_open, False
         return was_open
 
     def settle(self, used: Mapping[str, int], /) -> Ready[Sequence[Standing]]:
         """Replace the hold by what was used, in the month of the grant. Places in windows stay taken."""
-        return Ready(self._limiter._settle(self, used))
+        return Ready(self.limiter._settle(self, used))
 
     def cancel(self) -> Ready[None]:
-        self._limiter._cancel(self)
+        self.limiter._cancel(self)
         return Ready(None)

@@ -246,8 +246,11 @@ class RedisLimiter:
         if isinstance(charges, Charges):
             counted = charges.tally.counted(self._prefix, room.tenant, month.period)
             if counted is not None:
-                return RedisPermit(self, room, permit_id, month, counted.asks(charges), "", counted)
-        return RedisPermit(self, room, permit_id, month, asks_of(room.prefix, charges, month.period), "")
+                return RedisPermit(
+                    room, permit_id, month, counted.asks(charges), "", counted, limiter=self, period=month.period
+                )
+        asks = asks_of(room.prefix, charges, month.period)
+        return RedisPermit(room, permit_id, month, asks, "", limiter=self, period=month.period)
 
     async def _decide_here(
         self, room: Room, permit_id: str, charges: Sequence[Charge], away: RedisUnavailable
@@ -257,7 +260,7 @@ class RedisLimiter:
         """
         month = self._scripts.month
         asks = asks_of(room.prefix, charges, month.period)
-        permit = RedisPermit(self, room, permit_id, month, asks, holds_of(asks))
+        permit = RedisPermit(room, permit_id, month, asks, holds_of(asks), limiter=self, period=month.period)
         try:
             decision = await self._stand_in.acquire(room.tenant, permit_id, asks, month, self._scripts.now_s)
         except BaseException as error:  # cancelled too: a grant nobody has seen is looked for
@@ -268,7 +271,7 @@ class RedisLimiter:
             raise
         self.degraded_grants[decision.how] += 1
         permit.degraded = decision.how
-        permit.standings = Standings(decision.asks, decision.rows, month, self._scripts.now_s)
+        permit.stands(Standings(decision.asks, decision.rows, month, self._scripts.now_s))
         self._chores["leases"].wake()  # Redis is to hold it as soon as it can
         return permit
 
@@ -341,7 +344,8 @@ class RedisLimiter:
             self._endings.postpone(Ending(permit, "settle", actual, at_s), maybe_done=True)
             raise
         self._scripts.learn(reply[1])
-        permit.standings = settled = self._settled(permit, reply, actual)
+        settled = self._settled(permit, reply, actual)
+        permit.stands(settled)
         if reply[0] == LOST and permit.known:
             self._leases.renew_all_soon()
         return settled

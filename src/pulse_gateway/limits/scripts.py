@@ -10,6 +10,8 @@ from functools import lru_cache
 from importlib import resources
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from pulse_gateway.clock import Clock
 from pulse_gateway.limits.asks import Ask, holds_of, key_prefix
 from pulse_gateway.limits.counters import Row
@@ -65,22 +67,21 @@ def room_of(prefix: str, tenant: str) -> Room:
     return Room(tenant, begin, f"{begin}leases", f"{begin}holds")
 
 
-class Grant:
+class Grant(msgspec.Struct, eq=False):
     """What the server needs to know of a permit, again and again until it ends.
 
     `known`: the server has it, so that a repeated settlement can be told from a first one. `granted_us` is by the server's clock.
     `counted` is what the asks were made by, if they were prepared. `holds` is as `holds_of` writes it.
     """
 
-    __slots__ = ("asks", "counted", "granted_us", "holds", "known", "month", "permit_id", "room")
-
-    def __init__(
-        self, room: Room, permit_id: str, month: Month, asks: Sequence[Ask], holds: str, counted: Counted | None = None
-    ) -> None:
-        self.room, self.permit_id, self.month, self.asks, self.holds = room, permit_id, month, asks, holds
-        self.counted = counted
-        self.granted_us = _UNKNOWN_MOMENT_US
-        self.known = False
+    room: Room
+    permit_id: str
+    month: Month
+    asks: Sequence[Ask]
+    holds: str
+    counted: Counted | None = None
+    granted_us: int = _UNKNOWN_MOMENT_US
+    known: bool = False
 
     @property
     def keys(self) -> list[str]:

@@ -39,12 +39,6 @@ class Standings(Sequence[Standing]):
         self.counted, self.crossed = counted, crossed
         self._made: tuple[Standing, ...] | None = None
 
-    @property
-    def until_month_ends_s(self) -> float:
-        """Never negative."""
-        left_s = self.month.resets_at - self.now_s
-        return left_s if left_s > 0 else 0.0
-
     def __len__(self) -> int:
         return len(self.asks)
 
@@ -76,8 +70,8 @@ class Standings(Sequence[Standing]):
     def _standing(self, ask: Ask, row: Row, crossed: tuple[int, ...]) -> Standing:
         cap = None if ask.cap < 0 else ask.cap
         if ask.form == QUOTA:
-            used, left_s, month = max(0, row.used), self.until_month_ends_s, self.month
-            ends_at, starts_at = month.resets_at, month.starts_at
+            ends_at, starts_at = self.month.resets_at, self.month.starts_at
+            used, left_s = max(0, row.used), max(0.0, ends_at - self.now_s)
             return Standing(ask.kind, cap, used, row.held, left_s, ask.account, None, ends_at, starts_at, crossed)
         reset_s = row.reset_us / 1e6 if row.reset_us > 0 else 0.0
         return Standing(

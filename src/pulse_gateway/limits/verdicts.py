@@ -19,6 +19,9 @@ from pulse_gateway.units import usd
 __all__ = ["amounts_used", "refusal", "settled_standings"]
 
 
+_FIRST_ALERT = ALERT_AT_PERCENT[0]
+
+
 def settled_standings(
     asks: Sequence[Ask],
     rows: Sequence[Row],
@@ -30,7 +33,7 @@ def settled_standings(
 ) -> Standings:
     """Where each counter stands after a settlement that added `actual`; windows stand as they did when it was `granted`."""
     stand: list[Row] = []
-    crossed: dict[int, tuple[int, ...]] | None = None
+    crossed: list[tuple[int, ...]] | None = None
     for at, ask in enumerate(asks):
         if ask.window_us:
             stand.append(granted[at])
@@ -38,18 +41,22 @@ def settled_standings(
         row = rows[at]
         stand.append(row)
         if (
-            row.used * 100 >= ALERT_AT_PERCENT[0] * ask.cap
-            and actual[at]
-            and (passed := _crossed(ask, row.used, actual[at]))
+            (added := actual[at])
+            and row.used * 100 >= _FIRST_ALERT * ask.cap
+            and (passed := _crossed(ask, row.used, added))
         ):
-            crossed = {**(crossed or {}), at: passed}
-    told = None if crossed is None else [crossed.get(at, ()) for at in range(len(stand))]
-    return Standings(asks, stand, month, now_s, counted, told)
+            crossed = crossed or [()] * len(asks)
+            crossed[at] = passed
+    return Standings(asks, stand, month, now_s, counted, crossed)
 
 
 def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
     """What was really used, one amount an ask; never negative."""
-    return [amount if (amount := used.get(ask.kind, 0)) > 0 else 0 for ask in asks]
+    actual = []
+    for ask in asks:
+        amount = used.get(ask.kind, 0)
+        actual.append(max(0, amount))
+    return actual
 
 
 def refusal(asks: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float) -> AdmissionError:
