@@ -3,7 +3,7 @@
 Pulse beside LiteLLM, Portkey, TensorZero and nginx, put into docs/: `cpu` (per request), `latency` (added), `memory` (idle streams, large bodies),
 `growth` (of RSS over many requests), `cold` (starts, imports). Pulse alone: `start` (import and start-up time), `chat` (a whole gateway beside a bare route), `limits` (counting in Redis beside redis-py),
 `pieces` (what accounting adds within the process), `codecs` (reading and translating), `pipeline` (a request without a network), `transport` (the HTTP client beside httpx), `journal` (a journal beside an outbox in Redis),
-`ledger` (entries a second into Postgres).
+`ledger` (entries a second into Postgres), `scale` (workers, and replicas on one Redis). Instructions per request: benchmarks/instructions.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import chat, codecs, journal, ledger, limits, pieces, pipeline, transport
+from benchmarks import chat, codecs, journal, ledger, limits, pieces, pipeline, scale, transport
 from benchmarks.chat import a_simulator, line, provider_environment
 from benchmarks.comparison.report import text
 from benchmarks.comparison.run import NAMES, PARTS, compare
@@ -91,7 +91,7 @@ def apart(module: str, data: Path, *words: str) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    alone = ("start", "chat", "limits", "pieces", "codecs", "pipeline", "transport", "journal", "ledger")
+    alone = ("start", "chat", "limits", "pieces", "codecs", "pipeline", "transport", "journal", "ledger", "scale")
     parser.add_argument("--only", choices=(*PARTS, *alone), nargs="+", default=[*PARTS, *alone])
     parser.add_argument(
         "--requests", type=int, default=4000, help="a round; the ledger's has five times as many entries"
@@ -123,6 +123,7 @@ def main() -> int:
             lambda data: apart("ledger", data, "--entries", str(5 * asked.requests), "--rounds", "3"),
             ledger.lines,
         ),
+        "scale": (lambda data: apart("scale", data, "--rounds", rounds), scale.lines),
     }
     alone_asked = [part for part in alone if part in asked.only]
     result: dict[str, Any] = {**this_machine(), "requests_per_round": asked.requests, "rounds": asked.rounds}

@@ -122,6 +122,11 @@ def growth(session: Session, names: list[str], requests: int) -> dict[str, Any]:
         for number in range(1, 21):
             failed += under_load(ask_of(gateway, "answer", requests=step)).failed
             points.append((number * step, gateway.tree.rss_bytes()))
+            rss_mib = points[-1][1] / 2**20
+            print(
+                f"growth: {name}, {number * step:,} of {20 * step:,} requests, {rss_mib:.1f} MiB, {failed} errors",
+                flush=True,
+            )
         settled = points[5:]
         slope = statistics.linear_regression([at for at, _ in settled], [rss for _, rss in settled]).slope
         found[name] = {
