@@ -14,7 +14,7 @@ from pulse_gateway.providers.offer import Steps, Streamed
 from pulse_gateway.providers.provider import Provider, UpstreamCall
 from pulse_gateway.types.catalog import Deployment
 from pulse_gateway.types.chat import ChatRequest
-from pulse_gateway.types.http import HttpAnswer, HttpRequest
+from pulse_gateway.types.http import Headers, HttpAnswer, HttpRequest
 from pulse_gateway.wire.client_spelling import dropped_paths
 from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.passthrough import Mender
@@ -59,10 +59,7 @@ def prepare(
         except InvalidRequest as error:
             reword(error, deployment, None, inbound.body)
             raise
-        handed_on = tuple(pair for pair in inbound.headers if pair[0] in provider.passed_headers)
-        for name, value in handed_on:
-            if not value.isascii() or not value.isprintable():
-                raise InvalidRequest(f"the header {name} may hold printable ASCII only", param=name)
+        handed_on = _handed_on(inbound.headers, passed) if (passed := provider.passed_headers) else ()
     else:
         request = msgspec.structs.replace(
             translated or exchange.request, model=deployment.model.name, stream=envelope.stream
@@ -83,9 +80,21 @@ def prepare(
         stream=envelope.stream,
         dialect=upstream.dialect,
         client_headers=handed_on,
-        trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
+        trace_headers=exchange.trace.upstream_headers() + (("x-request-id", exchange.request_id),),
     )
     hide_usage = verbatim and envelope.stream and not envelope.include_usage
     mender = provider.mender(upstream.dialect) if verbatim else None
     steps = None if provider.chat_steps is None else partial(provider.chat_steps, call)
     return Prepared(provider.build(call), verbatim, hide_usage, dropped, mender, steps)
+
+
+def _handed_on(headers: Headers, passed: frozenset[str]) -> Headers:
+    """Those of the client's that the vendor is to see. Raises: InvalidRequest for one that is more than a line of plain text."""
+    handed_on: Headers = ()
+    for pair in headers:
+        name, value = pair
+        if name in passed:
+            if not value.isascii() or not value.isprintable():
+                raise InvalidRequest(f"the header {name} may hold printable ASCII only", param=name)
+            handed_on += (pair,)
+    return handed_on
