@@ -17,7 +17,7 @@ from pulse_gateway.types.http import Payload
 from pulse_gateway.wire.multipart import FormPart, build_form
 from pulse_gateway.wire.passthrough import Passthrough
 from pulse_gateway.wire.registry import codec, operation_codec
-from pulse_gateway.wire.relay import Translate
+from pulse_gateway.wire.translate import Translate
 
 BODY_BYTES = 100 * 1024
 CHUNKS = 100

@@ -21,9 +21,10 @@ from pulse_gateway.types.http import HttpAnswer, HttpRequest, Timeouts, header
 from pulse_gateway.wire import registry as wire
 from pulse_gateway.wire.codec import Codec, UpstreamCodec
 from pulse_gateway.wire.passthrough import Passthrough
-from pulse_gateway.wire.relay import Relay, Translate
+from pulse_gateway.wire.relay import Relay
 from pulse_gateway.wire.replicate_predictions.stream import closing_frame
 from pulse_gateway.wire.sse import SSEDecoder
+from pulse_gateway.wire.translate import Translate
 
 __all__ = ["check_chat", "check_meaning"]
 

@@ -39,8 +39,9 @@ from pulse_gateway.wire.registry import (
     operation_codec,
     upstream_codec,
 )
-from pulse_gateway.wire.relay import Relay, Translate
+from pulse_gateway.wire.relay import Relay
 from pulse_gateway.wire.sse import SSEDecoder
+from pulse_gateway.wire.translate import Translate
 
 __all__ = ["ASKED", "BOUNDARY", "FORM", "TARGETS", "Target"]
 

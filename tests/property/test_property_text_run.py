@@ -100,7 +100,7 @@ def _frame(token: bytes, *, more: bytes = b"") -> bytes:
 def _understand(raw: bytes) -> tuple[str | None, bytes]:
     decoder = OPENAI.decoder()
     decoder.decode(parse_event(_frame(b'""')))
-    return decoder.plain_text(parse_event(raw).data), raw  # type: ignore[attr-defined]
+    return decoder.plain_text(parse_event(raw)), raw  # type: ignore[attr-defined]
 
 
 RUN = learn(_frame(b'"x"'), "x", _frame(b'"x"'), _understand)

@@ -27,7 +27,7 @@ from pulse_gateway.providers.registry import provider
 from pulse_gateway.types.catalog import Capabilities, Deployment, Model
 from pulse_gateway.wire.eventstream import EventStreamDecoder
 from pulse_gateway.wire.registry import DIALECTS, codec, upstream_codec
-from pulse_gateway.wire.relay import Translate
+from pulse_gateway.wire.translate import Translate
 
 CONVERSE = upstream_codec("bedrock.converse")
 MODEL = Model(

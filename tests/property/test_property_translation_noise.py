@@ -14,7 +14,7 @@ from translation_harness import PAIRS, deployment, sent
 
 from pulse_gateway.errors import InvalidRequest, UpstreamError
 from pulse_gateway.wire.registry import codec
-from pulse_gateway.wire.relay import Translate
+from pulse_gateway.wire.translate import Translate
 
 numbers = (
     st.integers()

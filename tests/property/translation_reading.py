@@ -26,8 +26,8 @@ from pulse_gateway.wire.codec import Codec
 from pulse_gateway.wire.openai_chat import OpenAIChatCodec
 from pulse_gateway.wire.openai_responses import OpenAIResponsesCodec
 from pulse_gateway.wire.registry import codec
-from pulse_gateway.wire.relay import Translate
 from pulse_gateway.wire.sse import SSEDecoder
+from pulse_gateway.wire.translate import Translate
 
 __all__ = ["Read", "events_of", "expected", "of_events", "of_reply", "translated"]
 

@@ -48,7 +48,8 @@ from pulse_gateway.types.usage import Outcome
 from pulse_gateway.wire.codec import UpstreamCodec
 from pulse_gateway.wire.passthrough import Mended, Passthrough
 from pulse_gateway.wire.reading import Reading
-from pulse_gateway.wire.relay import Native, Relay, Translate
+from pulse_gateway.wire.relay import Native, Relay
+from pulse_gateway.wire.translate import Translate
 
 __all__ = ["Call"]
 

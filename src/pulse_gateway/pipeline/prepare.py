@@ -80,7 +80,7 @@ def prepare(
         stream=envelope.stream,
         dialect=upstream.dialect,
         client_headers=handed_on,
-        trace_headers=exchange.trace.upstream_headers() + (("x-request-id", exchange.request_id),),
+        trace_headers=(*exchange.trace.upstream_headers(), ("x-request-id", exchange.request_id)),
     )
     hide_usage = verbatim and envelope.stream and not envelope.include_usage
     mender = provider.mender(upstream.dialect) if verbatim else None

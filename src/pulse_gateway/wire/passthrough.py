@@ -10,12 +10,10 @@ from pulse_gateway.types.events import Event
 from pulse_gateway.wire.codec import Codec
 from pulse_gateway.wire.relay import BytesRelay
 from pulse_gateway.wire.sse import ServerSentEvent, SSEDecoder, parse_event
-from pulse_gateway.wire.text_run import NO_STRING, TextRun, learn
+from pulse_gateway.wire.text_run import NO_STRING, Learner, TextRun
 
 __all__ = ["Mended", "Mender", "Passthrough"]
 
-_VAIN_RUNS = 4  # so many shapes of frames in a row that no later frame had: what this vendor sends is always different
-_LONGEST_LEARNT_BYTES = 4_096
 _TRIES_A_SLICE = 8
 
 
@@ -46,15 +44,14 @@ class Passthrough(BytesRelay):
         self._frames = self._sse = SSEDecoder()
         self._codec, self._request_model, self._hide_usage = codec, request_model, hide_usage
         self._unclosed = False  # the last frame came without its blank line, so what follows would be part of it
-        self._plain_text: Callable[[bytes], str | None] | None = getattr(self._decoder, "plain_text", None)
+        self._plain_text: Callable[[ServerSentEvent], str | None] | None = getattr(self._decoder, "plain_text", None)
         self._run: TextRun | None = None  # what the frames look like that come now
         self._usable: TextRun | None = None  # the same, unless the beginning of a frame waits for its rest
-        self._vain_runs = 0
-        self._heard = 0  # characters, with the frame that the run was learnt from
+        self._learner = Learner(self._understood)
 
     def feed(self, data: bytes) -> list[bytes]:
         run = self._usable
-        if run is not None:
+        if run is not None and len(data) <= run.most_of_one:
             token = data.removeprefix(run.start).removesuffix(run.end)
             if len(token) + run.around_bytes == len(data):
                 try:
@@ -78,7 +75,7 @@ class Passthrough(BytesRelay):
                 items.append(read[1])
             else:
                 size = data.find(b"\n\n") + 2
-                if size == 1 or self._run is not None or self._vain_runs >= _VAIN_RUNS:
+                if size == 1 or self._run is not None or self._learner.given_up:
                     break
                 items += self._by_frame(data[:size])  # by itself, since those after it may look the same
             data = data[size:]
@@ -103,7 +100,7 @@ class Passthrough(BytesRelay):
             elif (text := self._text_of(frame)) is not None:
                 items.append(shown := self._shown_plain(frame))
                 if text:  # an empty one says nothing yet
-                    self._run = self._learnt(frame, text, shown)
+                    self._run = self._learner.learn(frame.raw, text, shown, self.reading.output_chars)
                     self.reading.hear(text)
                 self._unclosed = False
             else:
@@ -118,15 +115,7 @@ class Passthrough(BytesRelay):
         return items
 
     def _text_of(self, frame: ServerSentEvent) -> str | None:
-        return None if frame.event or self._plain_text is None else self._plain_text(frame.data)
-
-    def _learnt(self, frame: ServerSentEvent, text: str, shown: bytes) -> TextRun | None:
-        heard = self.reading.output_chars
-        self._vain_runs = self._vain_runs + 1 if heard == self._heard else 0
-        self._heard = heard + len(text)
-        if self._vain_runs >= _VAIN_RUNS or len(frame.raw) > _LONGEST_LEARNT_BYTES:
-            return None
-        return learn(frame.raw, text, shown, self._understood)
+        return None if self._plain_text is None else self._plain_text(frame)
 
     def _understood(self, raw: bytes) -> tuple[str | None, bytes]:
         frame = parse_event(raw)

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Generic, TypeVar
 
 from pulse_gateway.errors import PulseError, UpstreamError
-from pulse_gateway.types.events import Event, Failed, Finished
-from pulse_gateway.wire.codec import Codec, StreamDecoder, UpstreamCodec
+from pulse_gateway.types.events import Event, Finished
+from pulse_gateway.wire.codec import StreamDecoder
 from pulse_gateway.wire.framing import SSE, Framing
 from pulse_gateway.wire.reading import Reading
 from pulse_gateway.wire.sse import ServerSentEvent
 
-__all__ = ["BytesRelay", "Native", "Piece", "Relay", "Translate"]
+__all__ = ["BytesRelay", "Native", "Piece", "Relay"]
 
 T = TypeVar("T")
 
@@ -147,27 +146,6 @@ class BytesRelay(Relay[bytes]):
         return items[0] if len(items) == 1 else b"".join(items)
 
 
-class Translate(BytesRelay):
-    """The upstream's dialect in, the client's out."""
-
-    def __init__(
-        self, upstream: UpstreamCodec, client: Codec, request_model: str, request_id: str, *, include_usage: bool
-    ) -> None:
-        super().__init__(upstream.decoder(), upstream.framing)
-        self._encoder = client.encoder(request_model, include_usage=include_usage)
-        self._request_id = request_id
-
-    def render(self, frame: ServerSentEvent | None, events: list[Event]) -> bytes:
-        encode = self._encoder.encode
-        if self.reading.failed is None:
-            return encode(events[0]) if len(events) == 1 else b"".join([encode(event) for event in events])
-        said = b"".join([encode(event) for event in takewhile(_is_answer, events)])
-        return said + self._encoder.error(self.reading.failed, self._request_id)
-
-    def render_error(self, error: PulseError, request_id: str) -> bytes:
-        return self._encoder.error(error, request_id)
-
-
 class Native(Relay[list[Event]]):
     """The upstream's dialect in, events out: for a program that embeds the gateway. Errors are raised, not rendered."""
 
@@ -179,7 +157,3 @@ class Native(Relay[list[Event]]):
 
     def render_error(self, error: PulseError, request_id: str) -> list[Event]:
         raise error
-
-
-def _is_answer(event: Event) -> bool:
-    return not isinstance(event, Failed)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-__all__ = ["NO_STRING", "TextRun", "learn"]
+__all__ = ["NO_STRING", "Learner", "TextRun", "learn"]
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 # OpenAI's padding against those who would guess a text by the sizes of its frames: as new each time as the text itself.
@@ -30,6 +30,8 @@ _OUR_TEXT = "a text of our own 1f0c"
 _TEXT, _PAD = b'"a text of our own 1f0c"', b'"padding1f0c"'
 NO_STRING = (msgspec.DecodeError, UnicodeDecodeError)
 _MOST_PLACES = 8
+_VAIN_RUNS = 4
+_LONGEST_LEARNT_BYTES = 4_096
 
 _Around = tuple[bytes, bytes, bytes]
 """What stands before the first string of a frame, between the two (empty: it has one), and after the last."""
@@ -45,7 +47,8 @@ class TextRun:
     """
 
     __slots__ = (
-        "_blank", "_close", "_middle", "_shown", "_text_first", "around_bytes", "as_is", "end", "start", "text_in",
+        "_between", "_blank", "_close", "_middle", "_shown", "_text_first", "around_bytes", "as_is", "end", "most_of_one", "start",
+        "text_in",
     )  # fmt: skip
 
     def __init__(self, around: _Around, shown: _Around, *, text_first: bool) -> None:
@@ -57,6 +60,8 @@ class TextRun:
         self._text_first = text_first
         self._blank = b"\r\n\r\n" if self.end.endswith(b"\r\n\r\n") else b"\n\n"
         self._close = self.end.removesuffix(self._blank)
+        self._between = self.end + self.start
+        self.most_of_one = 2 * self.around_bytes  # bytes of a slice that is tried as one frame first
 
     def said(self, token: bytes) -> bytes:
         start, middle, end = self._shown
@@ -64,18 +69,31 @@ class TextRun:
 
     def head_of(self, data: bytes) -> int:
         """How many bytes of `data`, from its first on, may be such frames: up to the last that ends like one. 0: none."""
-        return data.rfind(self.end) + len(self.end) if data.startswith(self.start) else 0
+        if data[: len(self.start)] != self.start:
+            return 0
+        return len(data) if data[-len(self.end) :] == self.end else data.rfind(self.end) + len(self.end)
 
     def read(self, data: bytes) -> tuple[str, bytes] | None:
         """The text of `data` and what the client gets for it, where it is one such frame or several, and nothing else."""
-        start, close, middle = self.start, self._close, self._middle
-        if not data.startswith(start) or not data.endswith(self.end):
+        tokens = self._tokens(data)
+        if tokens is None or (texts := self._texts_in(tokens)) is None:
             return None
-        # Split by the blank lines alone: long separators are slow to look for.
-        frames = data.removesuffix(self._blank).split(self._blank)
-        tokens = [frame.removeprefix(start).removesuffix(close) for frame in frames]
-        if sum(map(len, tokens)) + self.around_bytes * len(tokens) != len(data):
-            return None  # one of them lacks what is around them
+        return "".join(texts), data if self.as_is else b"".join([self.said(token) for token in tokens])
+
+    def texts(self, data: bytes) -> list[str] | None:
+        """The text of each frame in `data`, likewise."""
+        tokens = self._tokens(data)
+        return None if tokens is None else self._texts_in(tokens)
+
+    def _tokens(self, data: bytes) -> list[bytes] | None:
+        """What each frame has between `start` and `end`; None where something else is among them."""
+        first, last = len(self.start), -len(self._close)
+        # Split by the blank lines alone: long separators are slow to look for, and quick to put in again.
+        tokens = [frame[first:last] for frame in data[: -len(self._blank)].split(self._blank)]
+        return tokens if self.start + self._between.join(tokens) + self.end == data else None
+
+    def _texts_in(self, tokens: list[bytes]) -> list[str] | None:
+        middle = self._middle
         # No string goes over a line, so none begins in one frame and ends in another.
         try:
             if not middle:
@@ -85,9 +103,7 @@ class TextRun:
                 texts = [pair[0 if self._text_first else 1] for pair in pairs]
         except NO_STRING:
             return None
-        if len(texts) != len(tokens):
-            return None
-        return "".join(texts), data if self.as_is else b"".join([self.said(token) for token in tokens])
+        return texts if len(texts) == len(tokens) else None
 
     def _padded(self, token: bytes) -> str:
         first, found, second = token.partition(self._middle)
@@ -95,6 +111,30 @@ class TextRun:
             raise msgspec.DecodeError("there is no second string")
         one, other = _string(first), _string(second)
         return one if self._text_first else other
+
+
+class Learner:
+    """Learns a run from each frame that is the first of its kind, until nothing comes of it. `understand` is as `learn` has it.
+
+    `given_up`: what this vendor sends is always different.
+    """
+
+    __slots__ = ("_heard", "_understand", "_vain_runs", "given_up")
+
+    def __init__(self, understand: Callable[[bytes], tuple[str | None, bytes]]) -> None:
+        self._understand = understand
+        self._vain_runs = 0  # so many in a row that no later frame had
+        self._heard = 0
+        self.given_up = False
+
+    def learn(self, frame: bytes, text: str, shown: bytes, heard: int) -> TextRun | None:
+        """`heard`: the characters that the stream has said before `frame`."""
+        self._vain_runs = self._vain_runs + 1 if heard == self._heard else 0
+        self._heard = heard + len(text)
+        self.given_up = self._vain_runs >= _VAIN_RUNS
+        if self.given_up or len(frame) > _LONGEST_LEARNT_BYTES:
+            return None
+        return learn(frame, text, shown, self._understand)
 
 
 def learn(

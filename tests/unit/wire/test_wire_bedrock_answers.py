@@ -29,8 +29,8 @@ from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.bedrock_converse.errors import upstream_error
 from pulse_gateway.wire.eventstream import EventStreamDecoder
 from pulse_gateway.wire.registry import codec, upstream_codec
-from pulse_gateway.wire.relay import Translate
 from pulse_gateway.wire.sse import ServerSentEvent
+from pulse_gateway.wire.translate import Translate
 
 CONVERSE = upstream_codec("bedrock.converse")
 

@@ -9,6 +9,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming (read 20
 
 from __future__ import annotations
 
+from pulse_gateway.errors import UpstreamProtocolError
 from pulse_gateway.types.events import (
     Ended,
     Event,
@@ -93,6 +94,22 @@ class MessagesStreamDecoder:
                 self._over = True
                 return [Failed(upstream_error(200, (), data))]
         return []
+
+    def plain_text(self, frame: ServerSentEvent) -> str | None:
+        """What a frame adds to the text, where it does that and nothing else; None: `decode` it."""
+        if self._over or frame.event != "content_block_delta":
+            return None
+        try:
+            told = schema.parse_block_delta(frame.data)
+        except UpstreamProtocolError:
+            return None
+        if (
+            told is None
+            or not isinstance(told.delta, schema.TextPiece)
+            or isinstance(self._open.get(told.index), _Ignored)
+        ):
+            return None
+        return told.delta.text
 
     def finish(self) -> list[Event]:
         """A stream that told why it stopped is whole, even if its last frame is missing."""

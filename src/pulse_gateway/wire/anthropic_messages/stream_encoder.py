@@ -47,7 +47,10 @@ _Kind = Literal["text", "thinking", "redacted_thinking", "tool_use"]
 
 _encode = msgspec.json.Encoder().encode
 _DELTA = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":%b}\n\n'
-_TEXT = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":%b}}\n\n'
+_TEXT_START = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":"text_delta","text":'
+)
+_TEXT_END = b"}}\n\n"
 
 
 class _Block:
@@ -100,9 +103,8 @@ class MessagesStreamEncoder:
         if isinstance(event, TextDelta):
             if not event.text:
                 return b""
-            block = self._current
-            if block is not None and block.kind == "text" and not block.sealed and not self._waiting:
-                return _TEXT % (block.index, _encode(event.text))
+            if (around := self.around_text()) is not None:
+                return around[0] + _encode(event.text) + around[1]
             return self._add("text", {"type": "text_delta", "text": event.text})
         if isinstance(event, ToolArgumentsDelta):
             return self._add_arguments(event.index, event.fragment)
@@ -127,6 +129,14 @@ class MessagesStreamEncoder:
             case Ended():
                 return self._end()
         return b""
+
+    def around_text(self) -> tuple[bytes, bytes] | None:
+        """What stands before and after the text of a frame that adds to the block that is open, until another event; None: a text would
+        open one, or wait."""
+        block = self._current
+        if block is None or block.kind != "text" or block.sealed or self._waiting:
+            return None
+        return _TEXT_START % block.index, _TEXT_END
 
     def error(self, error: PulseError, request_id: str) -> bytes:
         return encode_event(encode_error(error, request_id), "error")

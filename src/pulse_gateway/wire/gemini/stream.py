@@ -171,6 +171,9 @@ class _Call:
         return ToolCallPart(started.id, started.name, "".join(self._fragments), started.signature)
 
 
+_A_TEXT, _A_TOKEN = "a text of our own 5a10", b'"a text of our own 5a10"'
+
+
 class GeminiEncoder:
     """Events in, frames out. Finish reasons and usage are held for the last frame, where the dialect has them.
 
@@ -194,6 +197,14 @@ class GeminiEncoder:
     def error(self, error: PulseError, request_id: str) -> bytes:
         self._over = True
         return _data(error_body(error, request_id))
+
+    def around_text(self) -> tuple[bytes, bytes] | None:
+        """What stands before and after the text of a frame that adds to the first candidate's, until another event; None: such a text
+        would end calls before it, or it cannot be told."""
+        if self._over or 0 in self._calls:
+            return None
+        start, text, end = self._say(0, {"text": _A_TEXT}).partition(_A_TOKEN)
+        return None if not text or _A_TOKEN in end else (start, end)
 
     def encode(self, event: Event) -> bytes:
         if self._over:

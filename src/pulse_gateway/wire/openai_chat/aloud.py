@@ -27,7 +27,7 @@ class _AloudStreamDecoder(ChatStreamDecoder):
         data = self._mender.mend(frame.data)
         return super().decode(frame if data is frame.data else ServerSentEvent(data, frame.event, frame.raw))
 
-    def plain_text(self, data: bytes) -> str | None:
+    def plain_text(self, frame: ServerSentEvent) -> str | None:
         """Of no frame is it known before it is split."""
         return None
 

@@ -178,9 +178,10 @@ class ChatStreamDecoder:
             self._release(events)
         return events
 
-    def plain_text(self, data: bytes) -> str | None:
+    def plain_text(self, frame: ServerSentEvent) -> str | None:
         """What a chunk adds to the text of the first choice, where it does that and nothing else; None: `decode` it."""
-        if self._over or 0 not in self._choices or not data.startswith(b"{"):
+        data = frame.data
+        if frame.event or self._over or 0 not in self._choices or not data.startswith(b"{"):
             return None
         try:
             chunk = decode_completion(data)
@@ -379,6 +380,11 @@ class ChatStreamEncoder:
             case Ended():
                 return self._usage_chunk() + b"data: [DONE]\n\n"
         return b""
+
+    def around_text(self) -> tuple[bytes, bytes] | None:
+        """What stands before and after the text of a frame that adds to the first choice's, until another event; None: that is not all
+        that such a text would change."""
+        return (self._text_start, self._text_end) if self._text_start and 0 not in self._thinking else None
 
     def error(self, error: PulseError, request_id: str) -> bytes:
         """Source: the SDK raises `APIError` for a frame with a top-level `error` (`openai/_streaming.py`, 3.54.0)."""
