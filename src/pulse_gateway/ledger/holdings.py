@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Final
 
 import msgspec
 
 from pulse_gateway.ledger.disk_work import Segment
-from pulse_gateway.ledger.segments import CLOSE, RECORD_HEAD_BYTES
+from pulse_gateway.ledger.segments import CLOSE
 
-__all__ = ["Held", "Holdings"]
+__all__ = ["GROWTH_BYTES", "Held", "Holdings"]
 
-_GROWTH_BYTES = 512  # by how much the record of an attempt's end may be longer than that of its beginning
+GROWTH_BYTES: Final = 512  # by how much the record of an attempt's end may be longer than that of its beginning
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +56,7 @@ class Holdings:
                 segment.entry_ids.add(entry_id)
         self.needed_bytes += size_bytes
         if kind != CLOSE:
-            self.promised_bytes += size_bytes + _GROWTH_BYTES
+            self.promised_bytes += size_bytes + GROWTH_BYTES
             self.open_entries += 1
 
     def forget(self, entry_ids: Iterable[str]) -> list[str]:
@@ -72,14 +73,9 @@ class Holdings:
     def _no_longer(self, held: Held) -> None:
         self.needed_bytes -= held.size_bytes
         if held.kind != CLOSE:
-            self.promised_bytes -= held.size_bytes + _GROWTH_BYTES
+            self.promised_bytes -= held.size_bytes + GROWTH_BYTES
             self.open_entries -= 1
 
     def some_in(self, segment: Segment, at_most: int) -> list[tuple[str, Held]]:
         """A few of the entries whose newest record is in `segment`."""
         return [(entry_id, self._held[entry_id]) for entry_id in islice(segment.entry_ids, at_most)]
-
-    @staticmethod
-    def room_for(payload: bytes) -> int:
-        """What must be free for an attempt that begins with this: for its record, and for the one of its end."""
-        return 2 * (RECORD_HEAD_BYTES + len(payload)) + _GROWTH_BYTES

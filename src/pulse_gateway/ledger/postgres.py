@@ -72,7 +72,7 @@ class PostgresLedger:
         clock: Clock | None = None,
         max_backlog: int = 50_000,
         in_memory: int = 10_000,
-        gather_s: float = 0.05,
+        gather_s: float = 0.1,
         wait_s: float = 0.5,
         write_timeout_s: float = 5.0,
         close_timeout_s: float = 10.0,

@@ -11,7 +11,7 @@ import msgspec
 from pulse_gateway.clock import Clock
 from pulse_gateway.ledger.compaction import move_some, to_be_moved
 from pulse_gateway.ledger.disk_work import DiskWork, cut
-from pulse_gateway.ledger.holdings import Holdings
+from pulse_gateway.ledger.holdings import GROWTH_BYTES, Holdings
 from pulse_gateway.ledger.readiness import Readiness
 from pulse_gateway.ledger.segment_log import NoSpare, SegmentLog
 from pulse_gateway.ledger.segments import (
@@ -107,7 +107,7 @@ class RecordWriter:
 
     def begin(self, entry_id: str, payload: bytes) -> bool:
         """Write the first record of an attempt; False when there is no room for it and its end, or it could not be written."""
-        room_bytes = self.holdings.room_for(payload)
+        room_bytes = 2 * (RECORD_HEAD_BYTES + len(payload)) + GROWTH_BYTES
         if self.segments.room_bytes - self.holdings.promised_bytes < room_bytes and not self.has_room(room_bytes):
             return False
         return self.put_entry(MARK, entry_id, payload)
