@@ -84,9 +84,16 @@ def test_a_head_whose_like_was_written_before_is_the_same() -> None:
     assert again == other.replace(b" 50 %d", b" ")
 
 
-@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\x00", "\xe9", "\u2028", "\ud800", "\x7f"])
+@pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\x00", "\xe9", "\u2028", "\ud800", "\x7f", "\x1f", "\r"])
 def test_a_value_is_judged_although_its_name_was_met_before(value: str) -> None:
     target = read_url("http://h.example/")
     assert head_of(target, "POST", (("x-met", "well"),), length=2)
     with pytest.raises(UpstreamProtocolError):
         head_of(target, "POST", (("x-met", value),), length=2)
+
+
+@pytest.mark.parametrize("value", ['a "b"', "a\\b", "", "~ !", "a\tb"])
+def test_what_may_be_said_is_said_the_second_time_too(value: str) -> None:
+    target = read_url("http://h.example/")
+    heads = [head_of(target, "POST", (("x-said", value),), length=2).data for _ in range(2)]
+    assert heads[0] == heads[1] and f"x-said: {value}\r\n".encode() in heads[0]
