@@ -107,8 +107,13 @@ class Connection(asyncio.Protocol):
             self._set_timer()
 
     def wait_for_body(self, answer: Http1Response) -> None:
-        idle_s = answer.timeouts.idle_s
-        self._expect_by(answer.total_at if idle_s is None else min(self._loop.time() + idle_s, answer.total_at))
+        deadline, idle_s = answer.total_at, answer.timeouts.idle_s
+        if idle_s is not None:
+            deadline = self._loop.time() + idle_s
+            deadline = min(deadline, answer.total_at)
+        self._deadline = deadline
+        if deadline < self._timer_at:
+            self._set_timer()
 
     def resume(self) -> None:
         if self._is_paused:
@@ -250,12 +255,10 @@ class Connection(asyncio.Protocol):
 
     def _complete(self, answer: Http1Response) -> None:
         self._answer = None
-        if self._pieces:
-            answer.add(self._joined())
         trailers = self._headers
         if trailers:
             self._headers = []
-        answer.end(trailers)
+        answer.end(self._joined() if self._pieces else b"", trailers)
 
     def _finish(self) -> None:
         """The answer was whole: is there to be another on this connection?"""
@@ -282,7 +285,7 @@ class Connection(asyncio.Protocol):
                 else _from(UpstreamDisconnected("the connection broke before an answer"), exc)
             )
         elif exc is None and answer.ends_with_connection:
-            answer.end([])
+            answer.end(b"", [])
         else:
             answer.fail(_from(StreamInterrupted("the connection broke inside the answer"), exc))
         self._drop()

@@ -72,7 +72,8 @@ class Http1Response(msgspec.Struct, eq=False):
                 raise StopAsyncIteration
             assert self._connection is not None  # until the end
             self._connection.wait_for_body(self)
-            await self.arrival()
+            self._waiter = self.loop.create_future()
+            await self._waiter
         return self._taken()
 
     def read_now(self) -> bytes | None:
@@ -139,7 +140,11 @@ class Http1Response(msgspec.Struct, eq=False):
         if self._waiter is not None:
             self._wake(self._waiter)
 
-    def end(self, trailers: RawHeaders) -> None:
+    def end(self, data: bytes, trailers: RawHeaders) -> None:
+        """`data`: the last of it."""
+        if data:
+            self._pieces.append(data)
+            self.unread += len(data)
         self._connection = None
         self._ended = True
         if trailers:
