@@ -6,7 +6,9 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, Literal
 
 import pytest
@@ -149,3 +151,15 @@ def test_what_was_gathered_is_written_when_the_loop_ends(written: list[str]) -> 
 
     asyncio.run(last())
     assert "".join(written).count("\n") == 1
+
+
+def test_it_says_when_to_the_microsecond(written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    _configure()
+    moments = (1_795_000_000.25, 1_795_000_000.0, 1_795_000_000.999_999, 1_795_000_061.015_625, 0.5)
+    for moment in moments:
+        monkeypatch.setattr(time, "time", lambda moment=moment: moment)
+        logs.log_exchange(RECORD)
+    told = [json.loads(line)["timestamp"] for line in "".join(written).splitlines()]
+    assert [datetime.fromisoformat(each).timestamp() for each in told] == pytest.approx(moments, abs=2e-6)
+    assert told[0] == "2026-11-18T11:06:40.250000Z"
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", each) for each in told)

@@ -43,6 +43,18 @@ def test_only_what_was_sent_and_lasts_is_told_of() -> None:
     assert len(held) == 0
 
 
+def test_the_only_one_under_way_is_told_from_the_others() -> None:
+    held = permits()
+    for name in "abcd":
+        held.opened(named(name))
+    assert [held.sent(name, 0.0) for name in ("a", "b", "unheard of")] == [True, False, False]
+    held.put_off(held.take(1.0, 10), 1.0)
+    assert held.sent("c", 1.0) is False, "those that were told of are under way as well"
+    for name in "abc":
+        held.closed(name)
+    assert held.sent("d", 2.0) is True
+
+
 def test_what_goes_on_is_told_of_again_with_what_is_known() -> None:
     held = permits()
     held.opened(A)
