@@ -106,7 +106,11 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     if request.system is not None:
         prompt.add(request.system, "system")
     for number, message in enumerate(request.messages):
-        path, content = f"messages[{number}].content", message.content
+        content = message.content
+        if isinstance(content, str):  # as in most turns
+            prompt.texts.append(content)
+            continue
+        path = f"messages[{number}].content"
         if isinstance(content, Raw) and not is_text(content):
             content = from_client(_unread_content, content, at=path)
         prompt.add(content, path)
@@ -138,7 +142,7 @@ class _Prompt:
     def add(self, content: Text | Sequence[_Block | _UnreadBlock] | None, path: str, depth: int = 0) -> None:
         if content is None:
             return
-        if isinstance(content, str | Raw):
+        if isinstance(content, (str, Raw)):
             self.texts.append(content)
             return
         for number, block in enumerate(content):

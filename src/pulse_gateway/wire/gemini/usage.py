@@ -28,6 +28,8 @@ from pulse_gateway.wire.token_classes import apart, without
 
 __all__ = ["decode_usage", "encode_usage"]
 
+_MEDIA = ("AUDIO", "IMAGE", "VIDEO")
+
 
 def decode_usage(counts: UsageMetadata, searches: Set[str] = frozenset()) -> Usage:
     """`searches` are the queries that the answer has named."""
@@ -37,17 +39,17 @@ def decode_usage(counts: UsageMetadata, searches: Set[str] = frozenset()) -> Usa
         counts.cached_content_token_count,
     )
     candidates, thoughts = counts.candidates_token_count, counts.thoughts_token_count
-    fresh = audio_in = image_in = video_in = None
-    read = {medium: _fresh_of(counts, medium) for medium in ("AUDIO", "IMAGE", "VIDEO")}
-    made = {medium: _of(counts.candidates_tokens_details, medium) for medium in ("AUDIO", "IMAGE", "VIDEO")}
+    fresh = audio_in = image_in = video_in = audio_out = image_out = video_out = None
     if prompt is not None or tools is not None:
-        total = without((prompt or 0) + (tools or 0), cached)
-        fresh, audio_in, image_in, video_in = apart(total, *read.values())
+        fresh = without((prompt or 0) + (tools or 0), cached)
+        if _has_media(counts.prompt_tokens_details):
+            fresh, audio_in, image_in, video_in = apart(fresh, *[_fresh_of(counts, medium) for medium in _MEDIA])
     # Some models count their thoughts among the candidates: then the total adds up without them.
     counted_twice = bool(thoughts) and counts.total_token_count == (prompt or 0) + (tools or 0) + (candidates or 0)
-    visible, audio_out, image_out, video_out = apart(
-        without(candidates, thoughts if counted_twice else None), *made.values()
-    )
+    visible = without(candidates, thoughts if counted_twice else None)
+    if _has_media(counts.candidates_tokens_details):
+        made = [_of(counts.candidates_tokens_details, medium) for medium in _MEDIA]
+        visible, audio_out, image_out, video_out = apart(visible, *made)
     return Usage(
         input_tokens=fresh,
         cached_input_tokens=cached,
@@ -81,6 +83,15 @@ def encode_usage(usage: Usage) -> dict[str, Any]:
     ):
         counts["candidatesTokensDetails"] = details
     return {name: count for name, count in counts.items() if count is not None}
+
+
+def _has_media(details: list[ModalityCount] | None) -> bool:
+    """Whether anything but text is listed: nearly always it is not, and there is nothing to take apart."""
+    if details is not None:
+        for detail in details:
+            if detail.modality in _MEDIA:
+                return True
+    return False
 
 
 def _fresh_of(counts: UsageMetadata, medium: str) -> int | None:

@@ -44,11 +44,10 @@ def read_envelope(body: bytes, *, model: str | None = None, stream: bool | None 
     attachments = 0
     messages: Sequence[MessageHead | UnreadMessageHead] = head.messages
     for position, message in enumerate(messages):
-        written = message.content
-        content: Text | Sequence[PartHead | UnreadPartHead] | None = (
-            decode_unread_content(written, f"messages[{position}].content") if isinstance(written, Raw) else written
-        )
-        if isinstance(content, str | Raw):
+        content: Text | Sequence[PartHead | UnreadPartHead] | None = message.content
+        if isinstance(content, Raw):
+            content = decode_unread_content(content, f"messages[{position}].content")
+        if isinstance(content, (str, Raw)):
             texts.append(content)
         elif content is not None:
             for place, part in enumerate(content):

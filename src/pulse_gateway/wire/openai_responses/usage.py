@@ -18,6 +18,7 @@ from typing import Any
 
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.wire.openai_responses.schema import UsageRecord
+from pulse_gateway.wire.token_classes import without
 
 __all__ = ["decode_usage", "encode_usage"]
 
@@ -34,17 +35,13 @@ def decode_usage(record: UsageRecord | None) -> Usage | None:
             written, written_long = split.ttl_30m_tokens, split.ttl_12h_tokens
     reasoning = thinking.reasoning_tokens if thinking is not None else None
     return Usage(
-        input_tokens=_without(record.input_tokens, cached, written, written_long),
+        input_tokens=without(record.input_tokens, cached, written, written_long),
         cached_input_tokens=cached,
         cache_write_tokens=written,
         cache_write_long_tokens=written_long,
-        output_tokens=_without(record.output_tokens, reasoning),
+        output_tokens=without(record.output_tokens, reasoning),
         reasoning_tokens=reasoning,
     )
-
-
-def _without(total: int | None, *classes: int | None) -> int | None:
-    return None if total is None else max(0, total - sum(tokens or 0 for tokens in classes))
 
 
 def encode_usage(usage: Usage | None) -> dict[str, Any] | None:
