@@ -22,10 +22,10 @@ _QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}  # asks nobody for prices
 
 
 def measure(session: Session, peers: list[Peer], home: Path, times: int) -> dict[str, Any]:
-    """By gateway: seconds to the first answer, MiB after two idle seconds, ms of the import where there is one. One at a time."""
+    """By gateway: seconds to the first answer, CPU of that, MiB after two idle seconds, ms of the import where there is one. One at a time."""
     found: dict[str, Any] = {}
     for peer in peers:
-        book: dict[str, Any] = {"first_answer_s": [], "idle_rss_mib": []}
+        book: dict[str, Any] = {"first_answer_s": [], "cpu_s": [], "idle_rss_mib": []}
         found[peer.name] = book
         for _ in range(times):
             with ExitStack() as opened:
@@ -35,6 +35,7 @@ def measure(session: Session, peers: list[Peer], home: Path, times: int) -> dict
                     book["failed"] = str(error)[:300]
                     break
                 book["first_answer_s"].append(round(took_s, 3))
+                book["cpu_s"].append(round(gateway.tree.cpu_s(), 2))
                 time.sleep(2.0)
                 book["idle_rss_mib"].append(round(gateway.tree.rss_bytes() / 2**20, 1))
         if peer.name in _PACKAGES and peer.name not in session.missing:

@@ -198,5 +198,7 @@ def _cold(cold: dict[str, Any]) -> str:
     rows = []
     for name, book in cold.items():
         first = book.get("failed") or spread(book["first_answer_s"], 2)
-        rows.append((name, first, spread(book["idle_rss_mib"], 1), spread(book.get("import_ms", []), 0)))
-    return "**Cold start**\n\n" + _table(("gateway", "command to first answer, s", "idle RSS, MiB", "import, ms"), rows)
+        cpu = spread(book.get("cpu_s", []), 2)
+        rows.append((name, first, cpu, spread(book["idle_rss_mib"], 1), spread(book.get("import_ms", []), 0)))
+    head = ("gateway", "command to first answer, s", "CPU of that, s", "idle RSS, MiB", "import, ms")
+    return "**Cold start**\n\n" + _table(head, rows)
