@@ -24,7 +24,7 @@ from pulse_gateway.types.catalog import Deployment, Model
 from pulse_gateway.types.chat import AudioPart, ChatRequest, DocumentPart, ImagePart, Part
 from pulse_gateway.types.http import Headers, HttpRequest, Payload
 from pulse_gateway.wire.openai_chat.errors import OPENAI_ERRORS, ErrorTable, upstream_error
-from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, without_extensions
+from pulse_gateway.wire.openai_chat.extensions import EXTENSIONS, may_have_extensions, without_extensions
 from pulse_gateway.wire.openai_chat.mending import ChatMender
 from pulse_gateway.wire.openai_responses.decode import needs_memory
 from pulse_gateway.wire.openai_responses.foreign_thinking import without_foreign_thinking
@@ -136,12 +136,10 @@ class OpenAICompatible(msgspec.Struct, frozen=True, kw_only=True):
         """
         if self.passes_over:
             refuse_passed_over(body, self.passes_over, deployment)
-        if dialect == "openai.responses":
-            return without_foreign_thinking(body)
         if dialect != "openai.chat":
-            return body, ()
+            return without_foreign_thinking(body) if dialect == "openai.responses" else (body, ())
         dropped: tuple[str, ...] = ()
-        if self.replays is not None:
+        if self.replays is not None and may_have_extensions(body):
             body, dropped = without_extensions(body, EXTENSIONS - self.replays)
         return body, (*dropped, *told_members(body, self.drops - _OURS)) if self.drops else dropped
 

@@ -12,7 +12,7 @@ def without(total: int | None, *parts: int | None) -> int | None:
     for part in parts:
         if part:
             total -= part
-    return max(0, total)
+    return max(total, 0)
 
 
 def apart(total: int | None, *parts: int | None) -> tuple[int | None, ...]:

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from pulse_gateway.wire.json_splice import remove_member, set_members
 
-__all__ = ["EXTENSIONS", "without_extensions"]
+__all__ = ["EXTENSIONS", "may_have_extensions", "without_extensions"]
 
 EXTENSIONS = frozenset({"reasoning_content", "reasoning", "reasoning_details", "extra_content"})
 """Members of an assistant's message; `extra_content` is one of its tool calls."""
@@ -37,14 +37,19 @@ _request = msgspec.json.Decoder(_Request).decode
 _message = msgspec.json.Decoder(_Message).decode
 
 
+def may_have_extensions(body: bytes) -> bool:
+    """Nearly always not. Two searches for plain bytes are many times faster than one for a pattern (and than `in`, which takes them for a
+    number first).
+    """
+    return body.find(b'"reasoning') >= 0 or body.find(b'"extra_content') >= 0
+
+
 def without_extensions(body: bytes, refused: frozenset[str]) -> tuple[bytes, tuple[str, ...]]:
     """`body` without those of `EXTENSIONS` that are `refused`, and where they stood; `body` itself when it holds none.
 
     Raises: InvalidRequest when a key occurs twice in what is changed.
     """
-    # Two searches for plain bytes, many times faster than one for a pattern (and than `in`, which first takes them for a number), over
-    # a body that nearly always holds none of them.
-    if not refused or (body.find(b'"reasoning') < 0 and body.find(b'"extra_content') < 0):
+    if not refused or not may_have_extensions(body):
         return body, ()
     found = sorted(refused)
     gone: dict[str, None] = {}

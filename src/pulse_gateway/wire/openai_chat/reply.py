@@ -239,10 +239,11 @@ def read_reply(body: bytes, reading: Reading) -> str:
         completion.model or "",
         decode_finish_reason(choices[0].finish_reason, called=called),
         decode_usage(usage or (completion.x_groq.usage if completion.x_groq else None)),
-        told_nano_usd(usage),
+        None if usage is None else told_nano_usd(usage),
     )
-    texts = [_read_choice(record.message, reading) for record in choices]
-    return texts[0] if len(texts) == 1 else "\n".join(texts)
+    if len(choices) == 1:
+        return _read_choice(choices[0].message, reading)
+    return "\n".join([_read_choice(record.message, reading) for record in choices])
 
 
 def _choices_of(completion: Completion, body: bytes) -> list[ChoiceRecord]:
