@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import msgspec
 
@@ -118,7 +118,7 @@ class Gateway(Operations):
         if hasattr(self.limiter, "on_crossed"):
             self.limiter.on_crossed = self._crossed_late
         self._transport = transport
-        self._network: NetworkTransport | None = None  # ours, where no other was given
+        self._network: NetworkTransport | None = None  # once open, where that is what carries requests
         self._supervisor = Supervisor()
         self._executions = Executions(
             answers or MemoryAnswerStore(self.clock), clock=self.clock, supervisor=self._supervisor
@@ -170,7 +170,9 @@ class Gateway(Operations):
                 NetworkTransport,  # imported late: it is dear, and may not be needed
             )
 
-            self._network = self._transport = NetworkTransport(max_connections=self.config.network.max_connections)
+            self._transport = NetworkTransport(max_connections=self.config.network.max_connections)
+        if hasattr(self._transport, "prepare"):
+            self._network = cast("NetworkTransport", self._transport)
             self._network.prepare(self.router.providers())
         for dialect in wire.DIALECTS:
             wire.codec(dialect)  # imported now, so that the first request does not wait for it

@@ -14,6 +14,7 @@ from pulse_gateway.config import Config, ProviderConfig
 from pulse_gateway.errors import ConfigError
 from pulse_gateway.transport.http1.client import Http1Transport
 from pulse_gateway.transport.http1.warmth import Warm, Warmth
+from pulse_gateway.transport.network import NetworkTransport
 from pulse_gateway.types.http import Timeouts
 
 
@@ -29,6 +30,13 @@ async def test_a_gateway_opens_what_its_configuration_says() -> None:
             await served.when(lambda: served.open == 4)
         await served.when(lambda: served.open == 0)
         assert served.accepted == 4
+
+
+async def test_a_transport_that_a_program_hands_in_is_told_too() -> None:
+    async with server(serving_ok) as served:
+        async with Gateway(_config(served.url, 2), transport=NetworkTransport()):
+            await served.when(lambda: served.open == 2)
+        await served.when(lambda: served.open == 0)
 
 
 async def test_what_the_provider_closes_is_opened_again_and_what_idles_stays() -> None:
