@@ -366,7 +366,7 @@ class RedisLimiter:
 
     def _settled(self, permit: RedisPermit, reply: Sequence[int], actual: Sequence[int]) -> Sequence[Standing]:
         """Where the counters stand after a settlement; what was not decided by Redis has no windows to tell of."""
-        now_s, month = self._scripts.now_s, permit.month
+        now_s, month = reply[1] / 1e6, permit.month
         if permit.degraded is None:
             rows = settled_rows(permit.asks, permit.reply, reply)
             return settled_standings(permit.asks, rows, rows, actual, month, now_s, permit.counted)
@@ -409,7 +409,7 @@ class RedisLimiter:
         reconciler = self._reconciler
         for ask in asks:
             if ask.window_us:
-                if ask.window_us > self._longest_window_us:  # noqa: PLR1730 -- hardly ever
+                if ask.window_us > self._longest_window_us:  # noqa: PLR1730 -- hardly ever so, and `max` is slow
                     self._longest_window_us = ask.window_us
             elif ask.form == QUOTA and not reconciler.knows(ask.key):
                 reconciler.touch(ask, permit)

@@ -55,7 +55,7 @@ def amounts_used(asks: Sequence[Ask], used: Mapping[str, int]) -> list[int]:
     actual = []
     for ask in asks:
         amount = used.get(ask.kind, 0)
-        actual.append(max(0, amount))
+        actual.append(amount if amount > 0 else 0)  # noqa: FURB136 -- several times as fast as `max`
     return actual
 
 
