@@ -28,7 +28,6 @@ from pulse_host.metrics import CONTENT_TYPE, Metrics
 from pulse_host.model_admin import admin_models_route
 from pulse_host.models import send_models
 from pulse_host.openapi import openapi_document
-from pulse_host.protocol import cycle_of
 from pulse_host.usage.controllers import history_route, usage_route
 from pulse_host.usage.history import HistorySource
 from pulse_host.videos import Videos
@@ -65,12 +64,8 @@ class _Application(Litestar):
 
     def entry(self, scope: Any, receive: Any, send: Any) -> Coroutine[Any, Any, None]:
         """The same, for a server that takes the coroutine of a plain function, and has one frame less to run then."""
-        if scope["type"] == "http":
-            cycle = cycle_of(scope)
-            if cycle is not None and (remembered := cycle.remembered) is not None and remembered.read is not None:
-                return self.ingress.again(cycle, remembered.read)
-            if scope["path"] in _SAY_ALL and _is_plain(scope):
-                return self.ingress.fixed(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] in _SAY_ALL and _is_plain(scope):
+            return self.ingress.fixed(scope, receive, send)
         return super().__call__(scope, receive, send)
 
 

@@ -18,7 +18,8 @@ __all__ = ["Cycle"]
 _log = logging.getLogger("uvicorn.error")
 _JOINED_BYTES = 64 * 1024  # the longest body that is copied behind its head
 _MOST_UNREAD_BYTES = 64 * 1024  # of a body that the application has not asked for
-_FIT_FOR_HEADERS = bytes({*range(0x20, 0x7F), *range(0x80, 0x100)})
+_UNFIT = bytes(each if each == 0x0A else each < 0x20 or each == 0x7F for each in range(0x100))
+"""Of the bytes of headers: a line feed stays what it is, what may stand there becomes 0, and all else 1."""
 _SAY_HOW_IT_ENDS = frozenset({"content-length", "transfer-encoding", "connection"})
 _FAILED = b"Internal Server Error"
 Headers = list[tuple[str, str]]
@@ -81,6 +82,10 @@ class Cycle:
             self.connection.pause_reading()
         self._wake()
 
+    def has_come_whole(self, body: bytes) -> None:
+        """In place of `feed` and `end_of_body`, before the cycle is started."""
+        self._body, self._more_body, self._news = body, False, True
+
     def end_of_body(self) -> None:
         self._more_body = False
         self._wake()
@@ -103,7 +108,12 @@ class Cycle:
 
     async def _run(self, app: Any) -> None:
         try:
-            result = await app(self.scope, self.receive, self.send)
+            remembered = self.remembered
+            if remembered is not None and remembered.again is not None:
+                await remembered.again(self)
+                result: object = None
+            else:
+                result = await app(self.scope, self.receive, self.send)
         except BaseException as error:  # noqa: BLE001 -- whatever it is, the client must not wait for ever
             _log.error("Exception in ASGI application\n", exc_info=error)
             if not self.response_started:
@@ -217,7 +227,7 @@ class Cycle:
         self._wake()
         if not self.keep_alive:
             self.connection.transport.close()
-        self.connection.answered(self)
+        self.connection.answered()
 
     # ── in fewer steps ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -229,8 +239,9 @@ class Cycle:
         """The body, if all of it is here; None: it is to be received. To be asked before anything is received."""
         if self._more_body or not self._news or self.disconnected:
             return None
-        body, self._body, self._news = bytes(self._body), b"", False
-        return body
+        body, self._body, self._news = self._body, b"", False
+        self.connection.resume_reading()  # else the client's leaving would not be noticed
+        return bytes(body)
 
     def answer(self, status: int, headers: Headers, body: bytes) -> bool:
         """Write a whole answer, whose headers tell its length, at once. False: it is to be sent as ASGI has it, and nothing was written."""
@@ -244,7 +255,10 @@ class Cycle:
         else:
             connection.write(head + b"\r\n")
             connection.write(body)
-        self._complete()
+        self.response_complete = True
+        if self._event is not None:  # somebody listens for the client's leaving
+            self._wake()
+        connection.answered()
         return True
 
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
@@ -262,10 +276,11 @@ class Cycle:
         """One more chunk, once the client has read what came before."""
         connection = self.connection
         self.wrote_at = connection.loop.time()
+        if self.disconnected:
+            return None
         if connection.write_paused or not self._chunked:
             return self.send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if not self.disconnected:
-            connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        connection.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         return None
 
     def end(self, last: bytes = b"") -> Awaitable[None] | None:
@@ -286,6 +301,8 @@ class Cycle:
         self._on_disconnect = on_disconnect
         if self.disconnected:
             on_disconnect()
+        else:
+            self.connection.resume_reading()
 
     def unwatch(self) -> None:
         self._on_disconnect = None
@@ -309,6 +326,7 @@ class Cycle:
         ):
             return None
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1", "replace")
-        if lines.translate(None, _FIT_FOR_HEADERS) != b"\r\n" * len(headers):
+        seen = lines.translate(_UNFIT)
+        if seen.count(b"\n") != len(headers) or seen.count(b"\1") != len(headers):  # of each, those that end the lines
             return None
         return b"%b%b%b" % (STATUS_LINE[status], defaults, lines)

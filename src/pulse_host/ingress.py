@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
@@ -71,12 +72,6 @@ class Ingress:
         route = FIXED[scope["path"].rstrip("/")]
         return self._serve(route, RequestHead(headers_of(scope)), cycle_of(scope), scope, receive, send)
 
-    def again(self, cycle: Cycle, read: tuple[Route, RequestHead]) -> Coroutine[Any, Any, None]:
-        """Another request with the same head on the same connection, which `remembered.read` of the cycle has from `fixed`."""
-        route, head = read
-        receive: Any = cycle.receive
-        return self._serve(route, head, cycle, cycle.scope, receive, cycle.send)
-
     def begin_video(self, scope: HTTPScope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """`POST /v1/videos`, below which everything else is looked up."""
         head = RequestHead(headers_of(scope))
@@ -104,7 +99,13 @@ class Ingress:
                 raise MethodNotAllowed(f"{scope['method']} is not served here; use POST", allowed="POST")
             if self._draining():
                 raise _shutting_down()
-            principal = await authenticated(scope, head.secret, self._keys, self._anonymous)
+            try:
+                if head.secret is None:
+                    raise _no_key()
+                principal = await self._keys.authenticate(head.secret)
+            except Unauthenticated:
+                self._anonymous.count(scope)
+                raise
             if not head.is_read:
                 head.read()
             body = None if cycle is None else cycle.whole_body()
@@ -112,8 +113,8 @@ class Ingress:
                 body = await self._body(head.headers, receive)
             elif len(body) > self._max_body_bytes:
                 raise self._too_large()
-            if cycle is not None and (remembered := cycle.remembered) is not None and remembered.read is None:
-                remembered.read = route, head
+            if cycle is not None and (remembered := cycle.remembered) is not None and remembered.again is None:
+                remembered.again = partial(self._again, route, head)
             reply = await self._gateway.handle(
                 Inbound(
                     dialect=route.dialect,
@@ -163,6 +164,11 @@ class Ingress:
                 await _send_whole(scope, send, reply)
         else:
             await self._send_stream(reply, AsgiOutlet(receive, send) if cycle is None else cycle, scope)
+
+    def _again(self, route: Route, head: RequestHead, cycle: Cycle) -> Coroutine[Any, Any, None]:
+        """Another request with the same head on the same connection."""
+        receive: Any = cycle.receive
+        return self._serve(route, head, cycle, cycle.scope, receive, cycle.send)
 
     async def _refuse(
         self, scope: HTTPScope, send: Send, inbound: Inbound, error: PulseError, *, array: bool = False
@@ -274,7 +280,7 @@ async def authenticated(
     """
     try:
         if secret is None:
-            raise Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
+            raise _no_key()
         return await keys.authenticate(secret)
     except Unauthenticated:
         anonymous.count(scope)
@@ -292,6 +298,10 @@ async def _send_whole(scope: HTTPScope, send: Send, reply: Reply) -> None:
         return
     await send(_start(reply))
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _no_key() -> Unauthenticated:
+    return Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
 
 
 def _shutting_down() -> StoreUnavailable:

@@ -179,9 +179,7 @@ class BoundedHttp(asyncio.Protocol):
         scope["state"] = self._app_state.copy()
         self._cycle = self._answering = cycle = Cycle(self, scope, remembered, keep_alive=True)
         scope["extensions"] = {_EXTENSION: cycle}
-        if body:
-            cycle.feed(body)
-        cycle.end_of_body()
+        cycle.has_come_whole(body)
         cycle.start(self._app)
 
     def _remember(self, data: bytes) -> None:
@@ -316,14 +314,15 @@ class BoundedHttp(asyncio.Protocol):
             self._drained = self._drained or asyncio.Event()
             await self._drained.wait()
 
-    def answered(self, cycle: Cycle) -> None:
+    def answered(self) -> None:
         """Called by the cycle whose answer has been written to its end."""
         self.server_state.total_requests += 1
         answered_early = self._in_body and not self._queued  # of several requests at once, the last is not this one
         if self.transport.is_closing():
             self.loop.call_soon(self._watch_reading)  # in this turn uvloop has not written anything yet
             return
-        self.resume_reading()
+        if self._reading_paused:
+            self.resume_reading()
         if self._queued:
             self._answering = self._queued.popleft()
             self._answering.start(self._app)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pulse_host.cycle import Cycle
 
 __all__ = ["RememberedHead", "remember"]
 
@@ -13,14 +17,16 @@ _NAME = b"content-length"
 
 
 class RememberedHead:
-    """What was parsed of it once. `scope` is ASGI's, but for what belongs to one request; `read` is what the application has made of it."""
+    """What was parsed of it once. `scope` is ASGI's, but for what belongs to one request. `again` is set by an application that has read
+    the head, and serves another request with it.
+    """
 
-    __slots__ = ("_length_at", "_rest", "_start", "read", "scope")
+    __slots__ = ("_length_at", "_rest", "_start", "again", "scope")
 
     def __init__(self, start: bytes, rest: bytes, length_at: int, scope: dict[str, Any]) -> None:
         self._start, self._rest, self._length_at = start, rest, length_at  # the bytes before and behind the length
         self.scope = scope
-        self.read: Any = None
+        self.again: Callable[[Cycle], Awaitable[None]] | None = None
 
     def body_at(self, data: bytes) -> int:
         """Where the body begins in `data`, if that is this head, with any length, and the whole body; else 0."""

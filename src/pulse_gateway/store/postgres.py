@@ -43,8 +43,10 @@ _FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClie
 # ── authentication ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A live key and its user, as last read. `key` and `tenant` are what all calls with this key, and of this tenant, may do."""
+class _Found(msgspec.Struct, kw_only=True):
+    """A live key and its user, as last read. `key` and `tenant` are what all calls with this key, and of this tenant, may do.
+    `principal` is what was made of them last: whoever prepares something for a caller knows it again at a glance.
+    """
 
     key_id: str
     user_id: str
@@ -55,6 +57,7 @@ class _Found(msgspec.Struct, frozen=True, kw_only=True):
     tenant: Allowance
     expires_at: float | None  # seconds since the epoch
     read_at: float  # by the monotonic clock
+    principal: Principal | None = None
 
 
 class _Refused(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,15 +138,18 @@ class PostgresKeyStore:
         plan = self.plans.get(found.plan)
         if plan is None:
             raise PermissionDenied(f"this account is on the plan {found.plan!r}, which is not configured")
-        return Principal(
-            user_id=found.user_id,
-            plan=plan,
-            tenant_id=found.tenant_id,
-            key_id=found.key_id,
-            scopes=found.scopes,
-            key=found.key,
-            tenant=found.tenant,
-        )
+        known = found.principal
+        if known is None or known.plan is not plan:
+            known = found.principal = Principal(
+                user_id=found.user_id,
+                plan=plan,
+                tenant_id=found.tenant_id,
+                key_id=found.key_id,
+                scopes=found.scopes,
+                key=found.key,
+                tenant=found.tenant,
+            )
+        return known
 
     async def _look_up_once(self, digest: bytes, now: float) -> _Found | _Refused:
         """The answer of the look-up for `digest` that is under way, or of a new one; it outlives a caller who leaves."""

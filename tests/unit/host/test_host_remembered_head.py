@@ -21,7 +21,7 @@ class Wire:
 
     def __init__(self) -> None:
         self.written = b""
-        self.closing = False
+        self.closing, self.reads = False, True
 
     def write(self, data: bytes) -> None:
         self.written += data
@@ -40,9 +40,11 @@ class Wire:
 
     def set_write_buffer_limits(self, high: int) -> None: ...
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.reads = False
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.reads = True
 
 
 class Connection:
