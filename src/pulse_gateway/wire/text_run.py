@@ -80,6 +80,16 @@ class TextRun:
             return None
         return "".join(texts), data if self.as_is else b"".join([self.said(token) for token in tokens])
 
+    def text_of(self, frame: bytes) -> str | None:
+        """The text of one frame; None where it is another."""
+        token = frame[len(self.start) : -len(self.end)]
+        if self.start + token + self.end != frame:
+            return None
+        try:
+            return self.text_in(token)
+        except NO_STRING:
+            return None
+
     def texts(self, data: bytes) -> list[str] | None:
         """The text of each frame in `data`, likewise."""
         tokens = self._tokens(data)

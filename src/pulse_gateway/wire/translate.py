@@ -18,6 +18,7 @@ from pulse_gateway.wire.text_run import NO_STRING, Learner, TextRun
 __all__ = ["Translate"]
 
 _encode = msgspec.json.Encoder().encode
+_TRIES_A_SLICE = 8
 
 
 class Translate(BytesRelay):
@@ -60,10 +61,24 @@ class Translate(BytesRelay):
         if self._plain_text is None or self._around_text is None:
             return super().feed(data)
         items: list[bytes] = []
-        if run is not None and (size := run.head_of(data)) and (texts := run.texts(data[:size])) is not None:
-            items.append(self._said(texts))
+        for _ in range(_TRIES_A_SLICE):
+            run = self._usable
+            if run is not None:
+                size = run.head_of(data)
+                if size == 0 or (texts := run.texts(data[:size])) is None:
+                    break
+                items.append(self._said(texts))
+            else:
+                size = data.find(b"\n\n") + 2
+                if size == 1 or self._learner.given_up:
+                    break
+                items += self._by_frame(
+                    data[:size]
+                )  # by itself, since those after it may look like it, or like those before
             data = data[size:]
-        return items + self._by_frame(data) if data else items
+            if not data or self.over:
+                return items
+        return items + self._by_frame(data)
 
     def _by_frame(self, data: bytes) -> list[bytes]:
         items: list[bytes] = []
@@ -72,8 +87,10 @@ class Translate(BytesRelay):
         while frames and not self.over:
             frame = frames.pop()
             run = self._run
-            if run is not None and (texts := run.texts(frame.raw)) is not None:
-                items.append(self._said(texts))
+            if run is not None and (known := run.text_of(frame.raw)) is not None:
+                self.reading.count(known)
+                if known:
+                    items.append(self._start + _encode(known) + self._end)
                 continue
             text = None if self._plain_text is None else self._plain_text(frame)
             raw = frame.raw if text else b""
