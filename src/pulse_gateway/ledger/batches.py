@@ -96,7 +96,7 @@ async def _correct(connection: Any, words: Sequence[tuple[UsageEntry, str | None
     return corrected
 
 
-def _columns(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -> list[Sequence[Any] | None]:
+def _columns(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -> list[str | None]:
     try:
         return columns_of(entries, recovered)
     except (AttributeError, TypeError, ValueError) as error:

@@ -21,6 +21,7 @@ JOURNAL, PERMIT = (
 )  # what an entry was recovered from, when not the process that made the call has written it
 
 _is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
+_encode = msgspec.json.Encoder().encode
 _FIELDS = UsageEntry.__struct_fields__
 # In the order of record.sql, which takes them as $1, $2 …
 _BEFORE_USAGE = [
@@ -78,8 +79,8 @@ _TEXT = frozenset(
 )
 
 
-def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -> list[Sequence[Any] | None]:
-    """One sequence a column, or None for one without values. `recovered` says of each entry what it was recovered from, `JOURNAL` or `PERMIT`; None: it was not.
+def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -> list[str | None]:
+    """One array a column, as Postgres writes it, or None for one without values. `recovered` says of each entry what it was recovered from, `JOURNAL` or `PERMIT`; None: it was not.
 
     Raises: AttributeError, TypeError or ValueError for values that are not what their types say.
     """
@@ -93,13 +94,14 @@ def columns_of(entries: Sequence[UsageEntry], recovered: Sequence[str | None]) -
     fields["reverses"] = [None if entry_id is None else as_uuid(entry_id) for entry_id in fields["reverses"]]
     fields["outcome"] = [outcome._value_ for outcome in fields["outcome"]]
     fields["source"] = [source._value_ for source in fields["source"]]
-    fields["accounts"] = [_array(accounts) for accounts in fields["accounts"]]
-    fields["tags"] = [_meta(tags) for tags in fields["tags"]]
     for name in (*_TEXT, "variant"):
         fields[name] = _texts(fields[name])
-    columns = [fields[name] for name in (*_BEFORE_USAGE, *_OF_USAGE, *_AFTER_USAGE)]
-    # The driver looks at every single value: more than a third of the columns is usually empty, and costs nothing this way.
-    return [None if column[0] is None and column.count(None) == len(column) else column for column in columns]
+    accounts = "{" + ",".join(map(_accounts, fields.pop("accounts"))) + "}"
+    tags = "{" + ",".join(map(_meta, fields.pop("tags"))) + "}"
+    return [
+        accounts if name == "accounts" else tags if name == "tags" else _array(fields[name])
+        for name in (*_BEFORE_USAGE, *_OF_USAGE, *_AFTER_USAGE)
+    ]
 
 
 def as_uuid(entry_id: str) -> str:
@@ -143,13 +145,27 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 
+def _array(column: Sequence[Any]) -> str | None:
+    """As Postgres writes an array. More than a third of the columns has no values, as a rule, and is none."""
+    if column[0] is None and column.count(None) == len(column):
+        return None
+    encoded = _encode(column)
+    if b"\\" not in encoded:  # then JSON and Postgres write the same, but for the brackets
+        return "{" + encoded[1:-1].decode() + "}"
+    return "{" + ",".join("null" if value is None else _quoted(value) for value in column) + "}"
+
+
+def _quoted(text: str) -> str:
+    """As a value of an array."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 @lru_cache(maxsize=8192)
-def _array(values: tuple[str, ...]) -> str:
-    """As Postgres writes an array of text."""
-    quoted = ('"' + _text(value).replace("\\", "\\\\").replace('"', '\\"') + '"' for value in values)
-    return "{" + ",".join(quoted) + "}"
+def _accounts(accounts: tuple[str, ...]) -> str:
+    return _quoted("{" + ",".join(_quoted(_text(each)) for each in accounts) + "}")
 
 
 @lru_cache(maxsize=1024)
 def _meta(tags: tuple[tuple[str, str], ...]) -> str:
-    return msgspec.json.encode({"tags": {_text(name): _text(value) for name, value in tags}} if tags else {}).decode()
+    meta = {"tags": {_text(name): _text(value) for name, value in tags}} if tags else {}
+    return _quoted(_encode(meta).decode())

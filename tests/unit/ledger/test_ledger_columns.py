@@ -26,31 +26,23 @@ A = UsageEntry(
 
 def test_every_value_stands_where_the_statement_expects_it() -> None:
     columns = columns_of([A, A], [None, JOURNAL])
-    assert all(column is None or len(column) == 2 for column in columns)
-    assert [None if column is None else column[1] for column in columns] == [
-        *(
-            A.entry_id,
-            "request",
-            "trace",
-            "default",
-            "alice",
-            "key",
-            '{"alice","key/key"}',
-            202611,
-            "chat",
-            "openai.chat",
-        ),
-        *("alias", "provider", "model", 1, "client_gone", "drained", "journal", A.reverses),
-        *(1, *[None] * 11, 8000, None, None, None, "1080p"),
-        *(1, 2, "config", "v1", 3, 4, 1.5, 2.5, 1_795_000_000.25, "code", '{"tags":{"team":"بحث"}}'),
+    assert [None if column is None else column[1:-1].split(",", 1)[0] for column in columns] == [
+        *(f'"{A.entry_id}"', '"request"', '"trace"', '"default"', '"alice"', '"key"'),
+        *('"{\\"alice\\"', "202611", '"chat"', '"openai.chat"'),
+        *('"alias"', '"provider"', '"model"', "1", '"client_gone"', '"drained"', "null", f'"{A.reverses}"'),
+        *("1", *[None] * 11, "8000", None, None, None, '"1080p"'),
+        *("1", "2", '"config"', '"v1"', "3", "4", "1.5", "2.5", "1795000000.25", '"code"'),
+        '"{\\"tags\\":{\\"team\\":\\"بحث\\"}}"',
     ]
+    assert columns[6] == '{"{\\"alice\\",\\"key/key\\"}","{\\"alice\\",\\"key/key\\"}"}'
+    assert columns[16] == '{null,"journal"}'
 
 
 def test_a_column_without_values_is_none() -> None:
     columns = columns_of([msgspec.structs.replace(A, key_id=None, tags=())], [None])
     assert columns[5] is None
     assert columns[16] is None
-    assert columns[-1] == ["{}"]
+    assert columns[-1] == '{"{}"}'
 
 
 def test_names_from_outside_lose_what_postgres_cannot_hold() -> None:
@@ -64,12 +56,15 @@ def test_names_from_outside_lose_what_postgres_cannot_hold() -> None:
         usage=Usage(images=1, variant="\x00/high"),
     )
     columns = columns_of([odd, A], [None, None])
-    assert columns[10] == ["nul\ufffd", "alias"]
-    assert columns[12] == ["?x", "model"]
-    assert columns[34] == ["\ufffd/high", "1080p"]
-    assert columns[6][0] == '{"a\\"b","c\\\\d","\ufffd"}'  # type: ignore[index]
-    assert columns[-1][0] == '{"tags":{"\ufffd":"?"}}'  # type: ignore[index]
-    assert uuid.UUID(columns[0][0])  # type: ignore[index]
+    assert columns[10] == '{"nul\ufffd","alias"}'
+    assert columns[12] == '{"?x","model"}'
+    assert columns[34] == '{"\ufffd/high","1080p"}'
+    assert columns[6] is not None
+    assert columns[6].startswith(r'{"{\"a\\\"b\",\"c\\\\d\",\"' + "\ufffd")
+    assert columns[-1] is not None
+    assert columns[-1].startswith(r'{"{\"tags\":{\"' + "\ufffd" + r'\":\"?\"}}"')
+    assert columns[0] is not None
+    assert uuid.UUID(columns[0][2:38])
     assert msgspec.json.encode(clean(odd))
 
 

@@ -95,5 +95,5 @@ daily as (
         videos = kept.videos + excluded.videos,
         cost_nano_usd = kept.cost_nano_usd + excluded.cost_nano_usd
 )
-select count(*), case when count(*) < cardinality($1::uuid[]) then coalesce(array_agg(entry_id::text), '{}') end
+select count(*), case when count(*) < cardinality($1::text::uuid[]) then coalesce(array_agg(entry_id::text), '{}') end
 from fresh

@@ -1,4 +1,5 @@
--- Add a batch of entries, one array a column; $1 to $46 are the columns, $47 the ids whose open permits end with it.
+-- Add a batch of entries, one array a column; $1 to $46 are the columns, each as Postgres writes an array: the driver would look at
+-- every single value of an array of its own; $47 the ids whose open permits end with it.
 -- by_hour.sql, by_day.sql and fold.sql follow. Entries already there are left alone, so a batch may come any number of times.
 with fresh as (
     insert into usage_entry (
@@ -20,13 +21,15 @@ with fresh as (
         e.tokens, e.cost_nano_usd, e.price_source, e.price_version, e.images, e.videos, e.first_byte_ms, e.total_ms,
         to_timestamp(e.at), e.error_code, e.meta::jsonb
     from unnest(
-        $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::text[],
-        $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::text[], $16::text[], $17::text[],
-        $18::uuid[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[], $24::bigint[],
-        $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[],
-        $32::bigint[], $33::bigint[], $34::bigint[], $35::text[], $36::bigint[], $37::bigint[], $38::text[], $39::text[],
-        $40::integer[], $41::integer[], $42::double precision[], $43::double precision[], $44::double precision[],
-        $45::text[], $46::text[]
+        $1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[],
+        $7::text::text[], $8::text::integer[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[],
+        $13::text::text[], $14::text::integer[], $15::text::text[], $16::text::text[], $17::text::text[], $18::text::uuid[],
+        $19::text::bigint[], $20::text::bigint[], $21::text::bigint[], $22::text::bigint[], $23::text::bigint[],
+        $24::text::bigint[], $25::text::bigint[], $26::text::bigint[], $27::text::bigint[], $28::text::bigint[],
+        $29::text::bigint[], $30::text::bigint[], $31::text::bigint[], $32::text::bigint[], $33::text::bigint[],
+        $34::text::bigint[], $35::text::text[], $36::text::bigint[], $37::text::bigint[], $38::text::text[],
+        $39::text::text[], $40::text::integer[], $41::text::integer[], $42::text::double precision[],
+        $43::text::double precision[], $44::text::double precision[], $45::text::text[], $46::text::text[]
     ) as e (
         entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
         model, attempt, outcome, source, recovered, reverses, input_tokens, cached_input_tokens, cache_write_tokens,
