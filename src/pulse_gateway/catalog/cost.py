@@ -11,7 +11,7 @@ from pulse_gateway.types.catalog import Price, Rates, UnitRates
 from pulse_gateway.types.usage import Usage
 from pulse_gateway.units import NanoUSD
 
-__all__ = ["Prepared", "cost", "cost_at", "prepare", "price_version", "rate_of"]
+__all__ = ["Prepared", "cost", "cost_at", "cost_of_input", "prepare", "price_version", "rate_of"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -67,6 +67,14 @@ def cost_at(usage: Usage, prepared: Prepared, /) -> int:
     if units is None:
         return -(-parts // _MILLION)
     return -(-(parts * _PER_MILLION + _of_units(usage, units)) // _PARTS)
+
+
+def cost_of_input(tokens: int, prepared: Prepared, /) -> int:
+    """The same for plain input and nothing else, as a call is announced."""
+    rates = prepared.rates
+    if prepared.long_rates is not None and tokens > prepared.long_above_tokens:
+        rates = prepared.long_rates
+    return -(-tokens * rates.input // _MILLION)
 
 
 def _of_units(usage: Usage, rates: UnitRates) -> int:

@@ -82,13 +82,8 @@ class Attempt:
         assert envelope is not None  # set before anything is called
         kind = self._kind = kind_of(deployment, inbound.operation, inbound.dialect, envelope.stream)
         exchange.kind = kind
-        if envelope.expected is _UNSAID and not kind.by_the_piece:
-            tokens = exchange.prompt_tokens
-            usage = Usage(input_tokens=tokens)
-        else:
-            usage = self._asked_for()
-            tokens = usage.total
-        self._announced = announcement(exchange, kind, usage, tokens, clock.now())
+        plain = envelope.expected is _UNSAID and not kind.by_the_piece
+        self._announced = announcement(exchange, kind, None if plain else self._asked_for(), clock.now())
         ledger.open(self._announced)
         exchange.attempts += 1
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from pulse_gateway.catalog.charge import charge
-from pulse_gateway.catalog.cost import cost_at
+from pulse_gateway.catalog.cost import cost_at, cost_of_input
 from pulse_gateway.ids import new_entry_id
 from pulse_gateway.ledger.ledger import UsageEntry
 from pulse_gateway.limits.accounts import key_account, tenant_account, user_account
@@ -28,10 +28,20 @@ _COUNTED = Usage.__struct_fields__[:-1]
 assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
 
 
-def announcement(exchange: Exchange, kind: Kind, usage: Usage, tokens: int, at: float) -> UsageEntry:
-    """What to record should nothing more be heard of the attempt that began `at`, as far as is known of it."""
+def announcement(exchange: Exchange, kind: Kind, usage: Usage | None, at: float) -> UsageEntry:
+    """What to record should nothing more be heard of the attempt that began `at`. `usage` is what it asks for; None: the prompt alone."""
     principal, envelope = exchange.principal, exchange.envelope
     assert principal is not None and envelope is not None and kind.unheard is not None  # set before anything is called
+    price, cost = kind.price, None
+    if usage is None:
+        tokens = exchange.prompt_tokens
+        if price is not None:
+            cost = cost_of_input(tokens, price)
+        used = Usage(input_tokens=tokens)
+    else:
+        used, tokens = usage, usage.total
+        if price is not None:
+            cost = cost_at(usage, price)
     entry = replace(
         kind.unheard,
         entry_id=new_entry_id(),
@@ -43,15 +53,15 @@ def announcement(exchange: Exchange, kind: Kind, usage: Usage, tokens: int, at: 
         period=exchange.period,
         alias=envelope.model,
         attempt=exchange.attempts + 1,
-        usage=usage,
+        usage=used,
         tokens=tokens,
-        cost_nano_usd=None if kind.price is None else cost_at(usage, kind.price),
+        cost_nano_usd=cost,
         at=at,
         accounts=_accounts(principal.user_id, principal.key_id, principal.tenant_id),
     )
     tags = exchange.inbound.tags or principal.tags
-    if tags or usage.images or usage.video_ms or usage.video_output_tokens:
-        return replace(entry, tags=tags, images=usage.images or 0, videos=_videos(usage))
+    if tags or (usage is not None and (usage.images or usage.video_ms or usage.video_output_tokens)):
+        return replace(entry, tags=tags, images=used.images or 0, videos=_videos(used))
     return entry
 
 

@@ -126,7 +126,7 @@ class Observe:
 
     def _report(self, exchange: Exchange) -> None:
         trace, observers = exchange.trace, self._observers
-        if isinstance(trace, Recording):
+        if trace.recording and isinstance(trace, Recording):
             observers = (*observers, trace.ended)
         if not observers:
             return

@@ -187,7 +187,8 @@ class Router:
 
     def _choice(self, model: str) -> _Choice | None:
         """What was found for the name today, or is found now."""
-        self._begin_day()
+        if self._day != self._catalog.day:
+            self._begin_day()
         choice = self._alias_choices.get(model) or self._name_choices.get(model)
         if choice is None and (choice := self._choose(model)) is not None:
             self._keep(model, choice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -101,7 +102,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     dimensions: int | None = None
 
 
-class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+class Deployment(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One concrete upstream: where it is, how to speak to it, and with which key.
 
     `key` is the secret itself and stays out of `repr`. `abandoned`: what becomes of a stream whose client has left. `bucket`: where a
@@ -120,7 +121,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None = None
     bucket: str | None = None
 
-    @property
+    @cached_property
     def name(self) -> str:
         return f"{self.provider}:{self.model.name}"
 

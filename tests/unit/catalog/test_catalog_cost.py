@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import asdict, replace
 
-from pulse_gateway.catalog.cost import cost, price_version, rate_of
+from pulse_gateway.catalog.cost import cost, cost_of_input, prepare, price_version, rate_of
 from pulse_gateway.types.catalog import Price, Rates, UnitRates
 from pulse_gateway.types.usage import Usage
 
@@ -233,3 +233,8 @@ def test_every_number_of_a_usage_has_a_price() -> None:
     assert {*CLASSES, *UNITS, "variant"} == set(Usage.__struct_fields__)
     assert {own for own, _ in CLASSES.values()} == set(Rates.__struct_fields__)
     assert {own for own, _ in UNITS.values()} == set(UnitRates.__struct_fields__)
+
+
+@given(st.integers(0, 10**9), prices())
+def test_plain_input_alone_costs_what_it_costs_by_the_whole_sum(tokens: int, price: Price) -> None:
+    assert cost_of_input(tokens, prepare(price)) == cost(Usage(input_tokens=tokens), price)
