@@ -254,8 +254,8 @@ MUTANTS = (
         (
             Change(
                 "pipeline/reply.py",
-                "        await asyncio.shield(self._supervisor.spawn(self._close(*ending)))\n",
-                "        await self._close(*ending)\n",
+                "            await asyncio.shield(self._supervisor.spawn(rest))\n",
+                "            await rest\n",
             ),
             Change(
                 "pipeline/observe.py",
