@@ -227,9 +227,8 @@ MUTANTS = (
         (
             Change(
                 "ledger/journal.py",
-                "        if not writer.put_entry(CLOSE, entry_id, payload):\n"
-                "            writer.let_wait(CLOSE, entry_id, payload)\n",
-                "        del payload\n",
+                "        self._writer.end(entry.entry_id, encode_entry(entry))\n",
+                "        del entry\n",
             ),
         ),
         (f"{_REPLAY}::test_a_killed_process_loses_nothing_and_the_next_one_writes_the_rest",),
