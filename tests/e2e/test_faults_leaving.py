@@ -43,6 +43,8 @@ MOMENTS = {
     "with a second request behind the first": (f"openai:gpt-5.2+{LONG_STREAM} stream twice", b"data: ", 1),
 }
 NOTICED_IN = {
+    "waiting for a stream",  # as soon as it begins
+    "waiting for another dialect's stream",
     "at the head of a stream",
     "in a stream",
     "in a translated stream",

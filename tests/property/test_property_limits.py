@@ -142,7 +142,9 @@ class LimiterAgainstReference(RuleBasedStateMachine):
             grant.is_open = False
             actual = [amounts.get(ask.kind, 0) for ask in grant.asks]
             self.reference.settle(self.now_us, grant.permit.permit_id, grant.asks, actual, first=True)
-        if grant.period == self.period or any(other.is_open for other in self.grants if other.period == grant.period):
+        held = {ask.key for other in self.grants if other.is_open for ask in other.asks if ask.amount}
+        # A counter of a month that is over is forgotten once nothing is held in it.
+        if grant.period == self.period or all(ask.key in held for ask in grant.asks if ask.form == "q"):
             self.check(grant.asks, standings, self.rows(grant.asks), grant.period, but_windows=True)
 
     @precondition(lambda self: self.grants)
