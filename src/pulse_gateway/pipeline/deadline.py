@@ -66,7 +66,8 @@ class _Alarm:
 
     def set(self, seconds: float) -> _Waiting:
         """Cancel the current task in so many seconds, unless it is `clear`ed before."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)  # else it would ask for the loop again, which is a system call on Python 3.11
         assert task is not None  # handlers are awaited
         waiting = _Waiting(task, loop.time() + seconds)
         self._waiting[waiting] = None
