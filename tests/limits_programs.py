@@ -130,25 +130,63 @@ class Program:
         asks = self.random.choices([permit.asks, []], [15, 1])[0]  # without charges: only give back
         actual = [self.random.choice([0, ask.amount, ask.amount // 2, ask.amount + 7]) for ask in asks]
         first = self.random.random() < 0.8
-        verdict = self.counters.settle(self.clock_us, permit.permit_id, permit.granted_us, asks, actual, first=first)
-        code = self.reference.settle(self.clock_us, permit.permit_id, asks, actual, first)
-        self.agree("settle", verdict.code, code)
-        self.end("settle" if first else "again", permit._replace(asks=asks), actual, verdict.code, verdict.rows)
+        self.settle_it(permit._replace(asks=asks), actual, first=first, marks=self.random.random() < 0.3)
 
     def cancel(self) -> None:
+        self.cancel_it(self.some_permit(), marks=self.random.random() < 0.3)
+
+    def overtake(self) -> None:
+        """Calls whose answers were lost with their connection are executed after the one that was sent in their place."""
         permit = self.some_permit()
-        verdict = self.counters.cancel(self.clock_us, permit.permit_id, permit.granted_us, permit.asks)
-        self.agree("cancel", verdict.code, self.reference.cancel(permit.permit_id, permit.asks))
-        self.end("cancel", permit, [0] * len(permit.asks), verdict.code, verdict.rows)
+        actual = [self.random.choice([0, ask.amount, ask.amount + 7]) for ask in permit.asks]
+        self.random.choice(
+            [
+                lambda: self.settle_it(permit, actual, first=False, marks=True),
+                lambda: self.settle_it(permit, actual, first=True, marks=True),
+                lambda: self.cancel_it(permit, marks=True),
+            ]
+        )()
+        for _ in range(self.random.choice([1, 1, 2, 3])):
+            if self.random.random() < 0.3:
+                self.time_passes()
+            held = self.counters._permits.get(permit.permit_id)
+            if held is None or not held.ended:
+                return  # it is not remembered: then nothing may come any more that holds or counts
+            self.random.choice(
+                [
+                    lambda: self.settle_it(permit, actual, first=True, marks=self.random.random() < 0.5),
+                    lambda: self.settle_it(permit, actual, first=False, marks=True),
+                    lambda: self.cancel_it(permit, marks=self.random.random() < 0.5),
+                    lambda: self.renew_them([permit]),
+                    lambda: self.ask(self.charges(), permit.permit_id),
+                ]
+            )()
 
     def renew(self) -> None:
         permits = self.open_permits()
-        if not permits:
-            return
+        if permits:
+            self.renew_them(self.random.sample(permits, min(len(permits), self.random.randint(1, 3))))
+
+    def settle_it(self, permit: Permit, actual: Sequence[int], *, first: bool, marks: bool) -> None:
+        permit_id, asks = permit.permit_id, permit.asks
+        verdict = self.counters.settle(
+            self.clock_us, permit_id, permit.granted_us, asks, actual, first=first, marks=marks
+        )
+        code = self.reference.settle(self.clock_us, permit_id, asks, actual, first, marks)
+        self.agree("settle", verdict.code, code)
+        self.end("settle" if first else "again", permit, actual, verdict.code, verdict.rows, marks=marks)
+
+    def cancel_it(self, permit: Permit, *, marks: bool) -> None:
+        verdict = self.counters.cancel(self.clock_us, permit.permit_id, permit.granted_us, permit.asks, marks=marks)
+        code = self.reference.cancel(self.clock_us, permit.permit_id, permit.asks, marks)
+        self.agree("cancel", verdict.code, code)
+        self.end("cancel", permit, [0] * len(permit.asks), verdict.code, verdict.rows, marks=marks)
+
+    def renew_them(self, permits: Sequence[Permit]) -> None:
         lease_us = self.lease_us()
         words: list[str | int] = [lease_us]
         anew = 0
-        for permit in self.random.sample(permits, min(len(permits), self.random.randint(1, 3))):
+        for permit in permits:
             lost = self.counters.renew(self.clock_us, permit.permit_id, lease_us, permit.asks)
             self.agree("renew", lost, self.reference.renew(self.clock_us, permit.permit_id, lease_us, permit.asks))
             anew += lost
@@ -191,7 +229,10 @@ class Program:
     def look_at_the_store(self) -> None:
         """Everything that matters of the server's state is what `Counters` holds."""
         permits = self.counters._permits
-        holds = {permit_id: "X" if held.expired else holds_of(held.asks) for permit_id, held in permits.items()}
+        holds = {
+            permit_id: "E||0" if held.ended else "X" if held.expired else holds_of(held.asks)
+            for permit_id, held in permits.items()
+        }
         self.calls.append(Call(("HGETALL", HOLDS), holds, _texts, "holds"))
         leases = {permit_id: held.until_us for permit_id, held in permits.items()}
         self.calls.append(Call(("ZRANGE", LEASES, 0, -1, "WITHSCORES"), leases, _scores, "leases"))
@@ -245,10 +286,14 @@ class Program:
                     self.reference.warm(ask.key, 0)
                     self.call("balance_v1", [ask.key], [0, KEPT_MS, "cold"], 1)
 
-    def end(self, mode: str, permit: Permit, actual: Sequence[int], code: int, rows: Sequence[Row]) -> None:
+    def end(
+        self, mode: str, permit: Permit, actual: Sequence[int], code: int, rows: Sequence[Row], *, marks: bool
+    ) -> None:
         words: list[str | int] = [permit.permit_id, mode, permit.granted_us]
         for ask, amount in zip(permit.asks, actual, strict=True):
             words += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+        if marks:
+            words += ("", 1)
         self.ended.add(permit.permit_id)
         flat = [number for row in rows for number in (row.used, row.held)]
         self.call("settle_v1", [LEASES, HOLDS, *[ask.key for ask in permit.asks]], words, [code, self.clock_us, *flat])
@@ -353,6 +398,7 @@ STEPS, WEIGHTS = zip(
     (Program.settle, 16),
     (Program.time_passes, 18),
     (Program.cancel, 6),
+    (Program.overtake, 4),
     (Program.renew, 5),
     (Program.look, 5),
     (Program.warm, 3),

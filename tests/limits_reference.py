@@ -66,6 +66,7 @@ class Lease:
     asks: Sequence[Ask]
     until: Moment
     expired: bool = False
+    ended: bool = False  # nothing that comes later does anything
 
 
 class Reference:
@@ -128,10 +129,22 @@ class Reference:
         self.check(now, asks)
         return GRANTED, now, [self.row(ask, now, 0) for ask in asks]
 
-    def settle(self, clock: Moment, permit_id: str, asks: Sequence[Ask], actual: Sequence[int], first: bool) -> int:
+    def settle(
+        self,
+        clock: Moment,
+        permit_id: str,
+        asks: Sequence[Ask],
+        actual: Sequence[int],
+        first: bool,
+        marks: bool = False,
+    ) -> int:
+        if self.has_ended(permit_id):
+            return UNKNOWN
         lease = self.leases.pop(permit_id, None)
         if lease is None and not first:
             return UNKNOWN
+        if marks:
+            self.leases[permit_id] = Lease([], clock + HOUR_US, expired=True, ended=True)
         for ask, amount in zip(asks, actual, strict=True):
             if ask.form == "q" and ask.key in self.used:
                 self.used[ask.key] += amount
@@ -141,15 +154,22 @@ class Reference:
                     entry.amount = amount
         return SETTLED if lease is not None else LOST
 
-    def cancel(self, permit_id: str, asks: Sequence[Ask]) -> int:
-        if self.leases.pop(permit_id, None) is None:
+    def cancel(self, clock: Moment, permit_id: str, asks: Sequence[Ask], marks: bool = False) -> int:
+        if self.has_ended(permit_id) or self.leases.pop(permit_id, None) is None:
             return UNKNOWN
+        if marks:
+            self.leases[permit_id] = Lease([], clock + HOUR_US, expired=True, ended=True)
         for ask in asks:
             for entry in self._granted(ask, permit_id):
                 entry.amount, self.window(ask).is_cancelled = 0, True
         return SETTLED
 
+    def has_ended(self, permit_id: str) -> bool:
+        return permit_id in self.leases and self.leases[permit_id].ended
+
     def renew(self, clock: Moment, permit_id: str, lease_us: int, asks: Sequence[Ask]) -> bool:
+        if self.has_ended(permit_id):
+            return False
         lease = self.leases.get(permit_id)
         self.leases[permit_id] = Lease(asks, clock + lease_us)
         return lease is None or lease.expired

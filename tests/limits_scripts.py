@@ -86,11 +86,15 @@ class ScriptServer:
             words += (ask.form, ask.amount, ask.cap, ask.window_us)
         return self.run["acquire_v1"](keys=[self.leases, self.holds, *[ask.key for ask in asks]], args=words)
 
-    def settle(self, permit_id: str, asks: Sequence[Ask], granted_us: int, mode: str = "settle") -> list[int]:
+    def settle(
+        self, permit_id: str, asks: Sequence[Ask], granted_us: int, mode: str = "settle", *, doubted: bool = False
+    ) -> list[int]:
         """Of each counter exactly the estimate was used."""
         words: list[str | int] = [permit_id, mode, granted_us]
         for ask in asks:
             words += (ask.form, ask.amount, ask.amount, ask.cap, ask.window_us)
+        if doubted:
+            words += ("", 1)
         return self.run["settle_v1"](keys=[self.leases, self.holds, *[ask.key for ask in asks]], args=words)
 
     def renew(self, permits: Mapping[str, Sequence[Ask]], *, lease_us: int = 60_000_000) -> int:

@@ -154,7 +154,7 @@ class LimiterAgainstReference(RuleBasedStateMachine):
         finished(grant.permit.cancel())
         if grant.is_open:
             grant.is_open = False
-            self.reference.cancel(grant.permit.permit_id, grant.asks)
+            self.reference.cancel(self.now_us, grant.permit.permit_id, grant.asks)
 
     @rule(step_us=steps_us)
     def time_passes(self, step_us: int) -> None:

@@ -46,16 +46,33 @@ class ClockFollowed(Counters):
 
 
 class GivesBackTwice(Counters):
-    def settle(self, now_us: int, permit_id: str, *others: object, first: bool) -> Verdict:  # type: ignore[override]
+    def settle(  # type: ignore[override]
+        self, now_us: int, permit_id: str, *others: object, first: bool, marks: bool = False
+    ) -> Verdict:
         held = self._permits.get(permit_id)
         if held is not None and held.expired:
             self._give_back(held)
-        return super().settle(now_us, permit_id, *others, first=first)  # type: ignore[arg-type]
+        return super().settle(now_us, permit_id, *others, first=first, marks=marks)  # type: ignore[arg-type]
 
 
 class SettlesTwice(Counters):
-    def settle(self, *args: object, first: bool) -> Verdict:  # type: ignore[override]
-        return super().settle(*args, first=True)  # type: ignore[arg-type]
+    def settle(self, *args: object, first: bool, marks: bool = False) -> Verdict:  # type: ignore[override]
+        return super().settle(*args, first=True, marks=marks)  # type: ignore[arg-type]
+
+
+class ForgetsWhatHasEnded(Counters):
+    """A settlement that was overtaken by the one sent in its place counts again."""
+
+    def settle(self, *args: object, first: bool, marks: bool = False) -> Verdict:  # type: ignore[override]
+        return super().settle(*args, first=first)  # type: ignore[arg-type]
+
+
+class RenewsWhatHasEnded(Counters):
+    def renew(self, now_us: int, permit_id: str, lease_us: int, asks: list[Ask]) -> bool:  # type: ignore[override]
+        held = self._permits.get(permit_id)
+        if held is not None and held.ended:
+            del self._permits[permit_id]
+        return super().renew(now_us, permit_id, lease_us, asks)
 
 
 class RefusalTakesPlaces(Counters):
@@ -109,6 +126,8 @@ class KeepsTheDead(Counters):
         ClockFollowed,
         GivesBackTwice,
         SettlesTwice,
+        ForgetsWhatHasEnded,
+        RenewsWhatHasEnded,
         RefusalTakesPlaces,
         ChecksWithoutHolds,
         RebuildsByAdding,

@@ -20,6 +20,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from pulse_gateway.limits.asks import BUCKETS, HELD, LOG, QUOTA, RUNNING, Ask
+from pulse_gateway.limits.kept import Held, Quota
 
 __all__ = [
     "COLD",
@@ -44,7 +45,9 @@ GRANTED, REFUSED, SEEN, COLD = 0, 1, 2, 3
 SETTLED, UNKNOWN, LOST = 1, 0, 2
 NEVER = -1  # the wait for a request that is larger than the cap
 RUNNING_WAIT_US = 1_000_000  # nobody knows when a call will end
-FORGOTTEN_US = 3_600_000_000  # how long an expired permit is remembered, for a process that was frozen and settles late
+FORGOTTEN_US = (
+    3_600_000_000  # how long it is remembered that a permit has expired or ended, for calls that come that late
+)
 SWEPT = 8  # overdue permits put away by each caller: more than one call can add
 SWEPT_MORE = 512  # and by one that would be refused while more may be overdue
 
@@ -71,23 +74,6 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     rows: list[Row]
 
 
-class _Quota:
-    __slots__ = ("held", "settled_us", "used")
-
-    def __init__(self) -> None:
-        self.used: int | None = None  # None: cold, nobody has said yet what was used before
-        self.held = 0
-        self.settled_us = 0
-
-
-class _Held(msgspec.Struct, gc=False):
-    """What one permit holds: the amounts of quotas and running calls among its asks. `expired` once it was taken back."""
-
-    asks: Sequence[Ask]
-    until_us: int
-    expired: bool = False
-
-
 class Counters:
     """Every method is one step: nothing waits between looking and taking.
 
@@ -100,8 +86,8 @@ class Counters:
         self._logs: defaultdict[int, OrderedDict[str, array[int]]] = defaultdict(OrderedDict)
         self._buckets: defaultdict[int, OrderedDict[str, dict[int, int]]] = defaultdict(OrderedDict)
         self._running: dict[str, int] = {}
-        self._quotas: dict[str, _Quota] = {}
-        self._permits: dict[str, _Held] = {}
+        self._quotas: dict[str, Quota] = {}
+        self._permits: dict[str, Held] = {}
         self._latest_us = 0  # of all grants: none of them is newer
         self.idle_from_us = 0  # before that there is no window in which nothing counts any more: nothing to `sweep`
         self._due: list[tuple[int, str]] = []  # a heap of (until_us, permit); what disagrees with the permit is stale
@@ -141,27 +127,34 @@ class Counters:
         if now_us > self._latest_us:  # noqa: PLR1730 -- `max` takes longer than all else here
             self._latest_us = now_us
         if lease_us:
-            self._hold(permit_id, _Held(asks, 0), clock_us + lease_us)
+            self._hold(permit_id, Held(asks, 0), clock_us + lease_us)
         else:
-            self._permits[permit_id] = _Held(asks, 0)
+            self._permits[permit_id] = Held(asks, 0)
         take = self._take
         for at, ask in enumerate(asks):
             take(ask, rows[at], now_us)
         return Verdict(GRANTED, now_us, rows)
 
     def settle(
-        self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask], actual: Sequence[int], *, first: bool
+        self,
+        now_us: int,
+        permit_id: str,
+        granted_us: int,
+        asks: Sequence[Ask],
+        actual: Sequence[int],
+        *,
+        first: bool,
+        marks: bool = False,
     ) -> Verdict:
         """Holds out, what was used in. `actual` has one amount for each ask. The rows of windows are zeros. `first` is False when the
-        same settlement was sent before without an answer.
+        same settlement was sent before without an answer; `marks`, if that or another call about the permit may be executed yet.
 
         SETTLED; UNKNOWN: it was settled before, nothing changed; LOST: only what was used was added.
         """
-        held = self._permits.pop(permit_id, None)
-        if held is None and not first:
+        held = self._permits.get(permit_id)
+        if (held is None and not first) or (held is not None and held.ended):
             return Verdict(UNKNOWN, now_us, self._holdings(asks))
-        if held is not None and not held.expired:
-            self._give_back(held)
+        self._end(permit_id, held, now_us, marks)
         rows = []
         for at, ask in enumerate(asks):
             form, amount = ask.form, actual[at]
@@ -181,22 +174,28 @@ class Counters:
                 rows.append(_NOTHING)
         return Verdict(LOST if held is None else SETTLED, now_us, rows)
 
-    def cancel(self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask]) -> Verdict:
+    def cancel(
+        self, now_us: int, permit_id: str, granted_us: int, asks: Sequence[Ask], *, marks: bool = False
+    ) -> Verdict:
         """Give everything back. SETTLED, or UNKNOWN when there was nothing to give back any more."""
-        held = self._permits.pop(permit_id, None)
-        if held is not None:
-            if not held.expired:
-                self._give_back(held)
-            for ask in asks:
-                if ask.form == LOG:
-                    self._remove(ask, granted_us)
-                elif ask.form == BUCKETS:
-                    self._correct(ask, granted_us, -ask.amount)
-        return Verdict(UNKNOWN if held is None else SETTLED, now_us, self._holdings(asks))
+        held = self._permits.get(permit_id)
+        if held is None or held.ended:
+            return Verdict(UNKNOWN, now_us, self._holdings(asks))
+        self._end(permit_id, held, now_us, marks)
+        for ask in asks:
+            if ask.form == LOG:
+                self._remove(ask, granted_us)
+            elif ask.form == BUCKETS:
+                self._correct(ask, granted_us, -ask.amount)
+        return Verdict(SETTLED, now_us, self._holdings(asks))
 
     def renew(self, now_us: int, permit_id: str, lease_us: int, asks: Sequence[Ask]) -> bool:
-        """Prolong a lease; take the holds anew where the permit had expired or was forgotten. Returns whether it was."""
+        """Prolong a lease; take the holds anew where the permit had expired or was forgotten. Returns whether it was. Nothing happens
+        where it is known to have ended.
+        """
         held = self._permits.get(permit_id)
+        if held is not None and held.ended:
+            return False
         if held is not None and not held.expired:
             self._hold(permit_id, held, now_us + lease_us)
             return False
@@ -204,15 +203,15 @@ class Counters:
             if not ask.amount:
                 continue
             if ask.form == QUOTA:
-                self._quotas.setdefault(ask.key, _Quota()).held += ask.amount
+                self._quotas.setdefault(ask.key, Quota()).held += ask.amount
             elif ask.form == RUNNING:
                 self._running[ask.key] = self._running.get(ask.key, 0) + ask.amount
-        self._hold(permit_id, _Held(asks, 0), now_us + lease_us)
+        self._hold(permit_id, Held(asks, 0), now_us + lease_us)
         return True
 
     def warm(self, key: str, used: int) -> bool:
         """Say what was used before of a quota nobody has said it of: below zero counts as zero. Returns whether it was news."""
-        quota = self._quotas.setdefault(key, _Quota())
+        quota = self._quotas.setdefault(key, Quota())
         if quota.used is not None:
             return False
         quota.used = max(0, used)
@@ -228,7 +227,7 @@ class Counters:
 
     def set_used(self, key: str, used: int) -> None:
         """Set what was used, whatever it was."""
-        self._quotas.setdefault(key, _Quota()).used = max(0, used)
+        self._quotas.setdefault(key, Quota()).used = max(0, used)
 
     def change_used(self, key: str, change: int) -> None:
         """Add to what was used, or take from it, where that is known."""
@@ -393,13 +392,21 @@ class Counters:
             row.used += amount
             row.reset_us = _left_us(current, window_us, now_us)
 
-    def _hold(self, permit_id: str, held: _Held, until_us: int) -> None:
+    def _hold(self, permit_id: str, held: Held, until_us: int) -> None:
         held.until_us = until_us
         self._permits[permit_id] = held
         if until_us:
             heappush(self._due, (until_us, permit_id))
 
-    def _give_back(self, held: _Held) -> None:
+    def _end(self, permit_id: str, held: Held | None, now_us: int, marks: bool) -> None:
+        if held is not None:
+            del self._permits[permit_id]
+            if not held.expired:
+                self._give_back(held)
+        if marks:
+            self._hold(permit_id, Held((), 0, expired=True, ended=True), now_us + FORGOTTEN_US)
+
+    def _give_back(self, held: Held) -> None:
         for ask in held.asks:
             if ask.form == QUOTA:
                 quota = self._quotas.get(ask.key)

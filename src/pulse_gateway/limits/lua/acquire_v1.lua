@@ -1,5 +1,5 @@
 -- Take every charge or none; with an empty permit, only look. The twin of Counters.acquire in counters.py.
--- KEYS 1 leases (zset permit → µs) · 2 holds (hash permit → "form|key|amount;…", or "X" once taken back) · 3… one counter a charge
+-- KEYS 1 leases (zset permit → µs) · 2 holds (hash permit → "form|key|amount;…", or "X" once taken back, "E||0" once ended) · 3… one counter a charge
 -- ARGV 1 permit · 2 lease µs · 3, 4 the month's first µs and the first after it · 5 the permit's holds, as kept in KEYS 2
 --      then four a charge: form amount cap window_us. Cap -1: none.
 -- forms: l log of grants (list, newest first, µs) · b buckets (hash number of the slice → amount) · r running (string)
@@ -41,7 +41,7 @@ local function sweep(most)
   if #ids == 0 then return 0 end
   local forms, amounts, expired, leases = {}, {}, {}, {}
   for n, held in ipairs(call('HMGET', KEYS[2], unpack(ids))) do
-    if held and held ~= 'X' then
+    if held and held ~= 'X' and held ~= 'E||0' then
       for form, key, amount in string.gmatch(held, '(%a)|([^|;]+)|(%d+)') do
         forms[key], amounts[key] = form, (amounts[key] or 0) + amount
       end

@@ -1,4 +1,4 @@
--- Prolong leases; take the holds anew of permits that had expired or were forgotten. The twin of Counters.renew.
+-- Prolong leases; take the holds anew of permits that had expired or were forgotten, not of those known to have ended. The twin of Counters.renew.
 -- KEYS 1 leases · 2 holds.  ARGV 1 lease µs, then two a permit: permit, its holds as given to acquire_v1
 -- → how many had to be taken anew
 -- A key of a foreign type is left alone: it keeps no other hold from being renewed.
@@ -22,7 +22,7 @@ for i = 2, #ARGV, 2 do
   local permit, holds = ARGV[i], ARGV[i + 1]
   local held = redis.call('HGET', KEYS[2], permit)
   local lost = not held or held == 'X'
-  redis.call('ZADD', KEYS[1], until_us, permit)
+  if held == 'E||0' then holds = '' else redis.call('ZADD', KEYS[1], until_us, permit) end
   if lost then
     anew = anew + 1
     redis.call('HSET', KEYS[2], permit, holds)

@@ -2,7 +2,8 @@
 -- KEYS as for acquire_v1.
 -- ARGV 1 permit · 2 "settle", "again" (sent before, without an answer) or "cancel" · 3 µs of the grant
 --      then five a charge: form amount actual cap window_us; and of an end that had to wait, the µs from which on the ledger has it:
---      a quota that was set by a later look at the ledger has it already
+--      a quota that was set by a later look at the ledger has it already; it may be empty. Then 1, if a call about this permit was lost
+--      with its connection and may be executed yet: that it has ended ("E||0": no holds, for those who do not know of it) is remembered for an hour
 -- → code now_us, then two a charge: used held (-1 0 for a cold quota, 0 0 for a window).  1 settled · 0 unknown: nothing changed ·
 --   2 lost: the permit was forgotten, what was used is added all the same
 -- A key that is gone, or of a foreign type, counts as cold or empty: it keeps nothing else from being settled.
@@ -11,8 +12,10 @@ local now = t[1] * 1000000 + t[2]
 local permit, mode, granted = ARGV[1], ARGV[2], tonumber(ARGV[3])
 
 local held = redis.call('HGET', KEYS[2], permit)
+local ended = held == 'E||0'  -- a call that was overtaken: what it asks for was done
+if ended then held = false end
 local in_ledger = tonumber(ARGV[5 * #KEYS - 6])
-local code = held and 1 or (mode == 'settle' and 2 or 0)
+local code = held and 1 or (mode == 'settle' and not ended and 2 or 0)
 local adds = code > 0 and mode ~= 'cancel'
 local forms, back = {}, {}  -- key → what it is, and how much of it this permit holds
 if held then
@@ -72,4 +75,10 @@ for i = 1, #KEYS - 2 do
   forms[key] = nil
 end
 for key, form in pairs(forms) do finish[form](key) end  -- held, and not among the charges
+if code > 0 and ARGV[5 * #KEYS - 5] then
+  redis.call('HSET', KEYS[2], permit, 'E||0')
+  redis.call('ZADD', KEYS[1], now + 3600000000, permit)
+  redis.call('PEXPIRE', KEYS[1], 172800000)
+  redis.call('PEXPIRE', KEYS[2], 172800000)
+end
 return reply
