@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pulse_gateway.clock import Clock
 from pulse_gateway.limits.scripts import Grant, Room, Scripts
+from pulse_gateway.transport.redis import RedisUnavailable
 
 __all__ = ["Leases"]
 
@@ -77,7 +78,13 @@ class Leases:
         still_open = [grant for grant in grants if grant.permit_id in self.open]
         if not still_open:
             return 0
-        anew = await self._scripts.renew(room, still_open, self.lease_us)
+        try:
+            anew = await self._scripts.renew(room, still_open, self.lease_us)
+        except RedisUnavailable as away:
+            if away.maybe_done:
+                for grant in still_open:
+                    grant.doubted = True
+            raise
         for grant in still_open:
             grant.known = True
         return anew

@@ -270,7 +270,7 @@ class RedisLimiter:
                 self._count_refusal(error)
             raise
         self.degraded_grants[decision.how] += 1
-        permit.degraded = decision.how
+        permit.degraded, permit.doubted = decision.how, away.maybe_done
         permit.stands(Standings(decision.asks, decision.rows, month, self._scripts.now_s))
         self._chores["leases"].wake()  # Redis is to hold it as soon as it can
         return permit

@@ -70,7 +70,8 @@ def room_of(prefix: str, tenant: str) -> Room:
 class Grant(msgspec.Struct, eq=False):
     """What the server needs to know of a permit, again and again until it ends.
 
-    `known`: the server has it, so that a repeated settlement can be told from a first one. `granted_us` is by the server's clock.
+    `known`: the server has it, so that a repeated settlement can be told from a first one. `doubted`: a call about it was lost with its
+    connection, and may be executed yet, after others that are made later. `granted_us` is by the server's clock.
     `counted` is what the asks were made by, if they were prepared. `holds` is as `holds_of` writes it.
     """
 
@@ -82,6 +83,7 @@ class Grant(msgspec.Struct, eq=False):
     counted: Counted | None = None
     granted_us: int = _UNKNOWN_MOMENT_US
     known: bool = False
+    doubted: bool = False
 
     @property
     def keys(self) -> list[str]:
@@ -172,7 +174,7 @@ class Scripts:
         """The reply as it came, to what ends a permit for the first time: SETTLED or LOST, now_us for `learn`, and two numbers a counter:
         used, held. `actual` has one amount for each ask.
         """
-        if grant.counted is not None and isinstance(packed := grant.counted.packed, Packed):
+        if grant.counted is not None and not grant.doubted and isinstance(packed := grant.counted.packed, Packed):
             call = packed.settle(grant.permit_id, grant.granted_us, grant.asks, actual)
             return self._redis.run_packed(_SETTLE, grant.room.leases, call)
         return self._redis.run(_SETTLE, grant.keys, _settling(grant, "settle", actual))
@@ -184,9 +186,7 @@ class Scripts:
 
         `in_ledger_us`: from which moment of the server on the ledger has it. Quotas that were set by a later look at it are left.
         """
-        args = _settling(grant, mode, actual)
-        if in_ledger_us is not None:
-            args.append(in_ledger_us)
+        args = _settling(grant, mode, actual, in_ledger_us)
         reply: list[int] = await self._redis.run(_SETTLE, grant.keys, args)
         self.learn(reply[1])
         return reply[0], [Row(reply[i], reply[i + 1], 0, 0) for i in range(2, len(reply), 2)]
@@ -282,10 +282,14 @@ class Scripts:
         return max(_LEAST_KEPT_MS, int((month.resets_at + _KEPT_AFTER_MONTH_S - self.now_s) * 1000))
 
 
-def _settling(grant: Grant, mode: Mode, actual: Sequence[int]) -> list[str | int]:
+def _settling(grant: Grant, mode: Mode, actual: Sequence[int], in_ledger_us: int | None = None) -> list[str | int]:
     args: list[str | int] = [grant.permit_id, mode, grant.granted_us]
     for ask, amount in zip(grant.asks, actual, strict=True):
         args += (ask.form, ask.amount, amount, ask.cap, ask.window_us)
+    if in_ledger_us is not None or grant.doubted:
+        args.append("" if in_ledger_us is None else in_ledger_us)
+    if grant.doubted:
+        args.append(1)
     return args
 
 

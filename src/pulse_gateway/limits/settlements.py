@@ -65,8 +65,10 @@ class Endings:
 
     def postpone(self, ending: Ending, *, maybe_done: bool) -> None:
         """Send `ending` later. `maybe_done`: it was sent, and nobody knows whether it counted."""
-        if maybe_done and ending.mode == "settle":
-            ending = ending._replace(mode="again")  # counts only where the store still knows the permit
+        if maybe_done:
+            ending.grant.doubted = True
+            if ending.mode == "settle":
+                ending = ending._replace(mode="again")  # counts only where the store still knows the permit
         if len(self._waiting) >= _MOST_WAITING:
             self._drop(self._waiting.popleft())
         self._waiting.append(ending)
