@@ -22,6 +22,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from pulse_host.cycle import Cycle
+from pulse_host.offered_upgrade import behind_head, has_body
 from pulse_host.remembered_head import RememberedHead, remember
 
 __all__ = ["BoundedHttp", "answer", "break_off", "cycle_of", "is_stalled"]
@@ -152,16 +153,16 @@ class BoundedHttp(asyncio.Protocol):
                 self._in_vain = 0
                 self._begin_remembered(remembered, data[body_at:])
                 return
-        if self._in_head:
+        if (
+            self._in_head or self._in_body
+        ):  # beside what is its content, which begins anew to count, a body has trailers
             self._head_bytes += len(data)
             # A body may come in the same slice as its head; beyond the bound the slice alone says nothing yet.
             if self._head_bytes > MAX_HEAD_BYTES + len(data):
                 self._refuse(b"431 Request Header Fields Too Large")
                 return
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            _log.warning("Unsupported upgrade request.")
+            self._feed(data)
         except httptools.HttpParserError:
             self._invalid()
             return
@@ -170,6 +171,27 @@ class BoundedHttp(asyncio.Protocol):
                 self._head_timer = self.loop.call_later(HEAD_S, self._head_is_late)
         elif at_start and not self._in_body and self._in_vain < _MOST_IN_VAIN:
             self._remember(data)
+
+    def _feed(self, data: bytes) -> None:
+        """Raises: HttpParserError."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as offered:
+                data = data[offered.args[0] :] if self._goes_on() else b""
+
+    def _goes_on(self) -> bool:
+        """Whether what follows a head that offers an upgrade is read: its body, and other requests. None of it may be lost, nor a body be
+        taken for a request. Raises: HttpParserError."""
+        cycle = self._cycle
+        assert cycle is not None
+        if cycle.scope["method"] == "CONNECT":  # in the tunnel that was asked for nobody speaks HTTP
+            cycle.keep_alive = False
+            return False
+        if self._in_body:
+            self._parser = behind_head(self, self._headers)
+        return True
 
     def _begin_remembered(self, remembered: RememberedHead, body: bytes) -> None:
         """As all callbacks of the parser do it for a request that is whole."""
@@ -200,6 +222,8 @@ class BoundedHttp(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:  # a trailer, which may change nothing of what was read
+            return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self._expects_continue = True
@@ -245,11 +269,14 @@ class BoundedHttp(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         assert self._cycle is not None
+        self._head_bytes = 0
         if not self._cycle.response_complete:
             self._cycle.feed(body)
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        if self._parser.should_upgrade() and has_body(self._headers):
+            return  # the end of the head, as who takes the offer would see it
+        self._in_body, self._head_bytes = False, 0
         if self._linger_timer is not None:
             self._linger_timer.cancel()
             self._linger_timer = None
@@ -263,7 +290,7 @@ class BoundedHttp(asyncio.Protocol):
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if self._reading_paused:
+        if self._reading_paused and not self._queued:  # else each answer lets in more requests than it makes place for
             self._reading_paused = False
             self.transport.resume_reading()
 
@@ -275,13 +302,23 @@ class BoundedHttp(asyncio.Protocol):
     def _refuse(self, status: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._head_bytes:  # to a connection that has said nothing there is nothing to answer
+        if self._head_bytes and self._may_say():  # to a connection that has said nothing there is nothing to answer
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self._close()
+
+    def _may_say(self) -> bool:
+        """Whether an answer of our own would be taken for that of the request which cannot be read."""
+        cycle, answering = self._cycle, self._answering
+        if self._in_body and cycle is not None:
+            return cycle is answering and not cycle.response_started
+        return answering is None or answering.response_complete
 
     def _invalid(self) -> None:
         said = b"Invalid HTTP request received."
         _log.warning(said.decode())
+        if not self._may_say():
+            self._close()
+            return
         lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
         lines += (
             b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(said),
@@ -321,12 +358,12 @@ class BoundedHttp(asyncio.Protocol):
         if self.transport.is_closing():
             self.loop.call_soon(self._watch_reading)  # in this turn uvloop has not written anything yet
             return
-        if self._reading_paused:
-            self.resume_reading()
         if self._queued:
             self._answering = self._queued.popleft()
             self._answering.start(self._app)
+            self.resume_reading()
             return
+        self.resume_reading()
         self._idle_since = self.loop.time()
         if (
             self._idle_timer is None
