@@ -60,7 +60,7 @@ class Cycle:
         self._news = False  # something came, or ended, that `receive` has not told yet
         self._event: asyncio.Event | None = None  # only where `receive` has to wait, which it mostly has not
         self._chunked: bool | None = None
-        self._left_bytes = 0
+        self._left_bytes: int | None = 0  # None: as many as come until the connection ends
         self._on_disconnect: Callable[[], None] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -201,8 +201,11 @@ class Cycle:
         if not self.keep_alive and not closes:
             lines.append(b"connection: close\r\n")
         if self._chunked is None and self.scope["method"] != "HEAD" and status not in {204, 304}:
-            self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            if self.scope["http_version"] == "1.0":  # which knows no chunks: the answer ends with the connection
+                self._chunked, self._left_bytes = False, None
+            else:
+                self._chunked = True
+                lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
 
@@ -213,9 +216,10 @@ class Cycle:
             written = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             self.connection.write(written if more else written + b"0\r\n\r\n")
         else:
-            if len(body) > self._left_bytes:
-                raise RuntimeError("Response content longer than Content-Length")
-            self._left_bytes -= len(body)
+            if self._left_bytes is not None:
+                if len(body) > self._left_bytes:
+                    raise RuntimeError("Response content longer than Content-Length")
+                self._left_bytes -= len(body)
             self.connection.write(body)
         if not more:
             if self._left_bytes:
@@ -264,7 +268,8 @@ class Cycle:
     def begin(self, status: int, headers: Headers) -> Awaitable[None] | None:
         """The head of an answer that comes in chunks."""
         head = self._plain_head(status, headers)
-        says_more = self.scope["method"] == "HEAD" or not _SAY_HOW_IT_ENDS.isdisjoint([name for name, _ in headers])
+        is_plain = self.scope["method"] != "HEAD" and self.scope["http_version"] != "1.0"
+        says_more = not is_plain or not _SAY_HOW_IT_ENDS.isdisjoint([name for name, _ in headers])
         if head is None or says_more:
             encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
             return self.send({"type": "http.response.start", "status": status, "headers": encoded})

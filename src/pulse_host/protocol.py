@@ -71,7 +71,7 @@ class BoundedHttp(asyncio.Protocol):
     body after it was answered, for a client to read), keeps as much of a head as a client cares to send, and costs more."""
 
     __slots__ = (
-        "_answering", "_app", "_app_state", "_client", "_cycle", "_drained", "_expects_continue", "_head_bytes", "_head_timer", "_headers",
+        "_answering", "_app", "_app_state", "_client", "_cycle", "_deaf", "_drained", "_expects_continue", "_head_bytes", "_head_timer", "_headers",
         "_idle_since", "_idle_timer", "_in_body", "_in_head", "_in_vain", "_keep_alive_s", "_linger_timer", "_parser", "_queued",
         "_reading_paused", "_remembered", "_root_path", "_scheme", "_server", "_unread_timer", "_url", "gone", "loop", "server_state",
         "stalled", "tasks", "transport", "write_paused",
@@ -103,6 +103,7 @@ class BoundedHttp(asyncio.Protocol):
         self._head_bytes = 0
         self._in_head, self._in_body = True, False
         self._expects_continue = self._reading_paused = False
+        self._deaf = False  # what comes is not understood any more, and dropped until the answer under way has ended
         self._cycle: Cycle | None = None  # of the last request that came
         self._answering: Cycle | None = None  # of the last one that was begun with
         self._queued: deque[Cycle] | None = None  # which few clients make use of
@@ -146,6 +147,8 @@ class BoundedHttp(asyncio.Protocol):
     # ── what comes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         last, at_start = self._cycle, False
         if last is not None and last.response_complete and not self._in_head and not self._in_body:
             at_start, remembered = True, self._remembered
@@ -302,7 +305,10 @@ class BoundedHttp(asyncio.Protocol):
     def _refuse(self, status: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._head_bytes and self._may_say():  # to a connection that has said nothing there is nothing to answer
+        if not self._may_say():
+            self._close_after_answer()
+            return
+        if self._head_bytes:  # to a connection that has said nothing there is nothing to answer
             self.transport.write(b"HTTP/1.1 " + status + b"\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
         self._close()
 
@@ -313,11 +319,19 @@ class BoundedHttp(asyncio.Protocol):
             return cycle is answering and not cycle.response_started
         return answering is None or answering.response_complete
 
+    def _close_after_answer(self) -> None:
+        """The requests that came before what cannot be read are answered; one in whose body it stands cannot be."""
+        cycle = self._cycle
+        if self._in_body or cycle is None or cycle.response_complete:
+            self._close()
+        else:
+            cycle.keep_alive, self._deaf = False, True
+
     def _invalid(self) -> None:
         said = b"Invalid HTTP request received."
         _log.warning(said.decode())
         if not self._may_say():
-            self._close()
+            self._close_after_answer()
             return
         lines = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
         lines += (
