@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 _LARGE_BYTES = 32 * 1024  # of which a copy is not for nothing
 _SPACE = 0x20
+_MODEL = "model"
 _OPEN = re.compile(rb"[ \t\n\r]*\{[ \t\n\r]*")
 _KEY = re.compile(rb'("(?:[^"\\]|\\.)*")[ \t\n\r]*:[ \t\n\r]*')
 _COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
@@ -47,6 +48,7 @@ _MOST_SHAPES, _LONGEST_SHAPE_BYTES = 256, 1024
 
 
 def _shape_of(names: tuple[str, ...]) -> _Shape:
+    _check_spelling(names)
     keys = [_encode(name).replace(b"%", b"%%") for name in names]
     compact = b"{%b}" % b",".join([key + b":%b" for key in keys])
     spaced = b"{%b}" % b", ".join([key + b": %b" for key in keys])
@@ -56,6 +58,13 @@ def _shape_of(names: tuple[str, ...]) -> _Shape:
             _shapes.clear()
         _shapes[names] = shape
     return shape
+
+
+def _check_spelling(names: Iterable[str]) -> None:
+    """Raises: InvalidRequest for a second `model` in other letters: servers written in Go take the last one, whatever its case."""
+    for name in names:
+        if len(name) == len(_MODEL) and name != _MODEL and name.lower() == _MODEL:
+            raise InvalidRequest(f"the key {name!r} is `model` in other letters", param=name)
 
 
 def _starts(body: bytes, members: Members) -> list[int]:
@@ -119,6 +128,7 @@ def splice(body: bytes, members: Members, values: Mapping[str, Any]) -> bytes:
     """
     if len(body) <= _LARGE_BYTES and members and (spliced := _spliced(body, members, values)) is not None:
         return spliced
+    _check_spelling(members)
     starts = _starts(body, members)
     if not values:
         return body
