@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HEADER_RE, HEADER_VALUE_RE, STATUS_LINE
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pulse_host.protocol import BoundedHttp
     from pulse_host.remembered_head import RememberedHead
 
-__all__ = ["Cycle"]
+__all__ = ["EXTENSION", "Cycle", "answer", "break_off", "cycle_of", "is_stalled"]
+
+EXTENSION = "pulse.client"  # of the ASGI scope: the cycle
 
 _log = logging.getLogger("uvicorn.error")
 _JOINED_BYTES = 64 * 1024  # the longest body that is copied behind its head
@@ -335,3 +337,28 @@ class Cycle:
         if seen.count(b"\n") != len(headers) or seen.count(b"\1") != len(headers):  # of each, those that end the lines
             return None
         return b"%b%b%b" % (STATUS_LINE[status], defaults, lines)
+
+
+def cycle_of(scope: Mapping[str, Any]) -> Cycle | None:
+    """The request as our own connection knows it; None on another server than ours."""
+    own: Cycle | None = scope.get("extensions", {}).get(EXTENSION)
+    return own
+
+
+def is_stalled(scope: Mapping[str, Any]) -> bool:
+    """Whether the connection was closed because its client did not read what it had asked for."""
+    own = cycle_of(scope)
+    return own is not None and own.connection.stalled
+
+
+def break_off(scope: Mapping[str, Any]) -> None:
+    """Close the connection in the middle of an answer of bytes, in which nothing can be said: nobody shall take it for whole."""
+    own = cycle_of(scope)
+    if own is not None:  # another server than ours closes it by itself, since the answer has no end
+        own.break_off()
+
+
+def answer(scope: Mapping[str, Any], status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
+    """Write a whole answer, whose headers tell its length, at once. False: it is to be sent as ASGI has it, and nothing was written."""
+    own = cycle_of(scope)
+    return own is not None and own.answer(status, headers, body)

@@ -31,12 +31,11 @@ from pulse_gateway.telemetry.trace import TraceContext
 from pulse_gateway.types.identity import Principal
 from pulse_gateway.wire import registry as wire
 from pulse_host.anonymous import AnonymousLimit
-from pulse_host.cycle import Cycle
+from pulse_host.cycle import Cycle, answer, break_off, cycle_of, is_stalled
 from pulse_host.endpoints import FIXED, Route, gemini_route
 from pulse_host.heartbeat import Heartbeat
 from pulse_host.json_array import as_array
 from pulse_host.outlet import AsgiOutlet, Outlet
-from pulse_host.protocol import answer, break_off, cycle_of, is_stalled
 from pulse_host.request_head import RequestHead, headers_of
 
 __all__ = ["Ingress", "authenticated"]

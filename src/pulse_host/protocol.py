@@ -11,7 +11,6 @@ import struct
 import sys
 import termios
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,11 +20,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from pulse_host.cycle import Cycle
+from pulse_host.cycle import EXTENSION, Cycle
 from pulse_host.offered_upgrade import behind_head, has_body
 from pulse_host.remembered_head import RememberedHead, remember
 
-__all__ = ["BoundedHttp", "answer", "break_off", "cycle_of", "is_stalled"]
+__all__ = ["BoundedHttp"]
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
@@ -36,34 +35,8 @@ LEAST_READ_BYTES = 8 * 1024  # in that time, or all that is left
 
 _log = logging.getLogger("uvicorn.error")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for no time
-_EXTENSION = "pulse.client"  # of the ASGI scope: the cycle
 _MOST_IN_VAIN = 8  # heads remembered that did not come again; then the connection's client is one that changes them
 _defaults: tuple[object, bytes | None] = (None, None)  # headers of every answer, which hold the time, and their lines
-
-
-def cycle_of(scope: Mapping[str, Any]) -> Cycle | None:
-    """The request as our own connection knows it; None on another server than ours."""
-    own: Cycle | None = scope.get("extensions", {}).get(_EXTENSION)
-    return own
-
-
-def is_stalled(scope: Mapping[str, Any]) -> bool:
-    """Whether the connection was closed because its client did not read what it had asked for."""
-    own = cycle_of(scope)
-    return own is not None and own.connection.stalled
-
-
-def break_off(scope: Mapping[str, Any]) -> None:
-    """Close the connection in the middle of an answer of bytes, in which nothing can be said: nobody shall take it for whole."""
-    own = cycle_of(scope)
-    if own is not None:  # another server than ours closes it by itself, since the answer has no end
-        own.break_off()
-
-
-def answer(scope: Mapping[str, Any], status: int, headers: list[tuple[str, str]], body: bytes) -> bool:
-    """Write a whole answer, whose headers tell its length, at once. False: it is to be sent as ASGI has it, and nothing was written."""
-    own = cycle_of(scope)
-    return own is not None and own.answer(status, headers, body)
 
 
 class BoundedHttp(asyncio.Protocol):
@@ -203,7 +176,7 @@ class BoundedHttp(asyncio.Protocol):
         scope = remembered.scope_of(len(body))
         scope["state"] = self._app_state.copy()
         self._cycle = self._answering = cycle = Cycle(self, scope, remembered, keep_alive=True)
-        scope["extensions"] = {_EXTENSION: cycle}
+        scope["extensions"] = {EXTENSION: cycle}
         cycle.has_come_whole(body)
         cycle.start(self._app)
 
@@ -261,7 +234,7 @@ class BoundedHttp(asyncio.Protocol):
         before, self._cycle = self._cycle, Cycle(self, scope, None, keep_alive=keep_alive)
         cycle = self._cycle
         cycle.expects_continue = self._expects_continue
-        scope["extensions"] = {_EXTENSION: cycle}
+        scope["extensions"] = {EXTENSION: cycle}
         if before is None or before.response_complete:
             self._answering = cycle
             cycle.start(self._app)

@@ -22,8 +22,8 @@ from pulse_gateway.types.videos import VideoFile
 from pulse_gateway.wire.openai_chat.errors import encode_error
 from pulse_gateway.wire.videos.openai import video_object
 from pulse_host.anonymous import AnonymousLimit
+from pulse_host.cycle import break_off
 from pulse_host.ingress import authenticated
-from pulse_host.protocol import break_off
 from pulse_host.request_head import credential_of, headers_of, request_id_of
 
 __all__ = ["Videos"]

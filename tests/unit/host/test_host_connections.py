@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 
 from pulse_host import protocol
+from pulse_host.cycle import answer, is_stalled
 from pulse_host.heartbeat import Heartbeat
 from pulse_host.outlet import AsgiOutlet
-from pulse_host.protocol import is_stalled
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -74,7 +74,7 @@ async def test_an_answer_at_once_has_the_same_bytes(body: bytes) -> None:
         while (await receive())["more_body"]:
             pass
         if scope["path"] == "/whole":
-            told.append(protocol.answer(scope, 200, headers, body))
+            told.append(answer(scope, 200, headers, body))
         if scope["path"] == "/steps" or not told[-1]:
             encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers]
             await send({"type": "http.response.start", "status": 200, "headers": encoded})
@@ -101,7 +101,7 @@ async def test_what_no_header_can_hold_is_left_to_the_server_below() -> None:
     told: list[bool] = []
 
     async def odd(scope: Any, receive: Any, send: Any) -> None:
-        told.append(protocol.answer(scope, 200, [("x-a", "b\r\nx-c: d"), ("content-length", "0")], b""))
+        told.append(answer(scope, 200, [("x-a", "b\r\nx-c: d"), ("content-length", "0")], b""))
         await application(scope, receive, send)
 
     async with serving(odd) as port:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from pulse_host.cycle import Cycle
-from pulse_host.protocol import BoundedHttp, cycle_of
+from pulse_host.cycle import Cycle, cycle_of
+from pulse_host.protocol import BoundedHttp
 
 Headers = list[tuple[str, str]]
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from pulse_host.protocol import BoundedHttp, cycle_of
+from pulse_host.cycle import cycle_of
+from pulse_host.protocol import BoundedHttp
 
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 _CHUNKED = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from pulse_host.cycle import Cycle
-from pulse_host.protocol import BoundedHttp, cycle_of
+from pulse_host.cycle import Cycle, cycle_of
+from pulse_host.protocol import BoundedHttp
 from pulse_host.remembered_head import RememberedHead, remember
 
 HEAD = "POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer one\r\nContent-Length: {}\r\nX-Last: z\r\n\r\n"
