@@ -20,7 +20,7 @@ from pulse_gateway.clock import Clock
 from pulse_gateway.errors import AdmissionError, StoreUnavailable
 from pulse_gateway.limits.asks import QUOTA, RUNNING, Ask
 from pulse_gateway.limits.balances import SharedBalances
-from pulse_gateway.limits.counters import GRANTED, SLICES, Counters, Row
+from pulse_gateway.limits.counters import GRANTED, RUNNING_WAIT_US, SLICES, Counters, Row
 from pulse_gateway.limits.limiter import CONCURRENCY
 from pulse_gateway.limits.periods import Month
 from pulse_gateway.limits.policies import CLOSED, LOCAL, OPEN, Policies
@@ -118,7 +118,8 @@ class StandIn:
         """Take what `local` limits allow, and nothing else is limited.
 
         Raises: RateLimited, ConcurrencyLimited, QuotaExceeded; StoreUnavailable for a limit whose policy is `closed`, for one
-        of which this process's share is too small for the request, and where the ledger is away too.
+        of which this process's share is too small for the request, for a user's month while two calls of that user are under way,
+        and where the ledger is away too.
         """
         how = LOCAL
         local = []
@@ -203,7 +204,9 @@ class StandIn:
     def _refusal(
         self, asks: Sequence[Ask], shares: Sequence[Ask], rows: Sequence[Row], month: Month, now_s: float
     ) -> AdmissionError | StoreUnavailable:
-        """The limit that is in the way; or, where only the size of the share is, that the store is away."""
+        """The limit that is in the way; or that the store is away, where only the size of the share is, or what stands in for a month:
+        the caller has no such limit.
+        """
         for ask, share, row in zip(asks, shares, rows, strict=False):
             if row.wait_us and share.cap < ask.cap:
                 needed = ask.amount if ask.form != QUOTA else row.used + row.held + ask.amount
@@ -213,9 +216,14 @@ class StandIn:
                         "is too small for the request",
                         retry_after_s=AWAY_S,
                     )
-        error = refusal(shares, rows, month, now_s)
-        error.standings = error.standings[: len(asks)]
-        return error
+        own = rows[: len(asks)]
+        if any(row.wait_us for row in own):
+            return refusal(shares[: len(asks)], own, month, now_s)
+        return StoreUnavailable(
+            "the store of the limits does not answer, so monthly quotas cannot be counted exactly now, and no more than "
+            f"{CALLS_AT_ONCE} calls of a user with one are admitted at once",
+            retry_after_s=RUNNING_WAIT_US / 1e6,
+        )
 
     def _share(self, ask: Ask) -> Ask:
         if ask.cap < 0:

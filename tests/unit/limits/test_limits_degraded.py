@@ -135,10 +135,33 @@ async def test_what_the_store_granted_before_is_counted_once_and_ends_here_too()
     with pytest.raises(QuotaExceeded):
         await gateway.acquire(tokens(200))
     await gateway.acquire(tokens(100))
-    with pytest.raises(ConcurrencyLimited):
+    with pytest.raises(StoreUnavailable):
         await gateway.acquire(tokens(0))
     gateway.stand_in.settle("old", {"tokens": 1})
     await gateway.acquire(tokens(899))
+
+
+async def test_a_third_call_beside_a_monthly_quota_is_told_of_no_limit_that_its_user_does_not_have() -> None:
+    gateway = Gateway()
+    permits = [(await gateway.acquire(tokens(1)))[0] for _ in range(2)]
+    for _ in range(62):
+        with pytest.raises(StoreUnavailable, match="monthly quotas cannot be counted exactly now") as refusal:
+            await gateway.acquire(requests(), tokens(1))
+        assert (refusal.value.status, refusal.value.code, refusal.value.retry_after_s) == (503, "unavailable", 1.0)
+    gateway.stand_in.settle(permits[0], {"tokens": 1})
+    await gateway.acquire(tokens(1))
+
+
+async def test_a_limit_of_the_users_own_is_told_of_before_what_stands_in_for_the_month() -> None:
+    gateway = Gateway()
+    at_once = Charge(account="ada", kind="concurrency", amount=1, cap=2)
+    for _ in range(2):
+        await gateway.acquire(at_once, tokens(1))
+    with pytest.raises(ConcurrencyLimited) as refusal:
+        await gateway.acquire(at_once, tokens(1))
+    assert [each.kind for each in refusal.value.standings] == ["concurrency", "tokens"]
+    with pytest.raises(QuotaExceeded):
+        await gateway.acquire(tokens(999))
 
 
 async def test_the_laxest_policy_that_took_part_is_told() -> None:
