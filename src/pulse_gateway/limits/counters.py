@@ -23,20 +23,8 @@ from pulse_gateway.limits.asks import BUCKETS, HELD, LOG, QUOTA, RUNNING, Ask
 from pulse_gateway.limits.kept import Held, Quota
 
 __all__ = [
-    "COLD",
-    "GRANTED",
-    "LOST",
-    "NEVER",
-    "REFUSED",
-    "SEEN",
-    "SETTLED",
-    "SLICES",
-    "SWEPT",
-    "UNKNOWN",
-    "Counters",
-    "Row",
-    "Verdict",
-]
+    "COLD", "GRANTED", "LOST", "NEVER", "REFUSED", "SEEN", "SETTLED", "SLICES", "SWEPT", "UNKNOWN", "Counters", "Row", "Verdict",
+]  # fmt: skip
 
 SLICES = 20  # of a window in buckets
 # What acquire answers.
