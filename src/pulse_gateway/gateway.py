@@ -283,16 +283,29 @@ class Gateway(Operations):
 
     async def _see_to_videos(self) -> None:
         """A store that is away is no reason to stop: the jobs are seen to when it is back. Nor is a defect: nobody else gives back
-        what failed. By the loop's own time, since a clock of the caller's may stand still, or run.
+        what failed. Either is told of when it begins and when it is over. By the loop's own time, since a clock of the caller's may
+        stand still, or run.
         """
+        failing: type[Exception] | None = None
         while True:
             await asyncio.sleep(SWEPT_EVERY_S)
             try:
                 await self.videos.sweep()
-            except StoreUnavailable as error:
-                _log.info("video jobs were not seen to: %s", error.message)
-            except Exception:  # noqa: BLE001 -- whatever it is, the next time may be better
-                _log.exception("video jobs were not seen to")
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the next time may be better
+                if type(error) is failing:
+                    continue
+                failing = type(error)
+                if isinstance(error, StoreUnavailable):
+                    cause = error.__cause__ or error
+                    _log.warning(
+                        "video jobs are not seen to: %s (%s)", error.message, str(cause) or type(cause).__name__
+                    )
+                else:
+                    _log.exception("video jobs are not seen to")
+            else:
+                if failing is not None:
+                    _log.info("video jobs are seen to again")
+                failing = None
 
     def _provider(self, kind: str) -> Provider:
         return self._own_providers.get(kind) or providers.provider(kind)

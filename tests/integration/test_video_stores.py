@@ -157,12 +157,18 @@ async def test_jobs_that_were_over_long_ago_are_pruned_and_the_others_stay(datab
     await pool.close()
 
 
-async def test_a_database_that_is_away_is_said_to_be(database: Any) -> None:
+async def test_a_database_that_is_away_is_said_to_be(database: Any, caplog: pytest.LogCaptureFixture) -> None:
     pool = await create_pool(database.url, wait_s=10.0)
     store = PostgresVideoStore(pool)
     await database.go_away()
     with pytest.raises(StoreUnavailable, match="video jobs"):
         await store.add(job())
+    assert "video jobs: add failed" in caplog.text
+    caplog.clear()
+    with pytest.raises(StoreUnavailable) as away:
+        await store.claim(1, 1.0)
+    assert away.value.__cause__ is not None
+    assert "video jobs" not in caplog.text, "whoever claims tells of it, once"
     await database.come_back()
     await store.add(kept := job())
     assert await store.find("default", "alice", kept.id) == kept

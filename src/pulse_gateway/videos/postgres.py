@@ -74,15 +74,21 @@ class PostgresVideoStore:
         return _jobs(await self._rows("oldest" if ascending else "newest", tenant_id, user_id, after, limit))
 
     async def claim(self, limit: int, lease_s: float, /) -> Sequence[VideoJob]:
-        return _jobs(await self._rows("claim", limit, lease_s))
+        return _jobs(await self._asked("claim", limit, lease_s))  # by one that asks all the time, and tells once
 
     async def _rows(self, name: str, *values: Any) -> list[Any]:
+        try:
+            return await self._asked(name, *values)
+        except StoreUnavailable as error:
+            _log.warning("video jobs: %s failed: %s", name, str(error.__cause__) or type(error.__cause__).__name__)
+            raise
+
+    async def _asked(self, name: str, *values: Any) -> list[Any]:
         try:
             async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
                 found: list[Any] = await connection.fetch(_query(name), *values)
                 return found
         except _FAILURES as error:
-            _log.warning("video jobs: %s failed: %s", name, str(error) or type(error).__name__)
             raise StoreUnavailable(
                 "video jobs are kept in a database that does not answer", retry_after_s=_RETRY_S
             ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import msgspec
@@ -149,6 +150,33 @@ async def test_a_defect_does_not_end_the_gateways_own_looks(monkeypatch: pytest.
         gateway.videos.sweep = broken  # type: ignore[method-assign]
         for _ in range(2):
             await looks.get()
+
+
+async def test_a_store_that_is_away_is_told_of_when_that_begins_and_when_it_is_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pulse_gateway.gateway.SWEPT_EVERY_S", 0.001)
+    caplog.set_level(logging.INFO, logger="pulse_gateway")
+    gateway = Gateway(Config(), observers=())
+    async with gateway, asyncio.timeout(10):
+        looks, outcomes = asyncio.Queue[None](), [OSError("refused")] * 5 + [None] * 5 + [TimeoutError()] * 5
+
+        async def sweep() -> None:
+            cause = outcomes.pop(0) if outcomes else None
+            looks.put_nowait(None)
+            if cause is not None:
+                raise StoreUnavailable("video jobs are away", retry_after_s=1.0) from cause
+
+        gateway.videos.sweep = sweep  # type: ignore[method-assign]
+        for _ in range(20):
+            await looks.get()
+    told = [(each.levelname, each.getMessage()) for each in caplog.records if "video" in each.getMessage()]
+    assert told == [
+        ("WARNING", "video jobs are not seen to: video jobs are away (refused)"),
+        ("INFO", "video jobs are seen to again"),
+        ("WARNING", "video jobs are not seen to: video jobs are away (TimeoutError)"),
+        ("INFO", "video jobs are seen to again"),
+    ]
 
 
 @pytest.mark.parametrize(
