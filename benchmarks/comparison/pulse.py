@@ -72,10 +72,14 @@ class Pulse:
         workers: int = 1,
         under: Sequence[str] = (),
         more: Mapping[str, str] | None = None,
+        redis_deadline_ms: int | None = None,
     ) -> None:
-        """`under` is a command that runs the server, as valgrind does; `more` are further variables of its environment."""
+        """`under` is a command that runs the server, as valgrind does; `more` are further variables of its environment;
+        `redis_deadline_ms` is how long it waits for Redis, unless as it does by itself.
+        """
         self._rooms, self._redis, self._own = rooms, redis, own
         self._workers, self._under, self._more = workers, under, more or {}
+        self._limits = "" if redis_deadline_ms is None else f"deadline_ms = {redis_deadline_ms}"
         self.name = "pulse-redis" if redis else "pulse"
         on = f"; on {own.told}" if own else ""
         self.settings = f"{_ON}; counted in {'Valkey' if redis else 'its own memory'}{on}"
@@ -117,7 +121,7 @@ class Pulse:
             )
 
     def _config(self, upstream: str) -> str:
-        lines = [] if self._redis else ["[limits]", 'store = "local"']
+        lines = ["[limits]", self._limits if self._redis else 'store = "local"']
         lines += ["[plans.bench]", "tokens = 1_000_000_000_000_000"]
         for kind in KINDS:
             anthropic = kind == "claude"
