@@ -14,6 +14,7 @@ import pytest
 from pulse_gateway import Config, Gateway, Inbound, Outcome, UsageSource
 from pulse_gateway.catalog.cost import cost
 from pulse_gateway.config import (
+    AliasConfig,
     AllowanceConfig,
     LimitsConfig,
     ModelLimitsConfig,
@@ -238,6 +239,17 @@ async def test_without_a_price_nothing_is_charged_to_a_budget_unseen(simulator: 
         assert (reply.status, error_code(reply.body)) == (403, "permission_denied")
         assert await status_of(made, inbound(principal, model="echo")) == 200  # which is known to cost nothing
     assert [entry.cost_nano_usd for entry in kept.ledger.entries] == [0]
+
+
+async def test_limits_on_models_are_those_of_the_model_that_has_a_price(simulator: Simulator, kept: Kept) -> None:
+    principal = Principal(user_id="u", plan=UNLIMITED, key_id="k", key=Allowance(budget_nano_usd=10**9))
+    config = Config(
+        providers={"openai": ProviderConfig(key="x", base_url=f"{simulator.url}/v1")},
+        models={"mine": AliasConfig(targets=["openai:nobody-knows-its-price", MODEL])},
+        limits=LimitsConfig(models={"gpt-5.2": ModelLimitsConfig(requests="1/60s")}),
+    )
+    async with Gateway(config, ledger=kept.ledger, limiter=kept.limiter, clock=kept.clock, observers=[]) as made:
+        assert [await status_of(made, inbound(principal, model="mine")) for _ in range(2)] == [200, 429]
 
 
 async def test_searches_that_a_vendor_makes_are_held_and_charged(simulator: Simulator, kept: Kept) -> None:

@@ -50,7 +50,12 @@ class Admit:
         principal = exchange.principal
         assert principal is not None  # Authenticate stands before Admit
         self._ledger.check()
-        caller = self._callers.find(principal, _names(exchange) if self._terms.models else ())
+        names: Sequence[str] = ()
+        if self._terms.models:
+            if self._terms.needs_price(principal):
+                _keep_priced(exchange)  # before anything else: the limits are those of the model that will be asked
+            names = _names(exchange)
+        caller = self._callers.find(principal, names)
         if caller.needs_price:
             _keep_priced(exchange)
         need = self._quote(exchange, priced=caller.counts_money)
