@@ -29,6 +29,7 @@ __all__ = ["lines", "main"]
 KINDS = ("answer", "stream", "claude")
 _KEPT = Path(__file__).with_name("instructions.json")
 _CONNECTIONS = 8
+_REDIS_DEADLINE_MS = 5_000  # under valgrind everything takes fifty times as long
 _WARM_UP = 150
 _UNDER = ("valgrind", "-q", "--tool=callgrind", "--instr-atstart=no")
 
@@ -69,7 +70,13 @@ def measure(kinds: list[str], requests: int, *, redis: bool, profile: Path | Non
         out = (profile or folder) / f"callgrind-{'redis' if redis else 'memory'}.out"
         out.parent.mkdir(parents=True, exist_ok=True)
         under = [*_UNDER, f"--callgrind-out-file={out.resolve()}"]
-        pulse = Pulse(Rooms(folder, stack), redis=redis, under=under, more={"PYTHONHASHSEED": "0"})
+        pulse = Pulse(
+            Rooms(folder, stack),
+            redis=redis,
+            under=under,
+            more={"PYTHONHASHSEED": "0"},
+            redis_deadline_ms=_REDIS_DEADLINE_MS if redis else None,
+        )
         gateway = session.begin(pulse, stack)
         return {
             f"{kind}, counted in {'Redis' if redis else 'memory'}": _count(gateway, kind, requests, out)
