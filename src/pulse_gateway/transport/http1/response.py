@@ -175,8 +175,6 @@ class Http1Response(msgspec.Struct, eq=False):
             data = b"".join(pieces)
             pieces.clear()
         self.unread = 0
-        if self._connection is not None:
-            self._connection.resume()
         return data
 
     def _wake(self, waiter: asyncio.Future[None]) -> None:
