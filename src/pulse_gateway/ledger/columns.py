@@ -1,4 +1,4 @@
-"""Entries as the columns of `record.sql`. Pure."""
+"""Entries as the columns of `incoming.sql`. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ JOURNAL, PERMIT = (
 _is_uuid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _encode = msgspec.json.Encoder().encode
 _FIELDS = UsageEntry.__struct_fields__
-# In the order of record.sql, which takes them as $1, $2 …
+# In the order of incoming.sql, which takes them as $1, $2 …
 _BEFORE_USAGE = [
     "entry_id",
     "request_id",

@@ -8,8 +8,8 @@ from importlib.resources import files
 __all__ = ["CORRECT_ESTIMATES", "RECORD", "ROLL_UP_DIFFERENCES", "SET_ROLL_UPS", "composed", "query"]
 
 # Statements that begin differently and go on alike.
-RECORD = ("record", "by_hour", "by_day", "fold")
-CORRECT_ESTIMATES = ("correct_estimates", "by_hour", "by_day", "fold")
+RECORD = ("incoming", "record", "by_hour", "by_day", "fold")
+CORRECT_ESTIMATES = ("incoming", "correct_estimates", "by_hour", "by_day", "fold")
 ROLL_UP_DIFFERENCES = ("entries_between", "by_hour", "by_day", "roll_up_differences")
 SET_ROLL_UPS = ("entries_between", "by_hour", "by_day", "set_roll_ups")
 

@@ -1,28 +1,8 @@
 -- Better word on entries that somebody else had to estimate: a correction for each, so that the sum of all is what is said now.
--- by_hour.sql, by_day.sql and fold.sql follow. $1 to $46 are the entries as in record.sql, $47 and $48 the ids of the corrections
+-- After incoming.sql; by_hour.sql, by_day.sql and fold.sql follow. $47 and $48 are the ids of the corrections
 -- that the journal and the process itself make of each. Nothing happens to an entry whose making process has written it, nor a
 -- second time, nor for word that is no better: the journal is better than the open permit, and the process itself is better than
 -- both. Whoever runs this holds the lock that corrections share, taken before.
-with incoming as (
-    select * from unnest(
-        $1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::text[], $6::text::text[],
-        $7::text::text[], $8::text::integer[], $9::text::text[], $10::text::text[], $11::text::text[], $12::text::text[],
-        $13::text::text[], $14::text::integer[], $15::text::text[], $16::text::text[], $17::text::text[], $18::text::uuid[],
-        $19::text::bigint[], $20::text::bigint[], $21::text::bigint[], $22::text::bigint[], $23::text::bigint[],
-        $24::text::bigint[], $25::text::bigint[], $26::text::bigint[], $27::text::bigint[], $28::text::bigint[],
-        $29::text::bigint[], $30::text::bigint[], $31::text::bigint[], $32::text::bigint[], $33::text::bigint[],
-        $34::text::bigint[], $35::text::text[], $36::text::bigint[], $37::text::bigint[], $38::text::text[],
-        $39::text::text[], $40::text::integer[], $41::text::integer[], $42::text::double precision[],
-        $43::text::double precision[], $44::text::double precision[], $45::text::text[], $46::text::text[], $47::uuid[],
-        $48::uuid[]
-    ) as e (
-        entry_id, request_id, trace_id, tenant_id, user_id, key_id, accounts, period, operation, dialect, alias, provider,
-        model, attempt, outcome, source, recovered, reverses, input_tokens, cached_input_tokens, cache_write_tokens,
-        cache_write_long_tokens, audio_input_tokens, image_input_tokens, video_input_tokens, output_tokens,
-        reasoning_tokens, audio_output_tokens, image_output_tokens, video_output_tokens, video_ms, audio_ms, characters,
-        searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms, total_ms, at,
-        error_code, meta, by_journal, by_process)
-),
 standing as (
     select
         e.entry_id,
@@ -52,7 +32,7 @@ standing as (
     from incoming as e
     join usage_entry as kept
         on kept.at = to_timestamp(e.at)
-        and kept.entry_id = any(array[e.entry_id, e.by_journal, e.by_process])
+        and kept.entry_id = any(array[e.entry_id, ($47::uuid[])[e.place], ($48::uuid[])[e.place]])
     group by e.entry_id
 ),
 fresh as (
@@ -64,7 +44,7 @@ fresh as (
         characters, searches, variant, tokens, cost_nano_usd, price_source, price_version, images, videos, first_byte_ms,
         total_ms, at, error_code, meta)
     select
-        case when e.recovered is null then e.by_process else e.by_journal end, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period,
+        case when e.recovered is null then ($48::uuid[])[e.place] else ($47::uuid[])[e.place] end, e.request_id, e.trace_id, e.tenant_id, e.user_id, e.key_id, e.accounts::text[], e.period,
         e.operation, e.dialect, e.alias, e.provider, e.model, e.attempt, e.outcome, e.source, e.recovered, e.entry_id,
         0, (e.outcome in ('failed', 'interrupted'))::integer - s.failed, (e.cost_nano_usd is null)::integer - s.unpriced,
         coalesce(e.input_tokens, 0) - s.input_tokens,
