@@ -98,13 +98,7 @@ class Ingress:
                 raise MethodNotAllowed(f"{scope['method']} is not served here; use POST", allowed="POST")
             if self._draining():
                 raise _shutting_down()
-            try:
-                if head.secret is None:
-                    raise _no_key()
-                principal = await self._keys.authenticate(head.secret)
-            except Unauthenticated:
-                self._anonymous.count(scope)
-                raise
+            principal = await authenticated(scope, head.secret, self._keys, self._anonymous)
             if not head.is_read:
                 head.read()
             body = None if cycle is None else cycle.whole_body()
@@ -114,26 +108,11 @@ class Ingress:
                 raise self._too_large()
             if cycle is not None and (remembered := cycle.remembered) is not None and remembered.again is None:
                 remembered.again = partial(self._again, route, head)
-            reply = await self._gateway.handle(
-                Inbound(
-                    dialect=route.dialect,
-                    operation=route.operation,
-                    body=body,
-                    content_type=head.content_type,
-                    model=route.model,
-                    stream=route.stream,
-                    principal=principal,
-                    headers=head.handed_on,
-                    request_id=request_id,
-                    trace=trace,
-                    timeout_s=head.timeout_s,
-                    tags=head.tags,
-                    idempotency_key=head.idempotency_key,
-                    left=None if cycle is None else cycle.is_gone,
-                )
-            )
+            left = None if cycle is None else cycle.is_gone
+            reply = await self._gateway.handle(_inbound(route, head, request_id, trace, principal, body, left))
         except PulseError as error:
-            await self._refuse(scope, send, _asked(route, head, request_id, trace, principal), error, array=route.array)
+            refused = _inbound(route, head, request_id, trace, principal)
+            await self._refuse(scope, send, refused, error, array=route.array)
             return
         except _Disconnected:
             return
@@ -149,18 +128,13 @@ class Ingress:
         except Exception:  # noqa: BLE001 -- a defect is answered in the client's dialect as well
             _log.exception("a request failed for a reason of ours", extra={"path": scope["path"]})
             failed = InternalError("the server failed; the request id helps to find out why")
-            await self._refuse(
-                scope, send, _asked(route, head, request_id, trace, principal), failed, array=route.array
-            )
+            refused = _inbound(route, head, request_id, trace, principal)
+            await self._refuse(scope, send, refused, failed, array=route.array)
             return
         if route.array:
             reply = as_array(reply)
         if reply.stream is None:
-            length = ("content-length", str(len(reply.body)))
-            reply.headers.append(length)
-            if cycle is None or not cycle.answer(reply.status, reply.headers, reply.body):
-                reply.headers.pop()
-                await _send_whole(scope, send, reply)
+            await _send_whole(scope, send, reply)
         else:
             await self._send_stream(reply, AsgiOutlet(receive, send) if cycle is None else cycle, scope)
 
@@ -250,13 +224,20 @@ class _Disconnected(Exception):
     """The client left before its request was whole."""
 
 
-def _asked(
-    route: Route, head: RequestHead, request_id: str, trace: TraceContext | None, principal: Principal | None
+def _inbound(
+    route: Route,
+    head: RequestHead,
+    request_id: str,
+    trace: TraceContext | None,
+    principal: Principal | None,
+    body: bytes = b"",
+    left: Callable[[], bool] | None = None,
 ) -> Inbound:
-    """What is known of a request that is refused."""
+    """What is known of a request; of one that is refused before its body is read, without that."""
     return Inbound(
         dialect=route.dialect,
         operation=route.operation,
+        body=body,
         content_type=head.content_type,
         model=route.model,
         stream=route.stream,
@@ -267,6 +248,7 @@ def _asked(
         timeout_s=head.timeout_s,
         tags=head.tags,
         idempotency_key=head.idempotency_key,
+        left=left,
     )
 
 
@@ -279,7 +261,7 @@ async def authenticated(
     """
     try:
         if secret is None:
-            raise _no_key()
+            raise Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
         return await keys.authenticate(secret)
     except Unauthenticated:
         anonymous.count(scope)
@@ -297,10 +279,6 @@ async def _send_whole(scope: HTTPScope, send: Send, reply: Reply) -> None:
         return
     await send(_start(reply))
     await send({"type": "http.response.body", "body": reply.body, "more_body": False})
-
-
-def _no_key() -> Unauthenticated:
-    return Unauthenticated("no API key was sent; send it as Authorization: Bearer, x-api-key or x-goog-api-key")
 
 
 def _shutting_down() -> StoreUnavailable:

@@ -21,9 +21,8 @@ from pulse_gateway.types.usage import Outcome, Usage, UsageSource
 __all__ = ["announcement", "cut", "ended", "plausible_tokens"]
 
 _MOST_TOKENS = 1_000_000_000
-_UNUSED = (
-    UsageSource.NONE
-)  # bound here, as on the whole path: to look up a member of an enum takes Python as long as three calls
+# Bound here, as on the whole path: to look up a member of an enum takes Python as long as three calls.
+_UNUSED = UsageSource.NONE
 _COUNTED = Usage.__struct_fields__[:-1]
 assert Usage.__struct_fields__[-1] == "variant"  # everything before it is a number
 
@@ -101,9 +100,8 @@ def ended(
 
 def plausible_tokens(usage: Usage) -> int | None:
     """All tokens of `usage`; None where a count of it may be none that a vendor honestly sends, and has to be `cut`."""
-    tokens = seen = (
-        0  # `seen` is negative if any count is, and at least as large as the largest: no more is asked of it
-    )
+    # `seen` is negative if any count is, and at least as large as the largest: no more is asked of it.
+    tokens = seen = 0
     if count := usage.input_tokens:
         tokens, seen = count, count
     if count := usage.output_tokens:
