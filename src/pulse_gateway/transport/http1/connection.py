@@ -107,9 +107,8 @@ class Connection(asyncio.Protocol):
             self._set_timer()
 
     def wait_for_body(self, answer: Http1Response) -> None:
-        if (
-            self._is_paused
-        ):  # not as soon as all is taken: who is slow with one slice shall not have the next one held for it as well
+        # Not as soon as all is taken: who is slow with one slice shall not have the next one held for it as well.
+        if self._is_paused:
             self.resume()
         deadline, idle_s = answer.total_at, answer.timeouts.idle_s
         if idle_s is not None:
